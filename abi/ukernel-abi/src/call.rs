@@ -1,0 +1,190 @@
+//! The seven system calls of L4 V2: numbers, registers, flags and status codes.
+//!
+//! A call is made through the gate page ([`crate::layout::GATE`]) with
+//!
+//! | register | in | out |
+//! |---|---|---|
+//! | rax, low half | [`L4_CALL`] + number | [`Status`] |
+//! | rax, high half | message tag (`ipc`) | received tag (`ipc`) |
+//! | rbx rdi rsi rdx r10 r8 r9 | message words 0–6, or arguments 0–6 | received words, or results |
+//! | r12 | destination (`ipc`), or the thread or task that is meant | sender, or the identifier made |
+//! | r13 | whom to receive from (`ipc`) | destroyed |
+//! | r14 | timeouts (`ipc`) | destroyed |
+//! | rcx r11 | – | destroyed |
+//! | r15 rbp rsp | – | kept |
+//!
+//! rbx, rdi, rsi, rdx, r10, r8, r9 are in this order because a Linux program that enters the kernel
+//! has its six arguments in rdi, rsi, rdx, r10, r8, r9: a forwarded system call leaves them where they are,
+//! and its number moves from rax to rbx.
+
+/// Bit 31 of rax marks an L4 call. A Linux call number is a positive `int` (`arch/x86/entry`, Linux
+/// 6.1: the number is taken from eax), so no Linux call that exists can have it set.
+pub const L4_CALL: u64 = 0x8000_0000;
+
+/// System-call numbers, in the order of the L4 reference manual.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u64)]
+pub enum Call {
+    Ipc = 0,
+    IdNearest = 1,
+    FpageUnmap = 2,
+    ThreadSwitch = 3,
+    ThreadSchedule = 4,
+    LthreadExRegs = 5,
+    TaskNew = 6,
+}
+
+impl Call {
+    /// What goes into rax (a message tag is or-ed into the high half).
+    pub const fn rax(self) -> u64 {
+        L4_CALL | self as u64
+    }
+}
+
+/// What became of a call. The low half of rax.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u32)]
+pub enum Status {
+    Ok = 0,
+    /// No call has this number.
+    NoSuchCall = 1,
+    /// An argument is not one that the call takes (bad flexpage, bad address, bad flags, bad tag).
+    BadArgument = 2,
+    /// No such thread or task, or it has died and the identifier is stale.
+    NotExistent = 3,
+    /// The caller has no right to do this to that (not its chief, not in its clan, no such port).
+    Denied = 4,
+    /// The kernel memory of the task is used up, or no task or thread number is free.
+    NoMemory = 5,
+    /// `ipc`: the partner was not ready to receive in time. Nothing was sent.
+    SendTimeout = 6,
+    /// `ipc`: nothing came in time. The send phase was done.
+    ReceiveTimeout = 7,
+    /// `ipc`: another thread's `lthread_ex_regs` ended the send phase. Nothing was sent.
+    SendCancelled = 8,
+    /// `ipc`: another thread's `lthread_ex_regs` ended the receive phase.
+    ReceiveCancelled = 9,
+    /// `ipc`, send: the words were transferred, a map item was not: it was bad, or there was no memory for it.
+    MapFailed = 10,
+    /// `ipc`: the partner died while this thread waited for it.
+    Aborted = 11,
+}
+
+impl Status {
+    pub const fn from_rax(rax: u64) -> Option<Self> {
+        Some(match rax as u32 {
+            0 => Self::Ok,
+            1 => Self::NoSuchCall,
+            2 => Self::BadArgument,
+            3 => Self::NotExistent,
+            4 => Self::Denied,
+            5 => Self::NoMemory,
+            6 => Self::SendTimeout,
+            7 => Self::ReceiveTimeout,
+            8 => Self::SendCancelled,
+            9 => Self::ReceiveCancelled,
+            10 => Self::MapFailed,
+            11 => Self::Aborted,
+            _ => return None,
+        })
+    }
+}
+
+/// Timeouts of `ipc` (r14): microseconds, send in the low half, receive in the high half.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(transparent)]
+pub struct Timeouts(pub u64);
+
+impl Timeouts {
+    /// Wait for ever.
+    pub const NEVER: u32 = u32::MAX;
+    pub const ALL_NEVER: Self = Self(u64::MAX);
+    pub const fn new(send: u32, receive: u32) -> Self {
+        Self(send as u64 | (receive as u64) << 32)
+    }
+    pub const fn send(self) -> u32 {
+        self.0 as u32
+    }
+    pub const fn receive(self) -> u32 {
+        (self.0 >> 32) as u32
+    }
+}
+
+/// `fpage_unmap`: rbx = flexpage (its rights are those taken away), rdi = flags, r12 = nil or, with
+/// [`unmap::IN_TASK`], a thread of the task whose space is meant.
+pub mod unmap {
+    /// Also take the rights from the caller's own (or the named task's own) mapping, not only from
+    /// those derived of it.
+    pub const FLUSH: u64 = 1;
+    /// The flexpage is in the space of the task in r12, of which the caller's task is the chief.
+    /// Implies [`FLUSH`].
+    pub const IN_TASK: u64 = 2;
+}
+
+/// `lthread_ex_regs`: reads and changes a thread of the caller's task or of a task whose chief the caller's task is.
+///
+/// r12 = thread, rbx = flags, rdi = ip, rsi = sp, rdx = pager, r10 = handler, r8 = FS base.
+/// Out: rdi, rsi = old ip, sp; rdx, r10 = old pager, handler; rbx = [`RunState`](super::utcb::RunState); r12 = full identifier.
+pub mod ex_regs {
+    pub const SET_IP: u64 = 1 << 0;
+    pub const SET_SP: u64 = 1 << 1;
+    pub const SET_PAGER: u64 = 1 << 2;
+    pub const SET_HANDLER: u64 = 1 << 3;
+    /// Make lthread r12.lthread of r12.task (the version is ignored). It starts stopped, with the
+    /// caller's priority, unless [`RESUME`] is given too.
+    pub const CREATE: u64 = 1 << 4;
+    /// End the thread. Its identifier becomes stale.
+    pub const DESTROY: u64 = 1 << 5;
+    /// Take the thread off the processor until [`RESUME`].
+    pub const STOP: u64 = 1 << 6;
+    /// Undo [`STOP`].
+    pub const RESUME: u64 = 1 << 7;
+    /// End an IPC, fault or foreign system call that the thread is in. An `ipc` returns
+    /// `SendCancelled`/`ReceiveCancelled`; a fault or foreign call is simply over.
+    pub const CANCEL: u64 = 1 << 8;
+    /// Copy the general registers into the caller's UTCB ([`Utcb::regs`](super::utcb::Utcb)), before any change.
+    pub const GET_REGS: u64 = 1 << 9;
+    /// Set the general registers from the caller's UTCB. Implies [`CANCEL`], silently: the new registers
+    /// are what the thread goes on with.
+    pub const SET_REGS: u64 = 1 << 10;
+    /// Copy the FPU state into the caller's UTCB.
+    pub const GET_FPU: u64 = 1 << 11;
+    /// Set the FPU state from the caller's UTCB.
+    pub const SET_FPU: u64 = 1 << 12;
+    /// Back to the FPU state of a new thread (FNINIT; MXCSR = 0x1f80) and FS base, GS base 0.
+    pub const RESET_FPU: u64 = 1 << 13;
+    /// Set the FS base from r8.
+    pub const SET_FS_BASE: u64 = 1 << 14;
+    /// With [`CREATE`]: the thread owns FPU, FS and GS state, which is saved and restored for it.
+    pub const USES_FPU: u64 = 1 << 15;
+    /// With [`CREATE`]: give the thread a UTCB at `layout::utcb(lthread)`.
+    pub const WITH_UTCB: u64 = 1 << 16;
+}
+
+/// `task_new`: makes a task with one thread (lthread 0), or deletes one.
+///
+/// rbx = flags, rdi = ip, rsi = sp, rdx = pager, r10 = handler, r8 = kernel-memory quota in 4-KiB frames
+/// (taken from the caller's own), r9 = priority (0–255, not above the caller's). Out: r12 = the new thread. The
+/// new thread starts with rdi = its own identifier, rsi = its pager, all else zero.
+pub mod task_new {
+    /// The thread starts stopped.
+    pub const STOPPED: u64 = 1 << 0;
+    /// As `ex_regs::USES_FPU`.
+    pub const USES_FPU: u64 = 1 << 1;
+    /// As `ex_regs::WITH_UTCB`.
+    pub const WITH_UTCB: u64 = 1 << 2;
+    /// Start from the registers in the caller's UTCB in place of ip and sp.
+    pub const SET_REGS: u64 = 1 << 3;
+    /// As `ex_regs::SET_FPU`.
+    pub const SET_FPU: u64 = 1 << 4;
+    /// Delete the task of r12, whose chief is the caller's task: its threads, its mappings and all derived
+    /// from them, and the tasks it made. Its quota returns to the caller.
+    pub const DELETE: u64 = 1 << 5;
+}
+
+/// `thread_schedule`: r12 = thread, rbx = flags, rdi = priority, rsi = time slice in µs.
+/// Out: rdi, rsi = old values, rbx = [`RunState`](super::utcb::RunState).
+pub mod schedule {
+    pub const SET_PRIORITY: u64 = 1 << 0;
+    pub const SET_TIMESLICE: u64 = 1 << 1;
+}

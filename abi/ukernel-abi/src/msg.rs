@@ -1,0 +1,97 @@
+//! Messages: the tag, typed items, and what the kernel itself sends.
+
+use crate::fpage::Fpage;
+
+/// Number of message words that travel in registers (rbx rdi rsi rdx r10 r8 r9).
+pub const REGISTER_WORDS: usize = 7;
+/// Number of message words in all; words from [`REGISTER_WORDS`] on are in the UTCB.
+pub const WORDS: usize = 64;
+
+/// Describes a message. The high half of rax.
+///
+/// ```text
+/// 31          16 15   12 11     6 5      0
+/// +-------------+-------+--------+--------+
+/// |    label    |   0   | items  | words  |
+/// +-------------+-------+--------+--------+
+/// ```
+///
+/// `words` untyped words come first, then `items` typed items of two words each.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(transparent)]
+pub struct Tag(pub u32);
+
+impl Tag {
+    pub const fn new(label: Label, words: usize, items: usize) -> Self {
+        Self((label.0 as u32) << 16 | (items as u32 & 0x3f) << 6 | words as u32 & 0x3f)
+    }
+    pub const fn from_rax(rax: u64) -> Self {
+        Self((rax >> 32) as u32)
+    }
+    pub const fn to_rax(self) -> u64 {
+        (self.0 as u64) << 32
+    }
+    pub const fn label(self) -> Label {
+        Label((self.0 >> 16) as u16)
+    }
+    pub const fn words(self) -> usize {
+        self.0 as usize & 0x3f
+    }
+    pub const fn items(self) -> usize {
+        self.0 as usize >> 6 & 0x3f
+    }
+    /// Whether the reserved bits are clear and words and items fit into a message.
+    pub const fn is_valid(self) -> bool {
+        self.0 & 0xf000 == 0 && self.words() + 2 * self.items() <= WORDS
+    }
+}
+
+/// Says what a message is about. Labels with bit 15 set are the kernel's: a message that has one comes from
+/// the kernel in the name of its sender, and no program can send it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(transparent)]
+pub struct Label(pub u16);
+
+impl Label {
+    pub const KERNEL: u16 = 0x8000;
+
+    /// From a thread to its pager. Words: fault address, ip, access wanted (a `Rights` value: 4 read,
+    /// 2 write, 1 execute; exactly one bit), page-fault error code (SDM vol. 3, 4.7).
+    /// The reply may carry map items; it resumes the thread.
+    pub const PAGE_FAULT: Self = Self(0x8001);
+    /// From a thread to its handler. Words: vector, error code, ip, sp, rflags, CR2 (vector 14 only).
+    /// The reply resumes the thread; it may carry map items.
+    pub const EXCEPTION: Self = Self(0x8002);
+    /// From a thread to its handler: a system call that is not L4's. Words: number (rax), rdi, rsi, rdx, r10, r8, r9.
+    /// Word 0 of the reply becomes rax; the reply may carry map items.
+    pub const FOREIGN: Self = Self(0x8003);
+    /// From an interrupt line. Words: line, number of interrupts since the last message.
+    pub const INTERRUPT: Self = Self(0x8004);
+
+    pub const fn is_kernel(self) -> bool {
+        self.0 & Self::KERNEL != 0
+    }
+}
+
+/// A typed item: `snd` of the sender's is mapped to the receiver at `base` within the receive window.
+///
+/// With a window of the same size as `snd` the receiver gets it at the window; with a larger window the base
+/// says where in it (its bits below the size of `snd` are ignored, its bits above the window's size too);
+/// with a smaller window the base says which part of `snd`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct MapItem {
+    pub snd: Fpage,
+    /// Page-aligned; bit 0 makes it a grant: the sender's own mapping goes.
+    pub base: u64,
+}
+
+impl MapItem {
+    pub const GRANT: u64 = 1;
+
+    pub const fn map(snd: Fpage, base: u64) -> Self {
+        Self { snd, base }
+    }
+    pub const fn is_grant(self) -> bool {
+        self.base & Self::GRANT != 0
+    }
+}

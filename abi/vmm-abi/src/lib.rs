@@ -1,0 +1,16 @@
+//! What `ukvmm` and its guests agree on: ports, interrupt lines, the console device, boot modules.
+//!
+//! A leaf: constants and layouts. `ukvmm` and its devices import it, and so do the guest's kernel and drivers.
+//!
+//! - [`ports`]: I/O ports and interrupt lines
+//! - [`console`]: the shared-memory console device
+//! - [`boot`]: boot information beyond `hvm_start_info`
+//! - [`exit`]: exit statuses
+
+#![no_std]
+#![forbid(unsafe_code)]
+
+pub mod boot;
+pub mod console;
+pub mod exit;
+pub mod ports;

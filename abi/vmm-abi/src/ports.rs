@@ -1,0 +1,13 @@
+//! I/O ports and interrupt lines of the machine.
+
+/// Debug console: a byte written here is a byte of the kernel's log (as Bochs' and QEMU's port 0xe9).
+pub const DEBUG: u16 = 0xe9;
+/// What [`DEBUG`] reads as when it is there.
+pub const DEBUG_PRESENT: u8 = 0xe9;
+/// Debug exit: a byte or double word written here ends the machine. `ukvmm` exits with the value's low byte;
+/// QEMU's `isa-debug-exit` with `(value << 1) | 1`.
+pub const EXIT: u16 = 0xf4;
+/// First of the eight ports of the 16550 UART (COM1), where the machine has one.
+pub const UART: u16 = 0x3f8;
+/// Interrupt line of the UART.
+pub const UART_IRQ: u8 = 4;
