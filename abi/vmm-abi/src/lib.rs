@@ -5,6 +5,7 @@
 //! - [`ports`]: I/O ports and interrupt lines
 //! - [`console`]: the shared-memory console device
 //! - [`boot`]: boot information beyond `hvm_start_info`
+//! - [`set`]: the server set, as text
 //! - [`exit`]: exit statuses
 
 #![no_std]
@@ -14,3 +15,4 @@ pub mod boot;
 pub mod console;
 pub mod exit;
 pub mod ports;
+pub mod set;
