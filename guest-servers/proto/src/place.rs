@@ -1,0 +1,25 @@
+//! Where things lie in a server's address space. `root` and the run-time library agree on this.
+//!
+//! ```text
+//! 0x0000_0020_0000   image: text, rodata, data (linker script `server.ld`)
+//! 0x0000_1000_0000   heap: blocks asked of root, up to HEAP_END
+//! 0x0000_3fff_0000   stack of the first thread, up to STACK_END
+//! 0x0001_0000_0000   windows: the server's own use
+//! ```
+
+pub const IMAGE: u64 = 0x20_0000;
+/// Highest address that an image may reach.
+pub const IMAGE_END: u64 = HEAP;
+pub const HEAP: u64 = 0x1000_0000;
+/// 512 MiB are more than the heap of any server should need.
+pub const HEAP_END: u64 = 0x3000_0000;
+/// Where a server maps modules and small shared buffers.
+pub const SHARED: u64 = 0x3000_0000;
+pub const SHARED_END: u64 = 0x3f00_0000;
+pub const STACK_END: u64 = 0x4000_0000;
+pub const STACK_LOG2: u32 = 16;
+pub const STACK: u64 = STACK_END - (1 << STACK_LOG2);
+/// From here to the end of user memory root gives a server nothing but what it asks for.
+pub const WINDOWS: u64 = 0x1_0000_0000;
+
+const _: () = assert!(IMAGE < IMAGE_END && HEAP < HEAP_END && SHARED_END <= STACK && STACK_END <= WINDOWS);
