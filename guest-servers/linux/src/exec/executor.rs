@@ -1,0 +1,149 @@
+//! Tasks, and polling those that are ready.
+//!
+//! A task may spawn others while it is polled, and may be cancelled by any task, itself included: while a future is being
+//! polled it is outside the table, so nothing is borrowed.
+
+use alloc::boxed::Box;
+use alloc::rc::Rc;
+use alloc::sync::Arc;
+use alloc::task::Wake;
+use alloc::vec::Vec;
+use core::cell::RefCell;
+use core::pin::Pin;
+use core::task::{Context, Waker};
+
+use super::ready_set::{CAPACITY, ReadySet};
+use crate::errno::{Errno, Result};
+
+type Task = Pin<Box<dyn Future<Output = ()>>>;
+
+/// Names a task until it has ended; afterwards it names nothing.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct TaskId {
+    slot: usize,
+    serial: u64,
+}
+
+/// A handle to the executor; cheap to clone.
+#[derive(Clone)]
+pub struct Executor(Rc<Inner>);
+
+struct Inner {
+    ready: Arc<ReadySet>,
+    tasks: RefCell<Tasks>,
+}
+
+#[derive(Default)]
+struct Tasks {
+    slots: Vec<Slot>,
+    free: Vec<usize>,
+    serial: u64,
+}
+
+struct Slot {
+    waker: Waker,
+    /// Of the task in the slot; 0 if there is none.
+    serial: u64,
+    /// `None` while the task is being polled, and when there is none.
+    task: Option<Task>,
+}
+
+struct TaskWaker {
+    slot: usize,
+    ready: Arc<ReadySet>,
+}
+
+impl Wake for TaskWaker {
+    fn wake(self: Arc<Self>) {
+        self.ready.insert(self.slot);
+    }
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.ready.insert(self.slot);
+    }
+}
+
+impl Default for Executor {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Executor {
+    pub fn new() -> Self {
+        Self(Rc::new(Inner { ready: Arc::new(ReadySet::new()), tasks: RefCell::default() }))
+    }
+
+    /// Adds a task. It is first polled by the next [`run_ready`](Self::run_ready). EAGAIN if there are too many.
+    pub fn spawn(&self, future: impl Future<Output = ()> + 'static) -> Result<TaskId> {
+        let mut tasks = self.0.tasks.borrow_mut();
+        let slot = match tasks.free.pop() {
+            Some(slot) => slot,
+            None if tasks.slots.len() < CAPACITY => {
+                let slot = tasks.slots.len();
+                let waker = Waker::from(Arc::new(TaskWaker { slot, ready: self.0.ready.clone() }));
+                tasks.slots.push(Slot { waker, serial: 0, task: None });
+                slot
+            }
+            None => return Err(Errno::EAGAIN),
+        };
+        tasks.serial += 1;
+        let serial = tasks.serial;
+        tasks.slots[slot].serial = serial;
+        tasks.slots[slot].task = Some(Box::pin(future));
+        self.0.ready.insert(slot);
+        Ok(TaskId { slot, serial })
+    }
+
+    /// Drops a task, wherever it waits. A task that is being polled right now ends when that poll returns. Returns
+    /// whether there was such a task.
+    pub fn cancel(&self, id: TaskId) -> bool {
+        let mut tasks = self.0.tasks.borrow_mut();
+        let Some(slot) = tasks.slots.get_mut(id.slot).filter(|s| s.serial == id.serial) else { return false };
+        slot.serial = 0;
+        let task = slot.task.take();
+        if task.is_some() {
+            tasks.free.push(id.slot);
+        }
+        drop(tasks);
+        // Dropping the future may wake or cancel others.
+        drop(task);
+        true
+    }
+
+    /// Polls tasks that were woken until none is.
+    pub fn run_ready(&self) {
+        while !self.0.ready.is_empty() {
+            self.0.ready.drain(|slot| self.poll(slot));
+        }
+    }
+
+    /// Tasks that there are.
+    pub fn len(&self) -> usize {
+        let tasks = self.0.tasks.borrow();
+        tasks.slots.len() - tasks.free.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    fn poll(&self, slot: usize) {
+        let (mut task, waker, serial) = {
+            let mut tasks = self.0.tasks.borrow_mut();
+            let slot = &mut tasks.slots[slot];
+            // A waker may outlive its task.
+            let Some(task) = slot.task.take() else { return };
+            (task, slot.waker.clone(), slot.serial)
+        };
+        let poll = task.as_mut().poll(&mut Context::from_waker(&waker));
+        let mut tasks = self.0.tasks.borrow_mut();
+        if poll.is_pending() && tasks.slots[slot].serial == serial {
+            tasks.slots[slot].task = Some(task);
+            return;
+        }
+        tasks.slots[slot].serial = 0;
+        tasks.free.push(slot);
+        drop(tasks);
+        drop(task);
+    }
+}
