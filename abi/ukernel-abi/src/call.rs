@@ -163,8 +163,8 @@ pub mod ex_regs {
 
 /// `task_new`: makes a task with one thread (lthread 0), or deletes one.
 ///
-/// rbx = flags, rdi = ip, rsi = sp, rdx = pager, r10 = handler, r8 = kernel-memory quota in 4-KiB frames
-/// (taken from the caller's own), r9 = priority (0–255, not above the caller's). Out: r12 = the new thread. The
+/// rbx = flags, rdi = ip, rsi = sp, rdx = pager, r10 = handler, r8 = kernel-memory limit in 4-KiB frames
+/// (what the task uses counts against it, its chief and so on up), r9 = priority (0–255, not above the caller's). Out: r12 = the new thread. The
 /// new thread starts with rdi = its own identifier, rsi = its pager, all else zero.
 pub mod task_new {
     /// The thread starts stopped.
@@ -178,7 +178,7 @@ pub mod task_new {
     /// As `ex_regs::SET_FPU`.
     pub const SET_FPU: u64 = 1 << 4;
     /// Delete the task of r12, whose chief is the caller's task: its threads, its mappings and all derived
-    /// from them, and the tasks it made. Its quota returns to the caller.
+    /// from them, and the tasks it made.
     pub const DELETE: u64 = 1 << 5;
 }
 

@@ -1,0 +1,443 @@
+//! The message-passing state machine.
+//!
+//! A call of `ipc` has a send phase, a receive phase or both. Nothing blocks inside the kernel: each step either completes or
+//! leaves the thread in a state ([`RunState`]) in which its registers still hold all arguments, so the partner that
+//! arrives later completes it from there. Page faults, exceptions and foreign system calls are calls that the kernel
+//! makes in the thread's name: a send phase, then a closed receive from the pager or handler.
+//!
+//! The register convention is in [`ukernel_abi::call`]; messages of the kernel in [`ukernel_abi::msg::Label`].
+
+use ukernel_abi::call::{Status, Timeouts as TimeoutArgs};
+use ukernel_abi::msg::{Label, MapItem, REGISTER_WORDS, Tag};
+use ukernel_abi::utcb::RunState;
+use ukernel_abi::{Fpage, ThreadId};
+
+use crate::clan;
+use crate::irq::Irqs;
+use crate::queue::{Link, LinkOf};
+use crate::sched::Sched;
+use crate::thread::{Outgoing, Thread, ThreadRef};
+use crate::timeout::Timeouts;
+
+/// What the state machine needs of the rest of the kernel.
+pub trait Env {
+    fn sched(&self) -> &Sched;
+    fn timeouts(&self) -> &Timeouts;
+    fn irqs(&self) -> &Irqs;
+    /// The living thread of this identifier.
+    fn thread(&self, id: ThreadId) -> Option<ThreadRef>;
+    /// Every living thread.
+    fn for_each_thread(&self, f: &mut dyn FnMut(ThreadRef));
+    /// TSC reading in `us` microseconds.
+    fn deadline(&self, us: u32) -> u64;
+    /// Map an item of `from`'s to `to` within `windows`.
+    fn map(&self, from: ThreadRef, item: MapItem, to: ThreadRef, windows: Windows) -> Result<(), ()>;
+    /// Whether the task of `t` has the right to interrupt line `line`.
+    fn may_attach(&self, t: ThreadRef, line: u8) -> bool;
+    /// `line` has got its first owner, or lost its last.
+    fn irq_attached(&self, line: u8, attached: bool);
+    /// `t` has faulted and has nobody who could help. It is stopped for good.
+    fn orphaned(&self, t: ThreadRef);
+}
+
+/// Where a receiver takes map items.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Windows {
+    pub memory: Fpage,
+    pub io: Fpage,
+}
+
+const SEND_LINK: LinkOf = |t: &'static Thread| -> &'static Link { &t.send_link };
+
+/// The `ipc` system call of `me`.
+pub fn ipc(env: &impl Env, me: ThreadRef) {
+    let frame = &me.frame;
+    let tag = Tag::from_rax(frame.rax.get());
+    let dest = ThreadId(frame.r12.get());
+    if dest.is_nil() {
+        return receive(env, me);
+    }
+    let in_utcb = tag.words() + 2 * tag.items() > REGISTER_WORDS;
+    if !tag.is_valid() || tag.label().is_kernel() || (in_utcb && me.utcb.get().is_none()) {
+        return finish(env, me, Status::BadArgument);
+    }
+    let Some(to) = env.thread(dest) else {
+        return finish(env, me, Status::NotExistent);
+    };
+    if core::ptr::eq(to, me) {
+        return finish(env, me, Status::BadArgument);
+    }
+    if !clan::may_send(me, to) {
+        return finish(env, me, Status::Denied);
+    }
+    me.outgoing.set(Outgoing::Ipc);
+    if to.accepts(me.id.get()) {
+        match transfer(env, me, to) {
+            Ok(()) => receive(env, me),
+            Err(()) => finish(env, me, Status::MapFailed),
+        }
+    } else {
+        match TimeoutArgs(frame.r14.get()).send() {
+            0 => finish(env, me, Status::SendTimeout),
+            us => {
+                wait_to_send(me, to);
+                start_timeout(env, me, us);
+            }
+        }
+    }
+}
+
+/// Send a fault of `me`'s to its pager or handler and let it wait for the answer.
+pub fn fault(env: &impl Env, me: ThreadRef, outgoing: Outgoing) {
+    me.outgoing.set(outgoing);
+    let dest = match outgoing {
+        Outgoing::PageFault { .. } => me.pager.get(),
+        _ => me.handler.get(),
+    };
+    let to = env.thread(dest).filter(|&to| !core::ptr::eq(to, me) && clan::may_send(me, to));
+    match to {
+        None => orphan(env, me),
+        Some(to) if to.state.get() == RunState::Receiving && to.accepts(me.id.get()) => {
+            // A message of the kernel's has no map items, so it cannot fail.
+            let _ = transfer(env, me, to);
+            await_answer(me);
+        }
+        Some(to) => {
+            to.waited_for.set(true);
+            wait_to_send(me, to);
+        }
+    }
+}
+
+/// An interrupt has come on `line`.
+pub fn interrupt(env: &impl Env, line: u8) {
+    let Some(owner) = env.irqs().owner(line) else { return };
+    env.irqs().raise(line);
+    if owner.state.get() == RunState::Receiving && owner.accepts(ThreadId::irq(line)) {
+        if let Some(count) = env.irqs().take(line) {
+            env.timeouts().remove(owner);
+            deliver_interrupt(env, owner, line, count);
+        }
+    }
+}
+
+/// Complete what has waited longer than it wanted to.
+pub fn expire(env: &impl Env, now: u64) {
+    while let Some(t) = env.timeouts().pop_due(now) {
+        match t.state.get() {
+            RunState::Sending => {
+                leave_send_queue(env, t);
+                finish(env, t, Status::SendTimeout);
+            }
+            RunState::Receiving => finish(env, t, Status::ReceiveTimeout),
+            _ => {}
+        }
+    }
+}
+
+/// End whatever communication `t` is in; it is ready afterwards.
+pub fn cancel(env: &impl Env, t: ThreadRef) {
+    env.timeouts().remove(t);
+    match t.state.get() {
+        RunState::Ready => {}
+        RunState::Sending => {
+            leave_send_queue(env, t);
+            match t.outgoing.get() {
+                Outgoing::Ipc => finish(env, t, Status::SendCancelled),
+                _ => make_ready(env, t),
+            }
+        }
+        RunState::Receiving => finish(env, t, Status::ReceiveCancelled),
+        RunState::PageFault | RunState::Exception | RunState::Foreign => make_ready(env, t),
+    }
+}
+
+/// Take `t`, which dies, out of all communication. Those who wait for it hear of it.
+/// Its identifier must not be found any more.
+pub fn kill(env: &impl Env, t: ThreadRef, id: ThreadId) {
+    env.timeouts().remove(t);
+    if t.state.get() == RunState::Sending {
+        leave_send_queue(env, t);
+    }
+    t.state.set(RunState::Receiving);
+    t.stopped.set(true);
+    while let Some(s) = t.senders.first() {
+        t.senders.remove(s, SEND_LINK);
+        env.timeouts().remove(s);
+        s.partner.set(ThreadId::NIL);
+        match s.outgoing.get() {
+            Outgoing::Ipc => finish(env, s, Status::NotExistent),
+            _ => orphan(env, s),
+        }
+    }
+    if t.waited_for.get() {
+        env.for_each_thread(&mut |w| {
+            if w.partner.get() != id || core::ptr::eq(w, t) {
+                return;
+            }
+            match w.state.get() {
+                RunState::Receiving => {
+                    env.timeouts().remove(w);
+                    finish(env, w, Status::Aborted);
+                }
+                RunState::PageFault | RunState::Exception | RunState::Foreign => orphan(env, w),
+                RunState::Ready | RunState::Sending => {}
+            }
+        });
+    }
+    env.irqs().detach(t, |line| env.irq_attached(line, false));
+    env.sched().forget(t);
+}
+
+/// The receive phase of `me`, and of those whose send phase that completes, and so on.
+fn receive(env: &impl Env, me: ThreadRef) {
+    let mut next = Some(me);
+    while let Some(t) = next {
+        next = receive_one(env, t);
+    }
+}
+
+/// The receive phase of `t`. Returns a thread whose send phase it has completed and which now goes on to receive.
+fn receive_one(env: &impl Env, t: ThreadRef) -> Option<ThreadRef> {
+    let from = ThreadId(t.frame.r13.get());
+    let sender = if from.is_nil() {
+        finish(env, t, Status::Ok);
+        return None;
+    } else if from.is_any() {
+        if let Some((line, count)) = env.irqs().take_any(t) {
+            deliver_interrupt(env, t, line, count);
+            return None;
+        }
+        t.senders.first()
+    } else if let Some(line) = from.as_irq() {
+        match attach(env, t, line) {
+            Err(status) => {
+                finish(env, t, status);
+                return None;
+            }
+            Ok(Some(count)) => {
+                deliver_interrupt(env, t, line, count);
+                return None;
+            }
+            Ok(None) => None,
+        }
+    } else {
+        let Some(s) = env.thread(from) else {
+            finish(env, t, Status::NotExistent);
+            return None;
+        };
+        s.waited_for.set(true);
+        Some(s).filter(|s| s.state.get() == RunState::Sending && s.partner.get() == t.id.get())
+    };
+    match sender {
+        Some(s) => accept(env, s, t),
+        None => {
+            match TimeoutArgs(t.frame.r14.get()).receive() {
+                0 => finish(env, t, Status::ReceiveTimeout),
+                us => {
+                    t.partner.set(from);
+                    t.state.set(RunState::Receiving);
+                    start_timeout(env, t, us);
+                }
+            }
+            None
+        }
+    }
+}
+
+/// Let `t` receive from `s`, which waits for it. Returns `s` if it goes on to receive.
+fn accept(env: &impl Env, s: ThreadRef, t: ThreadRef) -> Option<ThreadRef> {
+    t.senders.remove(s, SEND_LINK);
+    env.timeouts().remove(s);
+    t.state.set(RunState::Receiving);
+    match (transfer(env, s, t), s.outgoing.get()) {
+        (Ok(()), Outgoing::Ipc) => Some(s),
+        (Err(()), Outgoing::Ipc) => {
+            finish(env, s, Status::MapFailed);
+            None
+        }
+        _ => {
+            await_answer(s);
+            None
+        }
+    }
+}
+
+/// Move the message of `from` to `to`, which accepts it. `to` is ready afterwards.
+/// An error says that an item was not mapped; all else was transferred.
+fn transfer(env: &impl Env, from: ThreadRef, to: ThreadRef) -> Result<(), ()> {
+    let tag = match from.outgoing.get() {
+        Outgoing::Ipc => Tag::from_rax(from.frame.rax.get()),
+        outgoing => {
+            let tag = write_fault(outgoing, from, to);
+            arrive(to, from.id.get(), tag);
+            make_ready(env, to);
+            return Ok(());
+        }
+    };
+    let result = match to.state.get() {
+        RunState::Receiving => {
+            env.timeouts().remove(to);
+            for (dst, src) in to.frame.words().into_iter().zip(from.frame.words()) {
+                dst.set(src.get());
+            }
+            let words = copy_utcb_words(tag, from, to);
+            let windows = match to.utcb.get() {
+                Some(utcb) => Windows { memory: utcb.window.get(), io: utcb.io_window.get() },
+                None => Windows { memory: Fpage::NIL, io: Fpage::NIL },
+            };
+            arrive(to, from.id.get(), tag);
+            words.and(map_items(env, tag, from, to, windows))
+        }
+        state => {
+            if state == RunState::Foreign {
+                to.frame.rax.set(from.frame.rbx.get());
+            }
+            map_items(env, tag, from, to, Windows { memory: Fpage::ALL, io: Fpage::NIL })
+        }
+    };
+    make_ready(env, to);
+    result
+}
+
+/// Put the kernel's message about `from` into the registers of `to`.
+fn write_fault(outgoing: Outgoing, from: &Thread, to: &Thread) -> Tag {
+    let (src, dst) = (&from.frame, &to.frame);
+    let (label, values, count) = match outgoing {
+        Outgoing::PageFault { addr, access } => {
+            (Label::PAGE_FAULT, [addr, src.rip.get(), access, src.entry.get(), 0, 0, 0], 4)
+        }
+        Outgoing::Exception { vector, cr2 } => (
+            Label::EXCEPTION,
+            [vector, src.entry.get(), src.rip.get(), src.rsp.get(), src.rflags.get(), cr2, 0],
+            6,
+        ),
+        Outgoing::Foreign | Outgoing::Ipc => (
+            Label::FOREIGN,
+            [
+                src.rax.get(),
+                src.rdi.get(),
+                src.rsi.get(),
+                src.rdx.get(),
+                src.r10.get(),
+                src.r8.get(),
+                src.r9.get(),
+            ],
+            7,
+        ),
+    };
+    for (cell, value) in dst.words().into_iter().zip(values) {
+        cell.set(value);
+    }
+    Tag::new(label, count, 0)
+}
+
+/// Copy the message words that do not travel in registers.
+fn copy_utcb_words(tag: Tag, from: &Thread, to: &Thread) -> Result<(), ()> {
+    let words = tag.words() + 2 * tag.items();
+    if words <= REGISTER_WORDS {
+        return Ok(());
+    }
+    let (src, dst) = (from.utcb.get().ok_or(())?, to.utcb.get().ok_or(())?);
+    for (d, s) in dst.words.iter().zip(&src.words).take(words).skip(REGISTER_WORDS) {
+        d.set(s.get());
+    }
+    Ok(())
+}
+
+/// Map the items of a message. All are tried, whatever becomes of one.
+fn map_items(env: &impl Env, tag: Tag, from: ThreadRef, to: ThreadRef, windows: Windows) -> Result<(), ()> {
+    if tag.items() == 0 {
+        return Ok(());
+    }
+    let registers = from.frame.words();
+    let word = |n: usize| match registers.get(n) {
+        Some(cell) => cell.get(),
+        None => from.utcb.get().map_or(0, |u| u.words.get(n).map_or(0, |w| w.get())),
+    };
+    let mut result = Ok(());
+    for item in 0..tag.items() {
+        let at = tag.words() + 2 * item;
+        let item = MapItem { snd: Fpage(word(at)), base: word(at + 1) };
+        result = result.and(env.map(from, item, to, windows));
+    }
+    result
+}
+
+fn arrive(to: &Thread, from: ThreadId, tag: Tag) {
+    to.frame.rax.set(tag.to_rax() | Status::Ok as u64);
+    to.frame.r12.set(from.0);
+}
+
+fn deliver_interrupt(env: &impl Env, t: ThreadRef, line: u8, count: u64) {
+    t.frame.rbx.set(line as u64);
+    t.frame.rdi.set(count);
+    arrive(t, ThreadId::irq(line), Tag::new(Label::INTERRUPT, 2, 0));
+    make_ready(env, t);
+}
+
+/// Attach `t` to `line` if it is not yet. Returns how many interrupts have come, if any have.
+fn attach(env: &impl Env, t: ThreadRef, line: u8) -> Result<Option<u64>, Status> {
+    if !env.may_attach(t, line) {
+        return Err(Status::Denied);
+    }
+    let fresh = env.irqs().owner(line).is_none();
+    if !env.irqs().attach(line, t) {
+        return Err(Status::Denied);
+    }
+    if fresh {
+        env.irq_attached(line, true);
+    }
+    Ok(env.irqs().take(line))
+}
+
+fn wait_to_send(me: ThreadRef, to: ThreadRef) {
+    me.partner.set(to.id.get());
+    me.state.set(RunState::Sending);
+    to.senders.push_back(me, SEND_LINK);
+}
+
+/// The fault of `s` has been received: it waits for the answer.
+fn await_answer(s: ThreadRef) {
+    let (state, from) = match s.outgoing.get() {
+        Outgoing::PageFault { .. } => (RunState::PageFault, s.pager.get()),
+        Outgoing::Exception { .. } => (RunState::Exception, s.handler.get()),
+        Outgoing::Foreign | Outgoing::Ipc => (RunState::Foreign, s.handler.get()),
+    };
+    s.partner.set(from);
+    s.state.set(state);
+}
+
+fn leave_send_queue(env: &impl Env, t: ThreadRef) {
+    if let Some(to) = env.thread(t.partner.get()) {
+        to.senders.remove(t, SEND_LINK);
+    }
+}
+
+fn start_timeout(env: &impl Env, t: ThreadRef, us: u32) {
+    if us != TimeoutArgs::NEVER {
+        env.timeouts().insert(t, env.deadline(us));
+    }
+}
+
+/// Nobody can answer the fault of `t`.
+fn orphan(env: &impl Env, t: ThreadRef) {
+    t.state.set(RunState::Receiving);
+    t.partner.set(ThreadId::NIL);
+    t.stopped.set(true);
+    env.orphaned(t);
+}
+
+fn finish(env: &impl Env, t: ThreadRef, status: Status) {
+    t.frame.rax.set(status as u64);
+    make_ready(env, t);
+}
+
+fn make_ready(env: &impl Env, t: ThreadRef) {
+    t.state.set(RunState::Ready);
+    env.sched().wake(t);
+}
+
+#[cfg(test)]
+#[path = "ipc_tests.rs"]
+mod tests;

@@ -1,0 +1,193 @@
+//! The thread control block.
+//!
+//! One page of the TCB array. The register frame is at its start, where the processor itself puts the first part of it: the
+//! kernel-stack pointer of the running thread (`tss.rsp0`) is the end of its frame, so entering the kernel saves the
+//! registers straight into the TCB, and leaving it for another thread means taking that one's frame.
+
+use core::cell::Cell;
+use ukernel_abi::{Fpage, ThreadId, utcb::FpuState, utcb::RunState, utcb::Utcb};
+
+use crate::queue::{Link, Queue};
+
+pub type ThreadRef = &'static Thread;
+
+/// The general registers of a thread while it is not in user mode, laid out as [`ukernel_abi::utcb::Regs`].
+#[derive(Default)]
+#[repr(C)]
+pub struct Frame {
+    pub r15: Cell<u64>,
+    pub r14: Cell<u64>,
+    pub r13: Cell<u64>,
+    pub r12: Cell<u64>,
+    pub rbp: Cell<u64>,
+    pub rbx: Cell<u64>,
+    pub r11: Cell<u64>,
+    pub r10: Cell<u64>,
+    pub r9: Cell<u64>,
+    pub r8: Cell<u64>,
+    pub rax: Cell<u64>,
+    pub rcx: Cell<u64>,
+    pub rdx: Cell<u64>,
+    pub rsi: Cell<u64>,
+    pub rdi: Cell<u64>,
+    /// Error code of the exception that led here; 0 otherwise.
+    pub entry: Cell<u64>,
+    pub rip: Cell<u64>,
+    pub cs: Cell<u64>,
+    pub rflags: Cell<u64>,
+    pub rsp: Cell<u64>,
+    pub ss: Cell<u64>,
+}
+
+const _: () = assert!(size_of::<Frame>() == size_of::<ukernel_abi::utcb::Regs>());
+
+impl Frame {
+    /// Message words that travel in registers, in their order.
+    pub fn words(&self) -> [&Cell<u64>; ukernel_abi::msg::REGISTER_WORDS] {
+        [&self.rbx, &self.rdi, &self.rsi, &self.rdx, &self.r10, &self.r8, &self.r9]
+    }
+}
+
+/// What the thread is about to send or has sent and not had answered.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Outgoing {
+    /// The message in its registers and UTCB.
+    Ipc,
+    PageFault {
+        addr: u64,
+        access: u64,
+    },
+    Exception {
+        vector: u64,
+        cr2: u64,
+    },
+    Foreign,
+}
+
+/// A page that the thread shares with the kernel, as cells: the program may change it at any time.
+pub type UtcbRef = &'static UtcbCells;
+
+/// [`Utcb`] as the kernel sees it.
+#[repr(C, align(4096))]
+pub struct UtcbCells {
+    pub words: [Cell<u64>; ukernel_abi::msg::WORDS],
+    pub window: Cell<Fpage>,
+    pub io_window: Cell<Fpage>,
+    _reserved: [Cell<u64>; 6],
+    pub regs: Cell<ukernel_abi::utcb::Regs>,
+    pub fs_base: Cell<u64>,
+    pub gs_base: Cell<u64>,
+    _reserved1: Cell<u64>,
+    pub fpu: Cell<FpuState>,
+}
+
+const _: () = assert!(size_of::<UtcbCells>() == size_of::<Utcb>());
+const _: () = assert!(core::mem::offset_of!(UtcbCells, regs) == core::mem::offset_of!(Utcb, regs));
+const _: () = assert!(core::mem::offset_of!(UtcbCells, fpu) == core::mem::offset_of!(Utcb, fpu));
+
+/// A thread. `id` is [`ThreadId::NIL`] where there is none.
+#[repr(C, align(64))]
+pub struct Thread {
+    pub id: Cell<ThreadId>,
+    pub frame: Frame,
+    /// Page-table root of its task, as CR3 takes it.
+    pub cr3: Cell<u64>,
+    /// What it does, without regard to `stopped`.
+    pub state: Cell<RunState>,
+    pub stopped: Cell<bool>,
+    /// Owns FPU, FS and GS state.
+    pub uses_fpu: Cell<bool>,
+    /// Some thread has waited for this one alone: when it dies they must hear of it.
+    pub waited_for: Cell<bool>,
+    pub priority: Cell<u8>,
+    /// Task that made this thread's task.
+    pub chief: Cell<u16>,
+    /// Whom it sends to (state Sending) or waits for (all later states).
+    pub partner: Cell<ThreadId>,
+    pub outgoing: Cell<Outgoing>,
+    pub pager: Cell<ThreadId>,
+    pub handler: Cell<ThreadId>,
+    pub utcb: Cell<Option<UtcbRef>>,
+    /// Threads that wait to send to this one.
+    pub senders: Queue,
+    /// This thread's place in its partner's `senders`.
+    pub send_link: Link,
+    /// Its place in a ready queue.
+    pub ready_link: Link,
+    pub ready_queued: Cell<bool>,
+    /// Its place in the list of timeouts, and the TSC reading at which it is due.
+    pub timeout_link: Link,
+    pub timeout_queued: Cell<bool>,
+    pub deadline: Cell<u64>,
+    /// Its place among the threads of its task.
+    pub task_link: Link,
+    /// Length of its time slice in TSC ticks.
+    pub timeslice: Cell<u64>,
+    pub fs_base: Cell<u64>,
+    pub gs_base: Cell<u64>,
+    pub fpu: FpuArea,
+}
+
+/// Where the FPU state is kept while other threads use the FPU. Only instructions read and write it.
+#[repr(C, align(64))]
+pub struct FpuArea(pub Cell<FpuState>);
+
+const _: () = assert!(core::mem::offset_of!(Thread, frame) == 8);
+/// Offset of the end of the frame in the TCB: what `tss.rsp0` points to. A multiple of 16, because the processor aligns
+/// the stack before it pushes (SDM vol. 3, 6.14.2).
+pub const FRAME_END: usize = 8 + size_of::<Frame>();
+const _: () = assert!(FRAME_END % 16 == 0);
+const _: () = assert!(size_of::<Thread>() <= 2048);
+
+impl Default for Thread {
+    fn default() -> Self {
+        Self {
+            id: Cell::new(ThreadId::NIL),
+            frame: Frame::default(),
+            cr3: Cell::new(0),
+            state: Cell::new(RunState::Ready),
+            stopped: Cell::new(false),
+            uses_fpu: Cell::new(false),
+            waited_for: Cell::new(false),
+            priority: Cell::new(0),
+            chief: Cell::new(0),
+            partner: Cell::new(ThreadId::NIL),
+            outgoing: Cell::new(Outgoing::Ipc),
+            pager: Cell::new(ThreadId::NIL),
+            handler: Cell::new(ThreadId::NIL),
+            utcb: Cell::new(None),
+            senders: Queue::new(),
+            send_link: Link::new(),
+            ready_link: Link::new(),
+            ready_queued: Cell::new(false),
+            timeout_link: Link::new(),
+            timeout_queued: Cell::new(false),
+            deadline: Cell::new(0),
+            task_link: Link::new(),
+            timeslice: Cell::new(0),
+            fs_base: Cell::new(0),
+            gs_base: Cell::new(0),
+            fpu: FpuArea(Cell::new(FpuState::INIT)),
+        }
+    }
+}
+
+impl Thread {
+    pub fn is_runnable(&self) -> bool {
+        self.state.get() == RunState::Ready && !self.stopped.get()
+    }
+
+    /// Whether it waits for a message that `from` may send.
+    pub fn accepts(&self, from: ThreadId) -> bool {
+        match self.state.get() {
+            RunState::Ready | RunState::Sending => false,
+            RunState::Receiving => self.partner.get().is_any() || self.partner.get() == from,
+            RunState::PageFault | RunState::Exception | RunState::Foreign => self.partner.get() == from,
+        }
+    }
+
+    /// State as system calls report it.
+    pub fn run_state(&self) -> u64 {
+        self.state.get() as u64 | if self.stopped.get() { RunState::STOPPED } else { 0 }
+    }
+}
