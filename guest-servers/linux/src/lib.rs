@@ -1,1 +1,28 @@
-//! To come.
+//! The Linux server: runs unmodified Linux x86-64 programs without a Linux kernel.
+//!
+//! The server is one L4 task. It is the pager of every Linux process and the handler of its system calls and
+//! exceptions; a process is an L4 task, its thread an L4 thread. Everything here is safe code that knows the µ-kernel only
+//! through [`machine::Machine`], so that all of it runs, and is tested, on the host.
+//!
+//! How it fits together:
+//!
+//! - [`machine`]: what the server asks of the µ-kernel; [`event`]: what it is told
+//! - [`server`]: the event loop's body and the state that everything shares
+//! - [`syscall`]: the table of system calls and their handlers
+//! - [`process`]: processes, threads, credentials, fork, exit, wait
+//! - [`program`]: loading ELF files and scripts
+//! - [`mm`]: address spaces, faults, copy-on-write, access to user memory
+//! - [`signal`]: dispositions, delivery, frames
+//! - [`strace`]: system calls as text, and the list of those that are missing
+//! - [`errno`], [`frames`], [`buf`], [`exec`]: error numbers, physical memory, buffers, the executor
+//! - [`fs`], [`tty`]: files and the terminal
+
+#![cfg_attr(not(test), no_std)]
+#![forbid(unsafe_code)]
+
+extern crate alloc;
+
+pub mod buf;
+pub mod errno;
+pub mod exec;
+pub mod frames;

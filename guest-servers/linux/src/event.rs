@@ -1,0 +1,52 @@
+//! What the server is told: messages of the µ-kernel in the name of a program, and of the console.
+
+use ukernel_abi::{Rights, ThreadId};
+
+/// A processor exception of a program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Exception {
+    pub vector: u64,
+    pub code: u64,
+    pub ip: u64,
+    pub cr2: u64,
+}
+
+/// A page fault of a program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PageFault {
+    pub addr: u64,
+    pub ip: u64,
+    /// What was wanted: one of read, write, execute.
+    pub access: Rights,
+    /// The processor's error code.
+    pub code: u64,
+}
+
+/// One thing that happened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Event<'a> {
+    Syscall {
+        thread: ThreadId,
+        nr: u64,
+        args: [u64; 6],
+    },
+    PageFault {
+        thread: ThreadId,
+        fault: PageFault,
+    },
+    Exception {
+        thread: ThreadId,
+        exception: Exception,
+    },
+    /// Bytes from the console.
+    Input(&'a [u8]),
+    /// The console's input has ended.
+    InputEnd,
+    /// The terminal has a new size.
+    Resize {
+        rows: u16,
+        cols: u16,
+    },
+    /// The time that was asked for has come, or may have.
+    Tick,
+}

@@ -1,0 +1,77 @@
+//! Address spaces: what a program may touch, and which frames are behind it.
+//!
+//! The server is the pager of every process. It keeps, per address space, the areas that the program has asked for ([`vma`]) and
+//! the pages that are there ([`space::Page`]), each with the rights that the µ-kernel has been given for it. The
+//! second is what makes the first cheap to change: rights are only taken back where some were given.
+//!
+//! - [`span`]: page-aligned ranges of addresses
+//! - [`vma`]: areas; [`file`]: the files behind them
+//! - [`space`]: the areas and pages of one address space, and taking rights back
+//! - [`fault`]: making a page present; [`around`]: answering with its neighbours as well
+//! - [`map`]: mmap, munmap, mprotect, mremap, brk, madvise
+//! - [`fork`]: copying an address space
+//! - [`user`]: how the server itself reads and writes a program's memory
+
+pub mod around;
+pub mod fault;
+pub mod file;
+pub mod fork;
+pub mod map;
+pub mod space;
+pub mod span;
+#[cfg(test)]
+mod tests;
+pub mod user;
+pub mod vma;
+
+use crate::frames::FramePool;
+use crate::machine::Machine;
+use alloc::rc::Rc;
+use core::cell::{Cell, RefCell};
+use space::Space;
+use ukernel_abi::ThreadId;
+
+/// Bytes in a page.
+pub const PAGE: u64 = 4096;
+/// End of the memory that a Linux program may use: what lies above, up to the canonical hole, is the µ-kernel's.
+pub const TASK_SIZE: u64 = 0x7eff_f000_0000;
+/// Lowest address that a program may map (`vm.mmap_min_addr`).
+pub const MMAP_MIN: u64 = 0x1_0000;
+
+/// An address space, shared by the threads of a process and by a parent and its vfork child.
+pub struct Mm {
+    pub space: RefCell<Space>,
+}
+
+impl Mm {
+    pub fn new(frames: FramePool, machine: Rc<dyn Machine>) -> Rc<Self> {
+        Rc::new(Self { space: RefCell::new(Space::new(frames, TaskHandle::new(machine))) })
+    }
+    pub fn from_space(space: Space) -> Rc<Self> {
+        Rc::new(Self { space: RefCell::new(space) })
+    }
+    /// Says which task has this address space. Until then nothing is mapped anywhere.
+    pub fn set_task(&self, thread: ThreadId) {
+        self.space.borrow().task().thread.set(Some(thread));
+    }
+}
+
+/// The L4 task that an address space belongs to, if it has one yet.
+pub struct TaskHandle {
+    pub machine: Rc<dyn Machine>,
+    thread: Cell<Option<ThreadId>>,
+}
+
+impl TaskHandle {
+    pub fn new(machine: Rc<dyn Machine>) -> Self {
+        Self { machine, thread: Cell::new(None) }
+    }
+    /// A thread of the task.
+    pub fn thread(&self) -> Option<ThreadId> {
+        self.thread.get()
+    }
+    /// The task is gone, and with it everything that was mapped.
+    pub fn clear(&self) {
+        self.thread.set(None);
+    }
+}

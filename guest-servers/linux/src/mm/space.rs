@@ -1,0 +1,224 @@
+//! The areas and pages of one address space.
+
+use super::TaskHandle;
+use super::span::Span;
+use super::vma::Vma;
+use super::{MMAP_MIN, PAGE, TASK_SIZE};
+use crate::errno::Errno;
+use crate::frames::{Frame, FramePool};
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+use ukernel_abi::{Fpage, Rights};
+
+/// Most areas that a program may have (`vm.max_map_count`).
+pub const MAX_VMAS: usize = 65530;
+
+/// A page that is there.
+pub struct Page {
+    pub frame: Frame,
+    /// What the µ-kernel has been given for it, at most.
+    pub mapped: Rights,
+}
+
+impl Page {
+    pub fn new(frame: Frame) -> Self {
+        Self { frame, mapped: Rights::NONE }
+    }
+    /// Nobody else has the frame: it may be written without being copied.
+    pub fn is_exclusive(&self) -> bool {
+        self.frame.refs() == 1
+    }
+}
+
+/// One address space.
+pub struct Space {
+    pub(super) frames: FramePool,
+    task: TaskHandle,
+    /// By start address; they do not overlap.
+    pub(super) vmas: BTreeMap<u64, Vma>,
+    /// By address. Every page lies in an area.
+    pub(super) pages: BTreeMap<u64, Page>,
+    pub brk_start: u64,
+    pub brk: u64,
+    /// Mappings without a wish are put below this address.
+    pub mmap_top: u64,
+    /// How far the stack may grow (RLIMIT_STACK), bytes.
+    pub stack_limit: u64,
+    /// Page faults answered.
+    pub fault_count: u64,
+}
+
+impl Space {
+    pub fn new(frames: FramePool, task: TaskHandle) -> Self {
+        Self {
+            frames,
+            task,
+            vmas: BTreeMap::new(),
+            pages: BTreeMap::new(),
+            brk_start: 0,
+            brk: 0,
+            mmap_top: TASK_SIZE,
+            stack_limit: 8 << 20,
+            fault_count: 0,
+        }
+    }
+
+    pub fn task(&self) -> &TaskHandle {
+        &self.task
+    }
+
+    /// The area that `addr` is in.
+    pub fn vma_at(&self, addr: u64) -> Option<&Vma> {
+        let (_, vma) = self.vmas.range(..=addr).next_back()?;
+        vma.span.contains(addr).then_some(vma)
+    }
+
+    /// Areas that overlap `span`, in order.
+    pub fn vmas_in(&self, span: Span) -> impl Iterator<Item = &Vma> {
+        let first = self.vma_at(span.start()).map_or(span.start(), |v| v.span.start());
+        self.vmas.range(first..span.end()).map(|(_, v)| v)
+    }
+
+    pub fn all_vmas(&self) -> impl Iterator<Item = &Vma> {
+        self.vmas.values()
+    }
+
+    /// Whether every page of `span` is in some area.
+    pub fn is_covered(&self, span: Span) -> bool {
+        let mut at = span.start();
+        for vma in self.vmas_in(span) {
+            if vma.span.start() > at {
+                return false;
+            }
+            at = vma.span.end();
+        }
+        at >= span.end()
+    }
+
+    /// Adds an area where there is none, and joins it with its neighbours if they are alike.
+    pub fn insert(&mut self, mut vma: Vma) -> Result<(), Errno> {
+        if self.vmas.len() >= MAX_VMAS {
+            return Err(Errno::ENOMEM);
+        }
+        if let Some(before) = self.vmas.range(..vma.span.start()).next_back().map(|(_, v)| v)
+            && before.merges_with(&vma)
+            && let Some(joined) = Span::between(before.span.start(), vma.span.end())
+        {
+            vma.span = joined;
+        }
+        if let Some(after) = self.vmas.get(&vma.span.end())
+            && vma.merges_with(after)
+            && let Some(joined) = Span::between(vma.span.start(), after.span.end())
+        {
+            self.vmas.remove(&after.span.start().clone());
+            vma.span = joined;
+        }
+        self.vmas.insert(vma.span.start(), vma);
+        Ok(())
+    }
+
+    /// Cuts areas so that none crosses an end of `span`, and takes out those within. Their pages stay.
+    pub fn take_vmas(&mut self, span: Span) -> Vec<Vma> {
+        let overlapping: Vec<u64> = self.vmas_in(span).map(|v| v.span.start()).collect();
+        let mut taken = Vec::with_capacity(overlapping.len());
+        for start in overlapping {
+            let Some(vma) = self.vmas.remove(&start) else { continue };
+            if let Some(before) = Span::between(vma.span.start(), span.start()) {
+                self.vmas.insert(before.start(), vma.part(before));
+            }
+            if let Some(after) = Span::between(span.end(), vma.span.end()) {
+                self.vmas.insert(after.start(), vma.part(after));
+            }
+            if let Some(within) = vma.span.intersection(span) {
+                taken.push(vma.part(within));
+            }
+        }
+        taken
+    }
+
+    /// Removes everything in `span`: areas, pages, mappings.
+    pub fn remove(&mut self, span: Span) {
+        self.take_vmas(span);
+        self.drop_pages(span);
+    }
+
+    /// Forgets the pages in `span`, after taking them from the program.
+    pub fn drop_pages(&mut self, span: Span) {
+        self.revoke(span, Rights::RWX);
+        let addrs: Vec<u64> = self.pages.range(span.start()..span.end()).map(|(a, _)| *a).collect();
+        for addr in addrs {
+            self.pages.remove(&addr);
+        }
+    }
+
+    /// Takes `rights` to `span` back from the program, with as few calls to the µ-kernel as that takes.
+    ///
+    /// A flexpage may well be larger than the span: what matters is only that no page outside of it has such
+    /// rights to lose.
+    pub fn revoke(&mut self, span: Span, rights: Rights) {
+        if let Some(thread) = self.task.thread() {
+            let mut fpages = Vec::new();
+            self.cover(0, 47, span, rights, &mut fpages);
+            for fpage in fpages {
+                self.task.machine.unmap(thread, fpage);
+            }
+        }
+        for (_, page) in self.pages.range_mut(span.start()..span.end()) {
+            // Taking away the right to read takes away everything.
+            page.mapped =
+                if rights.contains(Rights::R) { Rights::NONE } else { page.mapped.without(rights) };
+        }
+    }
+
+    /// Finds flexpages that hold all pages of `span` with some of `rights` mapped, and no such page outside of `span`.
+    fn cover(&self, base: u64, log2: u32, span: Span, rights: Rights, out: &mut Vec<Fpage>) {
+        let end = base + (1 << log2);
+        let loses = |from: u64, to: u64| {
+            from < to && self.pages.range(from..to).any(|(_, p)| !p.mapped.intersection(rights).is_empty())
+        };
+        let (from, to) = (span.start().max(base), span.end().min(end));
+        if !loses(from, to) {
+            return;
+        }
+        let half = base + (1 << (log2 - 1));
+        // Smaller blocks first where one half has nothing to lose: the µ-kernel need not look there.
+        let one_half = log2 > 12 && (!loses(from, to.min(half)) || !loses(from.max(half), to));
+        if log2 == 12 || (!one_half && !loses(base, span.start().min(end)) && !loses(span.end().max(base), end)) {
+            out.push(Fpage::memory(base, log2, rights));
+            return;
+        }
+        self.cover(base, log2 - 1, span, rights, out);
+        self.cover(half, log2 - 1, span, rights, out);
+    }
+
+    /// A free range of `len` bytes (page-aligned): the highest below `mmap_top`.
+    pub fn find_free(&self, len: u64) -> Option<Span> {
+        let mut end = self.mmap_top;
+        for vma in self.vmas.range(..self.mmap_top).rev().map(|(_, v)| v) {
+            if vma.span.end() <= end {
+                let start = end.checked_sub(len)?;
+                if start >= vma.span.end() {
+                    return Span::between(start, end);
+                }
+            }
+            end = end.min(vma.span.start());
+        }
+        let start = end.checked_sub(len)?;
+        if start < MMAP_MIN { None } else { Span::between(start, end) }
+    }
+
+    /// Pages that are there.
+    pub fn resident(&self) -> u64 {
+        self.pages.len() as u64
+    }
+
+    /// Bytes in all areas.
+    pub fn size(&self) -> u64 {
+        self.vmas.values().map(|v| v.span.len()).sum()
+    }
+
+    /// The page at a page-aligned address, if it is there.
+    pub fn page(&self, addr: u64) -> Option<&Page> {
+        self.pages.get(&(addr & !(PAGE - 1)))
+    }
+}

@@ -1,0 +1,120 @@
+//! System calls: the table, and what every handler is given.
+//!
+//! A handler is a plain function from a [`Ctx`] to a [`SysResult`]. Those that may have to wait are async: they get their
+//! `Ctx` by value and return a boxed future ([`Pending`]), which the executor polls until it is done.
+//!
+//! - [`table`]: number → [`Entry`], put together from one list a family
+//! - [`args`]: how arguments look in a trace
+//! - `fs_*`: files; `time`, `ids`, `limits`, `memory`, `process`, `signals`, `system`, `futex`: everything else
+//!
+//! A call is added by writing its handler into its family's file and an [`Entry`] into the `CALLS` list there. The entry
+//! says how complete it is: `docs/linux.md` is generated from that.
+
+pub mod args;
+pub mod fs_calls;
+mod ids;
+pub mod names;
+pub mod table;
+
+use crate::errno::Errno;
+use crate::mm::user::UserMemory;
+use crate::process::{Process, Thread};
+use crate::server::Server;
+use alloc::boxed::Box;
+use alloc::rc::Rc;
+use args::Arg;
+use core::future::Future;
+use core::pin::Pin;
+
+/// What a call gives: the value for rax, or an error.
+pub type SysResult = Result<u64, Errno>;
+/// A call that may have to wait.
+pub type Pending = Pin<Box<dyn Future<Output = SysResult>>>;
+
+/// A system call under way: who makes it, with what.
+///
+/// Cloning one is cheap (reference counts). Nothing in it is borrowed, so it may be kept across an await.
+#[derive(Clone)]
+pub struct Ctx {
+    pub server: Rc<Server>,
+    pub thread: Rc<Thread>,
+    /// The process that `thread` belongs to.
+    pub proc: Rc<Process>,
+    pub args: [u64; 6],
+}
+
+impl Ctx {
+    /// Argument `n` as the C type `int`: the upper half of the register has no meaning.
+    pub fn int(&self, n: usize) -> i32 {
+        self.args[n] as i32
+    }
+    /// Argument `n` as the C type `unsigned int`.
+    pub fn uint(&self, n: usize) -> u32 {
+        self.args[n] as u32
+    }
+    /// Access to the memory of the process.
+    pub fn user(&self) -> UserMemory {
+        UserMemory::new(&self.server, &self.proc)
+    }
+}
+
+/// How a call ends that does not just return a value.
+pub enum Outcome {
+    /// As other calls do.
+    Return(SysResult),
+    /// The thread goes on with registers that the handler has set up; there is nothing to answer.
+    Resumed,
+    /// The thread is gone.
+    Gone,
+}
+
+/// How a call is carried out.
+#[derive(Clone, Copy)]
+pub enum Handler {
+    /// Answered at once, without allocation.
+    Sync(fn(&Ctx) -> SysResult),
+    /// May wait.
+    Async(fn(Ctx) -> Pending),
+    /// Changes the caller's own thread in ways that a value does not describe (`exit`, `execve`, `rt_sigreturn`).
+    Control(fn(Ctx) -> Pin<Box<dyn Future<Output = Outcome>>>),
+}
+
+/// How much of what Linux does a call does here.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Coverage {
+    Full,
+    /// Works, but for what is said here.
+    Partial(&'static str),
+}
+
+/// One system call.
+#[derive(Clone, Copy)]
+pub struct Entry {
+    pub nr: u16,
+    pub name: &'static str,
+    pub args: &'static [Arg],
+    pub coverage: Coverage,
+    pub handler: Handler,
+}
+
+impl Entry {
+    pub const fn sync(nr: u32, name: &'static str, args: &'static [Arg], f: fn(&Ctx) -> SysResult) -> Self {
+        Self { nr: nr as u16, name, args, coverage: Coverage::Full, handler: Handler::Sync(f) }
+    }
+    pub const fn wait(nr: u32, name: &'static str, args: &'static [Arg], f: fn(Ctx) -> Pending) -> Self {
+        Self { nr: nr as u16, name, args, coverage: Coverage::Full, handler: Handler::Async(f) }
+    }
+    pub const fn control(
+        nr: u32,
+        name: &'static str,
+        args: &'static [Arg],
+        f: fn(Ctx) -> Pin<Box<dyn Future<Output = Outcome>>>,
+    ) -> Self {
+        Self { nr: nr as u16, name, args, coverage: Coverage::Full, handler: Handler::Control(f) }
+    }
+    /// Says what is missing.
+    pub const fn partial(mut self, missing: &'static str) -> Self {
+        self.coverage = Coverage::Partial(missing);
+        self
+    }
+}
