@@ -13,13 +13,10 @@ pub const IMAGE_END: u64 = HEAP;
 pub const HEAP: u64 = 0x1000_0000;
 /// 512 MiB are more than the heap of any server should need.
 pub const HEAP_END: u64 = 0x3000_0000;
-/// Where a server maps modules and small shared buffers.
-pub const SHARED: u64 = 0x3000_0000;
-pub const SHARED_END: u64 = 0x3f00_0000;
 pub const STACK_END: u64 = 0x4000_0000;
 pub const STACK_LOG2: u32 = 16;
 pub const STACK: u64 = STACK_END - (1 << STACK_LOG2);
 /// From here to the end of user memory root gives a server nothing but what it asks for.
 pub const WINDOWS: u64 = 0x1_0000_0000;
 
-const _: () = assert!(IMAGE < IMAGE_END && HEAP < HEAP_END && SHARED_END <= STACK && STACK_END <= WINDOWS);
+const _: () = assert!(IMAGE < IMAGE_END && HEAP < HEAP_END && HEAP_END <= STACK && STACK_END <= WINDOWS);

@@ -1,0 +1,79 @@
+//! Sending and receiving.
+//!
+//! Messages are those of `proto`: seven words in registers. Words and items beyond them are in the thread's UTCB
+//! ([`crate::utcb`]); whoever sends a tag that counts more than seven has put them there.
+//!
+//! A received map item lands in the receive window that the thread set, and `Utcb::set_window` takes no window over
+//! memory that is Rust's; that is why sending and receiving are safe.
+
+use crate::gate::{self, Frame};
+use proto::Message;
+use ukernel_abi::call::Timeouts;
+use ukernel_abi::{Call, Status, ThreadId};
+
+/// A message and who sent it.
+#[derive(Clone, Copy, Debug)]
+pub struct Received {
+    pub from: ThreadId,
+    pub message: Message,
+}
+
+/// Wait for ever.
+pub const NEVER: u32 = Timeouts::NEVER;
+/// Do not wait at all.
+pub const NOW: u32 = 0;
+
+/// The general form: sends to `to` unless it is nil, then receives from `from` unless it is nil.
+pub fn ipc(to: ThreadId, message: &Message, from: ThreadId, timeouts: Timeouts) -> Result<Received, Status> {
+    let mut frame = Frame { rax: Call::Ipc.rax() | message.tag.to_rax(), words: message.words, r12: to.0 };
+    // SAFETY: an ipc changes this task's memory only in its receive window, which holds nothing of Rust's
+    // (`Utcb::set_window`), and in its UTCB, which is only accessed by copying.
+    unsafe { gate::call(&mut frame, from, timeouts) };
+    frame.done()?;
+    Ok(Received { from: frame.subject(), message: Message { tag: frame.tag(), words: frame.words } })
+}
+
+/// Sends; waits up to `timeout` microseconds for the partner to receive.
+pub fn send(to: ThreadId, message: &Message, timeout: u32) -> Result<(), Status> {
+    ipc(to, message, ThreadId::NIL, Timeouts::new(timeout, NOW)).map(|_| ())
+}
+
+/// Receives from `from`, or from anybody ([`ThreadId::ANY`]); waits up to `timeout` microseconds.
+pub fn receive(from: ThreadId, timeout: u32) -> Result<Received, Status> {
+    ipc(ThreadId::NIL, &NOTHING, from, Timeouts::new(NOW, timeout))
+}
+
+/// Sends and waits for the partner's answer, both for ever.
+pub fn call(to: ThreadId, message: &Message) -> Result<Message, Status> {
+    ipc(to, message, to, Timeouts::ALL_NEVER).map(|received| received.message)
+}
+
+/// Answers a client that waits, and receives from anybody. A client that does not wait gets no answer: a server must not
+/// be held up by a client.
+pub fn reply_and_wait(to: ThreadId, reply: &Message) -> Result<Received, Status> {
+    ipc(to, reply, ThreadId::ANY, Timeouts::new(NOW, NEVER))
+}
+
+/// A message with nothing in it.
+const NOTHING: Message = Message::new(ukernel_abi::Label(0), []);
+
+/// What becomes of a message that a server has received.
+pub enum Answer {
+    Reply(Message),
+    None,
+}
+
+/// The receive loop of a server: hands every message to `serve` and sends what it answers.
+pub fn serve(mut serve: impl FnMut(ThreadId, &Message) -> Answer) -> ! {
+    let mut next = receive(ThreadId::ANY, NEVER);
+    loop {
+        next = match next {
+            Ok(Received { from, message }) => match serve(from, &message) {
+                Answer::Reply(reply) => reply_and_wait(from, &reply),
+                Answer::None => receive(ThreadId::ANY, NEVER),
+            },
+            // The reply went to a client that has died, does not wait or has no room for an item. Its affair.
+            Err(_) => receive(ThreadId::ANY, NEVER),
+        };
+    }
+}
