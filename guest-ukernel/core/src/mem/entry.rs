@@ -98,7 +98,8 @@ impl Entry {
     }
 }
 
-const _: () = assert!(Rights::W.0 as u64 == WRITE && Rights::X.0 == 1, "Entry::access relies on the bit positions");
+const _: () =
+    assert!(Rights::W.0 as u64 == WRITE && Rights::X.0 == 1, "Entry::access relies on the bit positions");
 
 #[cfg(test)]
 mod tests {

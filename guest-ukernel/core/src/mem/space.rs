@@ -1,0 +1,239 @@
+//! Address spaces: what belongs to a space as a whole.
+//!
+//! A space is a control frame and the tables below its top-level table. The control frame starts with the words below; the
+//! rest of it is the first slab of the space's nodes. Nodes and slabs belong to the space whose page they describe, and so
+//! does their cost: when the space goes, whole frames come back, and a task's memory never hangs on another's.
+
+use core::cell::Cell;
+use core::num::NonZeroU64;
+
+use super::frames::{Frames, NoMemory};
+use super::machine::{Machine, PhysAddr};
+use super::node::Node;
+use super::ports::TssTable;
+use super::root::Region;
+use super::take::Part;
+
+/// An address space, by its control frame. Copies are references: none may be used after [`Mem::destroy`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(transparent)]
+pub struct Space(pub(super) NonZeroU64);
+
+/// Words of the control frame. Word 0 and 1 are those of every slab (see `node`).
+pub(super) mod word {
+    /// Top-level table.
+    pub const CR3: u64 = 16;
+    /// Quota and what is used of it, in frames.
+    pub const LIMIT: u64 = 24;
+    pub const USED: u64 = 32;
+    /// First free node; first node never used yet (at a multiple of the page size: there is none); newest slab.
+    pub const FREE_NODES: u64 = 40;
+    pub const FRESH_NODES: u64 = 48;
+    pub const SLABS: u64 = 56;
+    /// Bit n: may receive interrupt line n.
+    pub const IRQS: u64 = 64;
+    /// See `ports`.
+    pub const PORTS: u64 = 72;
+    /// Not zero: σ0, whose addresses are physical ones.
+    pub const IDEMPOTENT: u64 = 80;
+    /// Where the nodes begin.
+    pub const END: u64 = 128;
+}
+
+/// What every space has in common with the others: entries of the top-level table.
+pub const SHARED_SLOTS: usize = 5;
+
+/// What new spaces are made from.
+#[derive(Clone, Copy, Default, Debug)]
+pub struct Template {
+    /// Top-level entries that every space gets: index and value.
+    pub shared: [(u16, u64); SHARED_SLOTS],
+    /// Where the I/O bitmap of the TSS is mapped.
+    pub tss: TssTable,
+}
+
+/// All of the kernel's memory management.
+pub struct Mem<M> {
+    pub frames: Frames<M>,
+    pub(super) template: Cell<Template>,
+    pub(super) regions: [Cell<Region>; Region::MAX],
+}
+
+impl<M: Machine> Mem<M> {
+    pub const fn new(machine: M) -> Self {
+        Self {
+            frames: Frames::new(machine),
+            template: Cell::new(Template {
+                shared: [(0, 0); SHARED_SLOTS],
+                tss: TssTable { slot: 0, table: PhysAddr::NULL, cpus: 0 },
+            }),
+            regions: [const { Cell::new(Region::NONE) }; Region::MAX],
+        }
+    }
+
+    /// Sets what new spaces are made from and what σ0 may hand out. Called once, after [`Frames::init`].
+    pub fn init(&self, template: Template, regions: &[Region]) {
+        self.template.set(template);
+        for (slot, region) in self.regions.iter().zip(regions) {
+            slot.set(*region);
+        }
+    }
+
+    /// An empty space that may use `limit` frames of kernel memory, its own two included.
+    pub fn new_space(&self, limit: u32) -> Result<Space, NoMemory> {
+        if limit < 2 {
+            return Err(NoMemory);
+        }
+        let cr3 = self.frames.alloc()?;
+        let control = match self.frames.alloc_dirty() {
+            Ok(frame) => frame,
+            Err(error) => {
+                self.frames.free(cr3);
+                return Err(error);
+            }
+        };
+        for (index, value) in self.template.get().shared {
+            self.store(cr3.plus(u64::from(index) * 8), value);
+        }
+        let space = Space(NonZeroU64::new(control.0).ok_or(NoMemory)?);
+        self.init_first_slab(space);
+        self.set(space, word::CR3, cr3.0);
+        self.set(space, word::LIMIT, limit.into());
+        self.set(space, word::USED, 2);
+        self.set(space, word::IRQS, 0);
+        self.set(space, word::PORTS, 0);
+        self.set(space, word::IDEMPOTENT, 0);
+        Ok(space)
+    }
+
+    /// Frees the space with all mappings, all that was mapped from them, tables, nodes and bitmaps. No processor may be using it.
+    /// Frames of kernel pages mapped into it ([`Mem::map_kernel_page`]) stay their owner's.
+    pub fn destroy(&self, space: Space) {
+        self.for_each_node(space, |node| {
+            self.drop_children(node, Part::ALL);
+            self.remove(node);
+        });
+        self.free_ports(space);
+        let cr3 = self.cr3(space);
+        for (index, _) in self.template.get().shared {
+            self.store(cr3.plus(u64::from(index) * 8), 0);
+        }
+        self.store(self.frames.info_at(cr3), 0);
+        self.frames.free(cr3);
+        self.free_slabs(space);
+    }
+
+    /// Physical address of the top-level table.
+    #[inline(always)]
+    pub fn cr3(&self, space: Space) -> PhysAddr {
+        PhysAddr(self.get(space, word::CR3))
+    }
+
+    /// Makes σ0 of a space: its addresses are physical ones, and it has all that [`Mem::init`] was told of, all
+    /// ports and all interrupt lines.
+    pub fn make_idempotent(&self, space: Space) {
+        self.set(space, word::IDEMPOTENT, 1);
+    }
+
+    /// Charges `frames` to the space's quota, for memory that the caller takes from [`Mem::frames`] on its behalf.
+    #[inline(always)]
+    pub fn charge(&self, space: Space, frames: u32) -> Result<(), NoMemory> {
+        let used = self.get(space, word::USED) + u64::from(frames);
+        if used > self.get(space, word::LIMIT) {
+            return Err(NoMemory);
+        }
+        self.set(space, word::USED, used);
+        Ok(())
+    }
+
+    /// Undoes [`Mem::charge`].
+    #[inline(always)]
+    pub fn refund(&self, space: Space, frames: u32) {
+        self.set(space, word::USED, self.get(space, word::USED) - u64::from(frames));
+    }
+
+    /// Quota of the space and what is used of it, in frames.
+    pub fn quota(&self, space: Space) -> (u32, u32) {
+        (self.get(space, word::LIMIT) as u32, self.get(space, word::USED) as u32)
+    }
+
+    /// Takes `frames` off the quota of one space, if that many are not in use, to be given to another.
+    pub fn shrink_quota(&self, space: Space, frames: u32) -> Result<(), NoMemory> {
+        let (limit, used) = self.quota(space);
+        if frames > limit - used {
+            return Err(NoMemory);
+        }
+        self.set(space, word::LIMIT, (limit - frames).into());
+        Ok(())
+    }
+
+    /// Adds `frames` to the quota of a space.
+    pub fn grow_quota(&self, space: Space, frames: u32) {
+        let (limit, _) = self.quota(space);
+        self.set(space, word::LIMIT, limit.saturating_add(frames).into());
+    }
+
+    /// Whether threads of the space may receive interrupt line `line`.
+    #[inline(always)]
+    pub fn has_irq(&self, space: Space, line: u8) -> bool {
+        line < 64 && self.get(space, word::IRQS) >> line & 1 != 0
+    }
+
+    /// Gives the space all interrupt lines.
+    pub fn own_all_irqs(&self, space: Space) {
+        self.set(space, word::IRQS, u64::MAX);
+    }
+
+    pub(super) fn map_irqs(&self, from: Space, to: Space, first: u64, count: u64) {
+        let given = self.get(from, word::IRQS) & bits(first, count);
+        self.set(to, word::IRQS, self.get(to, word::IRQS) | given);
+    }
+
+    pub(super) fn unmap_irqs(&self, space: Space, first: u64, count: u64) {
+        self.set(space, word::IRQS, self.get(space, word::IRQS) & !bits(first, count));
+    }
+
+    #[inline(always)]
+    pub(super) fn is_idempotent(&self, space: Space) -> bool {
+        self.get(space, word::IDEMPOTENT) != 0
+    }
+
+    #[inline(always)]
+    pub(super) fn get(&self, space: Space, word: u64) -> u64 {
+        self.load(space.at(word))
+    }
+    #[inline(always)]
+    pub(super) fn set(&self, space: Space, word: u64, value: u64) {
+        self.store(space.at(word), value);
+    }
+    #[inline(always)]
+    pub(super) fn load(&self, at: PhysAddr) -> u64 {
+        self.frames.machine.load(at)
+    }
+    #[inline(always)]
+    pub(super) fn store(&self, at: PhysAddr, value: u64) {
+        self.frames.machine.store(at, value);
+    }
+}
+
+impl Space {
+    #[inline(always)]
+    pub(super) const fn at(self, word: u64) -> PhysAddr {
+        PhysAddr(self.0.get() + word)
+    }
+    /// The control frame, as the head of the list of a space's slabs.
+    pub(super) const fn frame(self) -> PhysAddr {
+        PhysAddr(self.0.get())
+    }
+    pub(super) fn of_slab(slab: u64) -> Option<Self> {
+        NonZeroU64::new(slab).map(Self)
+    }
+}
+
+/// Bits `first` to `first + count - 1` of a word; `first + count` is at most 64 and `count` at least 1.
+pub(super) const fn bits(first: u64, count: u64) -> u64 {
+    u64::MAX >> (64 - count) << first
+}
+
+/// Nodes of the space in use are found by walking its slabs; see [`Node`].
+const _: () = assert!(word::END.is_multiple_of(Node::SIZE));

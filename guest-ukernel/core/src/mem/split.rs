@@ -1,0 +1,114 @@
+//! A superpage becomes 512 pages, when rights to a part of it go, or something else is mapped over a part of it.
+
+use super::entry::Entry;
+use super::frames::NoMemory;
+use super::machine::VirtAddr;
+use super::machine::{Machine, PhysAddr};
+use super::node::companion;
+use super::node::{Node, field};
+use super::space::{Mem, Space};
+use super::take::Part;
+use ukernel_abi::layout::{PAGE, SUPERPAGE};
+
+impl<M: Machine> Mem<M> {
+    /// Splits the superpage, which loses its children of its own size: there is no node left that could be their parent.
+    /// Its smaller children become children of the pages that they are a part of. With an error nothing has changed.
+    #[cold]
+    pub(super) fn split(&self, node: Node) -> Result<(), NoMemory> {
+        let space = self.space_of(node);
+        let parent = self.link(node, field::PARENT);
+        let entry = self.leaf(node);
+        // Has the parent make its index, if it has none.
+        if let Some(parent) = parent {
+            self.head_for(parent, entry.split(0))?;
+        }
+        let table = self.alloc_pair_charged(space)?;
+        let mut spare = match self.alloc_nodes(space, SUPERPAGE / PAGE) {
+            Ok(nodes) => nodes,
+            Err(error) => {
+                self.frames.free_pair(table);
+                self.refund(space, 2);
+                return Err(error);
+            }
+        };
+        while let Some(child) = self.link(node, field::CHILDREN) {
+            self.drop_children(child, Part::ALL);
+            self.remove(child);
+        }
+        let index = PhysAddr(self.field(node, field::INDEX));
+        for n in 0..SUPERPAGE / PAGE {
+            let Some(page) = spare else { break };
+            spare = self.link(page, field::NEXT);
+            let va = self.va(node).plus(n * PAGE);
+            self.split_off(page, table.plus(n * 8), va, entry.split(n), parent);
+            if !index.is_null() {
+                self.rehang(index.plus(n * 8), page);
+            }
+        }
+        self.unlink(node);
+        self.replace_by_table(node, space, table);
+        Ok(())
+    }
+
+    /// Makes one page of a superpage.
+    fn split_off(&self, page: Node, slot: PhysAddr, va: VirtAddr, entry: Entry, parent: Option<Node>) {
+        self.set_leaf(page, slot, va, entry);
+        match parent {
+            Some(parent) => {
+                let head = self.head_for(parent, entry).expect("made before");
+                self.link_child(page, parent, head);
+            }
+            None => self.link_root(page),
+        }
+    }
+
+    /// Moves the list of children at `head` to `parent`, which has none.
+    fn rehang(&self, head: PhysAddr, parent: Node) {
+        let Some(first) = Node::from_word(self.load(head)) else { return };
+        self.store(head, 0);
+        self.set_field(parent, field::CHILDREN, first.word());
+        self.set_field(first, field::PREV, parent.at(field::CHILDREN).0);
+        self.reparent(first, parent);
+    }
+
+    /// Names `parent` in all nodes of the list from `first` on.
+    pub(super) fn reparent(&self, first: Node, parent: Node) {
+        let mut child = Some(first);
+        while let Some(node) = child {
+            self.set_field(node, field::PARENT, parent.word());
+            child = self.link(node, field::NEXT);
+        }
+    }
+
+    /// Puts a full table in the place of a superpage, whose node goes.
+    fn replace_by_table(&self, node: Node, space: Space, table: PhysAddr) {
+        let slot = self.slot(node);
+        self.adopt_table(table, slot, true, SUPERPAGE / PAGE);
+        self.store(slot, Entry::table(table).0);
+        self.store(companion(slot), 0);
+        self.free_index(node, space);
+        self.frames.machine.flush(self.cr3(space), self.va(node));
+        self.free_node(space, node);
+    }
+
+    /// A list of `count` nodes, linked by `NEXT`.
+    fn alloc_nodes(&self, space: Space, count: u64) -> Result<Option<Node>, NoMemory> {
+        let mut list = None;
+        for _ in 0..count {
+            match self.alloc_node(space) {
+                Ok(node) => {
+                    self.set_field(node, field::NEXT, list.map_or(0, Node::word));
+                    list = Some(node);
+                }
+                Err(error) => {
+                    while let Some(node) = list {
+                        list = self.link(node, field::NEXT);
+                        self.free_node(space, node);
+                    }
+                    return Err(error);
+                }
+            }
+        }
+        Ok(list)
+    }
+}

@@ -1,0 +1,100 @@
+//! `fpage_unmap`: takes rights to a flexpage away from all who have them from the space.
+//!
+//! Where the flexpage is a part of a superpage:
+//! - a descendant's superpage that the part belongs to loses the rights whole (its pager maps again at the next fault);
+//! - with `flush` the space's own superpage is split first; if there is no memory for that, it is treated whole.
+
+use super::entry::Entry;
+use super::machine::{Machine, VirtAddr};
+use super::node::{Node, part_number};
+use super::space::{Mem, Space};
+use super::tables::{Leaf, next_in_table};
+use super::take::Part;
+use ukernel_abi::layout::{PAGE, SUPERPAGE, USER_END};
+use ukernel_abi::{Fpage, FpageKind, Rights};
+
+impl<M: Machine> Mem<M> {
+    /// Takes the rights of `fpage` from all mappings made from that part of the space, and with `flush` from the space itself.
+    /// Invalid flexpages hold nothing.
+    ///
+    /// Ports and interrupt lines have no mapping database: they are taken from the space itself, with `flush`, and stay with
+    /// those who have them from it.
+    pub fn unmap(&self, space: Space, fpage: Fpage, flush: bool) {
+        if !fpage.is_valid() {
+            return;
+        }
+        match fpage.kind() {
+            Some(FpageKind::Memory) => {
+                let end = VirtAddr((fpage.base() + fpage.size()).min(USER_END));
+                self.unmap_memory(space, VirtAddr(fpage.base()), end, fpage.rights(), flush);
+            }
+            Some(FpageKind::Ports) if flush => self.unmap_ports(space, fpage.base(), fpage.size()),
+            Some(FpageKind::Irqs) if flush => self.unmap_irqs(space, fpage.base(), fpage.size()),
+            _ => {}
+        }
+    }
+
+    fn unmap_memory(&self, space: Space, start: VirtAddr, end: VirtAddr, rights: Rights, flush: bool) {
+        let mut va = start;
+        // The entry for `va`, if it is in the same table as the last one.
+        let mut near = None;
+        while va < end {
+            let leaf = match near.map(|slot| Leaf { slot, entry: Entry(self.load(slot)) }) {
+                Some(leaf) if leaf.entry.is_none() => {
+                    va = va.plus(PAGE);
+                    near = next_in_table(leaf.slot);
+                    continue;
+                }
+                Some(leaf) => leaf,
+                None => match self.find(space, va) {
+                    Ok(leaf) => leaf,
+                    Err(hole) => {
+                        va = hole.end;
+                        continue;
+                    }
+                },
+            };
+            let superpage = leaf.entry.is_superpage();
+            let size = if superpage { SUPERPAGE - va.in_superpage() } else { PAGE };
+            let stop = va.plus(size).min(end);
+            let whole = !superpage || stop.0 - va.0 == SUPERPAGE;
+            near = if superpage { None } else { next_in_table(leaf.slot) };
+            if !rights_hit(leaf, rights) {
+                va = stop;
+                continue;
+            }
+            let node = self.node_of(leaf);
+            if flush && !whole && self.split(node).is_ok() {
+                continue;
+            }
+            let part = if whole || flush { Part::ALL } else { part_between(leaf, va, stop) };
+            self.take_from_children(node, part, rights);
+            if flush && self.take_from(node, rights) {
+                near = None;
+            }
+            va = stop;
+        }
+    }
+
+    /// Takes rights from a page that nobody has them from (any more). Says whether its table was freed.
+    fn take_from(&self, node: Node, rights: Rights) -> bool {
+        if rights.contains(Rights::R) {
+            self.remove(node)
+        } else {
+            self.demote(node, rights);
+            false
+        }
+    }
+}
+
+/// Whether the leaf has any of the rights. If not, nothing below it has.
+fn rights_hit(leaf: Leaf, rights: Rights) -> bool {
+    !leaf.entry.rights().intersection(rights).is_empty()
+}
+
+/// The part of a superpage's leaf from `start` to `end`, which is in the superpage or its end.
+fn part_between(leaf: Leaf, start: VirtAddr, end: VirtAddr) -> Part {
+    debug_assert_eq!(part_number(leaf.entry), 0, "superpages are aligned");
+    let first = start.in_superpage() / PAGE;
+    Part { first, end: first + (end.0 - start.0) / PAGE }
+}

@@ -1,0 +1,37 @@
+//! Memory management on the machine: [`ukernel_core::mem`] over the physical-memory map.
+//!
+//! All decisions are made in the core, in safe code; here are only its ground (words of physical memory, the TLB), its one
+//! instance, and what needs to know where the kernel lies.
+//!
+//! - [`physmap`]: words of physical memory
+//! - [`tlb`]: what processors remember of tables
+//! - [`boot`]: the start
+
+mod boot;
+mod physmap;
+mod tlb;
+
+pub use boot::init;
+pub use ukernel_core::mem::{Kind, MapError, NoMemory, PhysAddr, Region, Space, VirtAddr};
+
+use core::ops::Deref;
+use physmap::Physmap;
+
+/// The kernel's memory management, as its one instance: `MEM.map(…)`, `MEM.frames.alloc()`.
+pub static MEM: OneCpu = OneCpu(ukernel_core::mem::Mem::new(Physmap));
+
+/// Reaches memory management from the one CPU that runs.
+pub struct OneCpu(ukernel_core::mem::Mem<Physmap>);
+
+// SAFETY: `Mem` is changed through cells, so it must never be used from two sides at once. Kernel code runs with interrupts off and
+// exceptions in kernel mode do not come back (entry.rs), so on one CPU nothing comes between; the kernel starts no second CPU.
+unsafe impl Sync for OneCpu {}
+
+impl Deref for OneCpu {
+    type Target = ukernel_core::mem::Mem<Physmap>;
+
+    #[inline(always)]
+    fn deref(&self) -> &Self::Target {
+        &self.0
+    }
+}

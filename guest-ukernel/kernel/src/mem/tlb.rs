@@ -1,0 +1,16 @@
+//! What processors remember of page tables (SDM vol. 3, 4.10).
+//!
+//! Rights that grow need nothing: a fault on a stale entry drops it. A right or a table that goes needs INVLPG, which also drops all
+//! that is remembered of upper levels, or a load of CR3. Without PCID the latter comes with every switch to the
+//! space, so only the current one matters. With more CPUs, the shootdown goes here.
+
+use crate::arch::insn;
+use ukernel_core::mem::{PhysAddr, VirtAddr};
+
+/// Forgets the translation of `va` in the space whose top-level table is `cr3`.
+#[inline(always)]
+pub fn flush(cr3: PhysAddr, va: VirtAddr) {
+    if insn::cr3() == cr3.0 {
+        insn::invlpg(va.0);
+    }
+}
