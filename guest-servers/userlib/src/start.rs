@@ -82,6 +82,9 @@ mod entry {
         "and rsp, -16",
         "call {spawned}",
         "ud2",
+        // Data that is not zero: it makes the linker write the segment, .bss and all, into the file (`server.ld`).
+        ".section .data.start, \"aw\"",
+        ".ascii \"L4server\"",
         ".text",
         first = sym first,
         spawned = sym spawned,
