@@ -5,6 +5,7 @@
 //! holds on to what may change.
 //!
 //! - [`thread`]: the thread control block and the register frame in it
+//! - [`mem`]: page tables, address spaces and the mapping database
 //! - [`queue`]: intrusive lists of threads
 //! - [`sched`]: ready queues, hand-over, time slices
 //! - [`timeout`]: threads that wait for a time
@@ -21,6 +22,7 @@ extern crate std;
 pub mod clan;
 pub mod ipc;
 pub mod irq;
+pub mod mem;
 pub mod queue;
 pub mod sched;
 pub mod thread;
