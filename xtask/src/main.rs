@@ -1,1 +1,34 @@
-fn main() {}
+//! `cargo xtask`: builds, runs, tests and measures ukvmm.
+//!
+//! - [`commands`]: one file a command
+//! - [`setup`]: what a machine lacks, and how it gets it
+//! - [`lab`]: a Linux with `kvm_amd` inside an emulated CPU that counts instructions
+//! - [`cargo`], [`process`]: running other programs
+//! - [`archive`], [`rootfs`], [`bundle`], [`elf`]: the images of the guest
+//! - [`paths`]: where things are
+
+#![forbid(unsafe_code)]
+
+mod archive;
+mod bundle;
+mod cargo;
+mod cli;
+mod commands;
+mod elf;
+mod lab;
+mod paths;
+mod process;
+mod rootfs;
+mod setup;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    match cli::dispatch() {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

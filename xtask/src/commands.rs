@@ -1,0 +1,12 @@
+//! The commands: one file each.
+
+pub mod bench;
+pub mod build;
+pub mod fmt;
+pub mod lab;
+pub mod lint;
+pub mod loc;
+pub mod rootfs;
+pub mod run;
+pub mod setup;
+pub mod test;

@@ -1,0 +1,23 @@
+//! `cargo xtask fmt`
+
+use crate::{cargo::cargo, process, setup};
+use anyhow::Result;
+use std::process::ExitCode;
+
+#[derive(clap::Args)]
+pub struct Args {
+    /// Only say what is not formatted
+    #[arg(long)]
+    pub check: bool,
+}
+
+pub fn fmt(check: bool) -> Result<ExitCode> {
+    setup::for_lint()?;
+    let mut command = cargo("fmt");
+    command.arg("--all");
+    if check {
+        command.arg("--check");
+    }
+    process::run(&mut command)?;
+    Ok(ExitCode::SUCCESS)
+}

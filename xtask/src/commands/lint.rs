@@ -1,0 +1,31 @@
+//! `cargo xtask lint`
+
+use crate::cargo::{cargo, for_guest};
+use crate::{process, setup};
+use anyhow::Result;
+use std::process::{Command, ExitCode};
+
+pub fn lint() -> Result<ExitCode> {
+    setup::for_build()?;
+    setup::for_lint()?;
+    host()?;
+    guest()?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Everything that builds for the host, tests included. The guest's programs do not: without the feature `guest`
+/// they are not built, and the kernel is left out.
+pub fn host() -> Result<()> {
+    let mut command = cargo("clippy");
+    command.args(["--workspace", "--exclude", "ukernel", "--all-targets"]);
+    process::run(deny_warnings(&mut command))
+}
+
+/// The kernel and the servers, for the guest.
+pub fn guest() -> Result<()> {
+    process::run(deny_warnings(for_guest(&mut cargo("clippy"))))
+}
+
+fn deny_warnings(command: &mut Command) -> &mut Command {
+    command.args(["--", "-D", "warnings"])
+}

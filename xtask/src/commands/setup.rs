@@ -1,0 +1,14 @@
+//! `cargo xtask setup`
+
+use crate::setup;
+use anyhow::Result;
+use std::process::ExitCode;
+
+/// Installs what building, testing and the lab need.
+pub fn setup() -> Result<ExitCode> {
+    setup::for_build()?;
+    setup::for_lint()?;
+    let kernel = setup::for_lab()?;
+    eprintln!("everything is there; the lab's kernel is {}", kernel.image.display());
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,172 @@
+//! `cargo xtask test`: everything that can be checked, on this machine.
+//!
+//! A step that fails does not keep the others from being tried. The last line sums up.
+
+use super::{build, fmt, lint};
+use crate::cargo::cargo;
+use crate::{paths, process, setup};
+use anyhow::{Context, Result, bail};
+use std::io::{BufRead, BufReader};
+use std::process::{Command, ExitCode, Stdio};
+
+/// Limit in seconds for one run of the lab: the guest tests put many programs into one.
+const LAB_TIMEOUT: &str = "900";
+
+/// Tests counted.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
+struct Tally {
+    passed: usize,
+    failed: usize,
+    skipped: usize,
+}
+
+pub fn test() -> Result<ExitCode> {
+    let mut report = Report::default();
+    report.step("set up what is missing", || {
+        setup::for_build()?;
+        setup::for_lint()?;
+        setup::for_lab().map(drop)
+    });
+    report.step("formatting", || fmt::fmt(true).map(drop));
+    report.step("clippy, host", lint::host);
+    report.step("clippy, guest", lint::guest);
+    report.tests("unit tests", &["--workspace", "--exclude", "ukernel", "--exclude", "guest-tests"]);
+    let kvm = kvm_problem();
+    if let Some(problem) = &kvm {
+        eprintln!("==> NO KVM ON THIS MACHINE ({problem}): guests are tested in the lab alone");
+    }
+    // Without a build the guest tests could only try an old one.
+    if report.step("build", build::build) {
+        report.tests("guest tests", &["--package", "guest-tests"]);
+    }
+    Ok(report.conclude())
+}
+
+/// Why this machine's KVM cannot be used, if it cannot.
+fn kvm_problem() -> Option<String> {
+    let opened = std::fs::File::options().read(true).write(true).open("/dev/kvm");
+    opened.err().map(|error| format!("/dev/kvm: {error}"))
+}
+
+#[derive(Default)]
+struct Report {
+    tally: Tally,
+    failures: Vec<String>,
+}
+
+impl Report {
+    /// Runs a step. Returns whether it succeeded.
+    fn step(&mut self, what: &str, body: impl FnOnce() -> Result<()>) -> bool {
+        let result = process::step(what, body);
+        if let Err(error) = &result {
+            eprintln!("xtask: {what}: {error:#}");
+            self.failures.push(what.to_owned());
+            self.tally.failed += 1;
+        }
+        result.is_ok()
+    }
+
+    /// Runs `cargo test` with these arguments. Tests that fail are counted as such; a failure that no test
+    /// accounts for (of the compiler, say) is one more.
+    fn tests(&mut self, what: &str, args: &[&str]) {
+        let mut tally = Tally::default();
+        let result = process::step(what, || cargo_test(args, &mut tally));
+        if let Err(error) = &result {
+            eprintln!("xtask: {what}: {error:#}");
+            self.failures.push(what.to_owned());
+            tally.failed = tally.failed.max(1);
+        }
+        self.tally = self.tally + tally;
+    }
+
+    fn conclude(self) -> ExitCode {
+        for what in &self.failures {
+            eprintln!("FAILED: {what}");
+        }
+        let Tally { passed, failed, skipped } = self.tally;
+        println!("{passed} passed, {failed} failed, {skipped} skipped");
+        ExitCode::from((failed > 0) as u8)
+    }
+}
+
+/// Runs tests, shows what they print and adds up their results.
+fn cargo_test(args: &[&str], tally: &mut Tally) -> Result<()> {
+    let mut command = cargo("test");
+    command.args(args).arg("--no-fail-fast").stdin(Stdio::null()).stdout(Stdio::piped());
+    for_guest_tests(&mut command)?;
+    let mut child = command.spawn().context("cannot start cargo")?;
+    let stdout = child.stdout.take().expect("stdout is a pipe");
+    for line in BufReader::new(stdout).split(b'\n') {
+        let line = line?;
+        let line = String::from_utf8_lossy(&line);
+        println!("{line}");
+        if let Some(result) = parse(&line) {
+            *tally = *tally + result;
+        }
+    }
+    let status = child.wait()?;
+    if !status.success() {
+        bail!("cargo test ended with {status}");
+    }
+    Ok(())
+}
+
+/// Tells tests where the build is, and that it is the one to use.
+fn for_guest_tests(command: &mut Command) -> Result<()> {
+    command.env("UKVMM_BUILD", paths::absolute(&paths::build())?);
+    command.env("UKVMM_NO_BUILD", "1").env("UKVMM_LAB_TIMEOUT", LAB_TIMEOUT);
+    Ok(())
+}
+
+/// Reads a line such as `test result: ok. 3 passed; 0 failed; 1 ignored; 0 measured; …`.
+fn parse(line: &str) -> Option<Tally> {
+    let (_, counts) = line.strip_prefix("test result: ")?.split_once(". ")?;
+    let mut tally = Tally::default();
+    for count in counts.split(';') {
+        let Some((number, what)) = count.trim().split_once(' ') else { continue };
+        let Ok(number) = number.parse() else { continue };
+        match what {
+            "passed" => tally.passed = number,
+            "failed" => tally.failed = number,
+            "ignored" => tally.skipped = number,
+            _ => {}
+        }
+    }
+    Some(tally)
+}
+
+impl std::ops::Add for Tally {
+    type Output = Self;
+    fn add(self, other: Self) -> Self {
+        Self {
+            passed: self.passed + other.passed,
+            failed: self.failed + other.failed,
+            skipped: self.skipped + other.skipped,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn results_are_read() {
+        let line = "test result: FAILED. 12 passed; 3 failed; 1 ignored; 0 measured; 2 filtered out; finished in 0.00s";
+        assert_eq!(parse(line), Some(Tally { passed: 12, failed: 3, skipped: 1 }));
+        let line =
+            "test result: ok. 5 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out; finished in 1.03s";
+        assert_eq!(parse(line), Some(Tally { passed: 5, failed: 0, skipped: 0 }));
+        assert_eq!(parse("test a::b ... ok"), None);
+    }
+
+    #[test]
+    fn a_failed_step_fails_the_whole() {
+        let mut report = Report::default();
+        assert!(report.step("good", || Ok(())));
+        assert_eq!(report.tally, Tally::default());
+        assert!(!report.step("bad", || bail!("no")));
+        assert_eq!(report.tally.failed, 1);
+        assert_eq!(report.conclude(), ExitCode::FAILURE);
+    }
+}

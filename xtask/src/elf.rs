@@ -1,0 +1,91 @@
+//! What has to be known of ELF files: programs of the root file system, servers, kernel modules.
+
+use anyhow::{Context, Result, ensure};
+use elf::ElfBytes;
+use elf::abi::{EM_X86_64, PF_X, PT_INTERP, PT_LOAD};
+use elf::endian::LittleEndian;
+use elf::segment::ProgramHeader;
+
+/// The unit in which `root` maps a server's file.
+const PAGE: u64 = 4096;
+
+/// Whether `bytes` is an x86-64 program that asks for no dynamic linker.
+pub fn is_static(bytes: &[u8]) -> bool {
+    segments(bytes).is_ok_and(|segments| segments.iter().all(|segment| segment.p_type != PT_INTERP))
+}
+
+/// Checks that a server can be mapped where it lies in memory: segments begin at a page in the file as in memory, and
+/// no memory goes beyond the file.
+pub fn check_server(bytes: &[u8]) -> Result<()> {
+    for segment in segments(bytes)?.iter().filter(|segment| segment.p_type == PT_LOAD) {
+        let place = format!("segment at {:#x}", segment.p_vaddr);
+        ensure!(segment.p_vaddr.is_multiple_of(PAGE), "{place} does not begin at a page");
+        ensure!(segment.p_offset.is_multiple_of(PAGE), "{place} does not begin at a page of the file");
+        ensure!(segment.p_filesz == segment.p_memsz, "{place} has memory beyond the file");
+    }
+    Ok(())
+}
+
+/// Bytes of the segments that can be executed.
+pub fn text_size(bytes: &[u8]) -> Result<u64> {
+    let segments = segments(bytes)?;
+    let text = segments.iter().filter(|segment| segment.p_type == PT_LOAD && segment.p_flags & PF_X != 0);
+    Ok(text.map(|segment| segment.p_filesz).sum())
+}
+
+/// Names of the modules that a Linux kernel module depends on (`depends=` in its section `.modinfo`).
+pub fn module_dependencies(bytes: &[u8]) -> Result<Vec<String>> {
+    let file = parse(bytes)?;
+    let header = file.section_header_by_name(".modinfo")?.context("no section .modinfo")?;
+    let (info, _) = file.section_data(&header)?;
+    let fields = info.split(|&byte| byte == 0).filter_map(|field| std::str::from_utf8(field).ok());
+    let depends = fields.filter_map(|field| field.strip_prefix("depends="));
+    let names = depends.flat_map(|list| list.split(',')).filter(|name| !name.is_empty());
+    Ok(names.map(|name| name.replace('-', "_")).collect())
+}
+
+fn parse(bytes: &[u8]) -> Result<ElfBytes<'_, LittleEndian>> {
+    let file = ElfBytes::minimal_parse(bytes)?;
+    ensure!(file.ehdr.e_machine == EM_X86_64, "not for x86-64");
+    Ok(file)
+}
+
+fn segments(bytes: &[u8]) -> Result<Vec<ProgramHeader>> {
+    Ok(parse(bytes)?.segments().context("no program headers")?.iter().collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::process;
+    use std::process::Command;
+
+    /// A C program, built with `flags`.
+    fn compiled(flags: &[&str]) -> Vec<u8> {
+        let dir = tempfile::tempdir().unwrap();
+        let source = dir.path().join("main.c");
+        std::fs::write(&source, "static char space[100000]; int main(void) { return space[0]; }\n").unwrap();
+        let out = dir.path().join("main");
+        process::run(Command::new("gcc").args(flags).arg("-o").arg(&out).arg(&source)).unwrap();
+        std::fs::read(out).unwrap()
+    }
+
+    #[test]
+    fn static_programs_are_told_from_others() {
+        assert!(is_static(&compiled(&["-static"])));
+        assert!(!is_static(&compiled(&[])));
+        assert!(!is_static(b"#!/bin/sh\n"));
+        assert!(!is_static(b""));
+    }
+
+    #[test]
+    fn a_program_with_bss_is_no_server() {
+        let error = check_server(&compiled(&["-static"])).unwrap_err().to_string();
+        assert!(error.contains("page") || error.contains("beyond the file"), "{error}");
+    }
+
+    #[test]
+    fn text_is_found() {
+        assert!(text_size(&compiled(&["-static"])).unwrap() > 1000);
+    }
+}

@@ -1,0 +1,78 @@
+//! The lab: a stock Debian kernel with `kvm_amd`, on a CPU that QEMU emulates.
+//!
+//! QEMU's TCG emulates AMD's SVM, so that a KVM of the ordinary kind is to be had on any machine. With `-icount
+//! shift=0` its time stamp counter counts instructions, and everything that differs from run to run (clocks, random
+//! numbers, address layout) is fixed: the same command line gives the same figures to the digit.
+//!
+//! - [`image`]: the lab's root file system, with the files that a command line names at the same paths as here
+//! - [`qemu`]: the machine, and following its output
+//! - `init.sh`: the lab's first program
+
+mod image;
+mod qemu;
+
+use crate::{paths, process, setup};
+use anyhow::{Context, Result, bail};
+use std::ffi::OsString;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// What is to be run in the lab.
+pub struct Job {
+    /// Absolute path of a static program, and its arguments.
+    pub program: PathBuf,
+    pub args: Vec<OsString>,
+    /// Files to have in the lab, at the same paths: absolute.
+    pub files: Vec<PathBuf>,
+    pub stdin: Vec<u8>,
+    /// Limit of real time, all included.
+    pub timeout: Duration,
+    /// Memory of the lab.
+    pub memory_mib: u32,
+}
+
+/// How a job ended.
+pub struct Outcome {
+    pub status: u8,
+    /// Real time from QEMU's start until the program's.
+    pub started: Duration,
+    /// Real time in all.
+    pub total: Duration,
+}
+
+/// Where a job's output goes while it runs.
+pub trait Sink {
+    fn stdout(&mut self, bytes: &[u8]) -> Result<()>;
+    fn stderr(&mut self, bytes: &[u8]) -> Result<()>;
+}
+
+/// Runs a job. What remains of it is in `build/lab/last`.
+pub fn run(job: &Job, sink: &mut dyn Sink) -> Result<Outcome> {
+    let kernel = setup::for_lab()?;
+    let folder = paths::lab().join(format!("run-{}", std::process::id()));
+    fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    let outcome = image::build(job, &kernel)
+        .and_then(|initrd| Ok(fs::write(folder.join("initrd"), initrd)?))
+        .and_then(|()| qemu::run(&folder, &kernel, job, sink));
+    drop(fs::remove_file(folder.join("initrd")));
+    keep(&folder)?;
+    outcome
+}
+
+/// Makes a run's folder the last run's. Another run may do the same at the same time; one of them stays.
+fn keep(folder: &Path) -> Result<()> {
+    let last = paths::lab().join("last");
+    for _ in 0..10 {
+        drop(fs::remove_dir_all(&last));
+        if fs::rename(folder, &last).is_ok() {
+            return Ok(());
+        }
+    }
+    bail!("cannot rename {} to {}", folder.display(), last.display())
+}
+
+/// A word of the lab's shell.
+fn quoted(word: &std::ffi::OsStr) -> Result<String> {
+    Ok(process::quote(word.to_str().with_context(|| format!("{word:?} is no UTF-8"))?))
+}

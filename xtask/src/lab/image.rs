@@ -1,0 +1,64 @@
+//! The lab's root file system.
+
+use super::{Job, quoted};
+use crate::archive::Archive;
+use crate::setup::{BUSYBOX, Kernel};
+use anyhow::{Context, Result};
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+/// The first program.
+const INIT: &str = include_str!("init.sh");
+/// Variables of the environment that are the job's too.
+const PASSED_ON: [&str; 4] = ["NO_COLOR", "RUST_BACKTRACE", "RUST_LOG", "UKVMM_LOG"];
+
+/// An archive for the lab's kernel to unpack.
+pub fn build(job: &Job, kernel: &Kernel) -> Result<Vec<u8>> {
+    let mut archive = Archive::default();
+    for directory in ["/dev", "/proc", "/sys", "/tmp"] {
+        archive.directory(directory, 0o755)?;
+    }
+    archive.file("/init", 0o755, INIT.into())?;
+    archive.file("/lab/busybox", 0o755, read(Path::new(BUSYBOX))?)?;
+    archive.file("/lab/command", 0o644, command(job)?.into())?;
+    archive.file("/lab/stdin", 0o644, job.stdin.clone())?;
+    let mut names = String::new();
+    for module in &kernel.modules {
+        let name = module.file_name().and_then(|name| name.to_str()).context("a module's name is no text")?;
+        archive.file(&format!("/lab/{name}"), 0o644, read(module)?)?;
+        names.push_str(name);
+        names.push('\n');
+    }
+    archive.file("/lab/modules", 0o644, names.into())?;
+    for path in job.files.iter().chain([&job.program]) {
+        let name = path.to_str().with_context(|| format!("{} is no UTF-8", path.display()))?;
+        if !archive.contains(name) {
+            archive.file(name, fs::metadata(path)?.permissions().mode() & 0o777, read(path)?)?;
+        }
+    }
+    archive.to_bytes()
+}
+
+/// The shell script that becomes the job's program.
+fn command(job: &Job) -> Result<String> {
+    let cwd = std::env::current_dir()?;
+    let folder = quoted(cwd.as_os_str())?;
+    let mut script = format!("/lab/busybox mkdir -p {folder}\ncd {folder}\nexport HOME=/ PATH=/lab\n");
+    for name in PASSED_ON {
+        if let Some(value) = std::env::var_os(name) {
+            script += &format!("export {name}={}\n", quoted(&value)?);
+        }
+    }
+    script += "exec";
+    for word in std::iter::once(job.program.as_os_str()).chain(job.args.iter().map(|arg| arg.as_os_str())) {
+        script += " ";
+        script += &quoted(word)?;
+    }
+    script += "\n";
+    Ok(script)
+}
+
+fn read(path: &Path) -> Result<Vec<u8>> {
+    fs::read(path).with_context(|| format!("cannot read {}", path.display()))
+}

@@ -1,0 +1,147 @@
+//! The lab's machine.
+
+use super::{Job, Outcome, Sink};
+use crate::setup::Kernel;
+use crate::{paths, process};
+use anyhow::{Context, Result, bail};
+use std::fs::{self, File};
+use std::io::Read;
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+/// Status of a run that took too long, as `timeout` has it.
+const TIMED_OUT: u8 = 124;
+/// How often the machine's output is looked at.
+const POLL: Duration = Duration::from_millis(10);
+/// Grace between the signal that ends QEMU and the one that kills it.
+const GRACE: &str = "5";
+/// Lines of the console shown when the lab itself fails.
+const LAST_LINES: usize = 15;
+
+/// The lab's kernel: says little, and nothing in it is random. `nolapic_timer` makes it use the HPET: to find the
+/// frequency of the local APIC's timer it would spin for 0.2 s, which takes seconds in an emulated CPU.
+const KERNEL_ARGS: &str = "console=ttyS0 quiet panic=-1 reboot=t rdinit=/init nokaslr norandmaps \
+                           cryptomgr.notests nolapic_timer";
+
+/// Runs the machine to its end. Its files are in `folder`.
+pub fn run(folder: &Path, kernel: &Kernel, job: &Job, sink: &mut dyn Sink) -> Result<Outcome> {
+    for name in ["stdout", "stderr", "status", "console.log"] {
+        File::create(folder.join(name))?;
+    }
+    let begin = Instant::now();
+    let mut child = command(folder, kernel, job)?.spawn().context("cannot start qemu-system-x86_64")?;
+    let result = follow(&mut child, folder, sink, begin);
+    if result.is_err() {
+        // SIGTERM, which `timeout` passes on to QEMU; SIGKILL would end `timeout` alone.
+        process::succeeds(Command::new("sh").args(["-c", &format!("kill {}", child.id())]));
+        child.wait()?;
+    }
+    let (exit, started) = result?;
+    if exit.code() == Some(TIMED_OUT.into()) {
+        let (limit, log) = (job.timeout.as_secs(), paths::lab().join("last/console.log"));
+        eprintln!(
+            "xtask: lab: not at an end within {limit} s of real time; the console log is {}",
+            log.display()
+        );
+        return Ok(Outcome {
+            status: TIMED_OUT,
+            started: started.unwrap_or_default(),
+            total: begin.elapsed(),
+        });
+    }
+    let status = fs::read_to_string(folder.join("status"))?;
+    let status =
+        status.lines().find_map(|line| line.strip_prefix("exit ")).and_then(|word| word.parse().ok());
+    match (status, started) {
+        (Some(status), Some(started)) => Ok(Outcome { status, started, total: begin.elapsed() }),
+        _ => bail!("the lab failed ({exit})\n{}", last_words(folder)),
+    }
+}
+
+/// Passes on the machine's output until it ends. Returns also when the program was started.
+fn follow(
+    child: &mut Child,
+    folder: &Path,
+    sink: &mut dyn Sink,
+    begin: Instant,
+) -> Result<(ExitStatus, Option<Duration>)> {
+    let mut stdout = File::open(folder.join("stdout"))?;
+    let mut stderr = File::open(folder.join("stderr"))?;
+    let mut started = None;
+    loop {
+        let ended = child.try_wait()?;
+        if started.is_none() && fs::metadata(folder.join("status"))?.len() > 0 {
+            started = Some(begin.elapsed());
+        }
+        let (mut out, mut err) = (Vec::new(), Vec::new());
+        stdout.read_to_end(&mut out)?;
+        stderr.read_to_end(&mut err)?;
+        sink.stdout(&out)?;
+        sink.stderr(&err)?;
+        match ended {
+            Some(exit) => return Ok((exit, started)),
+            None => std::thread::sleep(POLL),
+        }
+    }
+}
+
+/// QEMU's command line. `timeout` sees to it that QEMU ends even if xtask is killed.
+fn command(folder: &Path, kernel: &Kernel, job: &Job) -> Result<Command> {
+    let file = |name: &str| {
+        format!("file,id={name},path={}", folder.join(name).display().to_string().replace(',', ",,"))
+    };
+    let mut command = Command::new("timeout");
+    command.args(["--foreground", "--kill-after", GRACE, &job.timeout.as_secs().to_string()]);
+    command.args([
+        "qemu-system-x86_64",
+        "-machine",
+        "q35",
+        "-accel",
+        "tcg",
+        "-cpu",
+        "EPYC,+svm,+npt",
+        "-smp",
+        "1",
+    ]);
+    command.args(["-icount", "shift=0,sleep=off", "-rtc", "base=2020-01-01,clock=vm", "-seed", "1"]);
+    command.args([
+        "-m",
+        &job.memory_mib.to_string(),
+        "-nodefaults",
+        "-no-user-config",
+        "-display",
+        "none",
+        "-no-reboot",
+    ]);
+    command
+        .arg("-kernel")
+        .arg(&kernel.image)
+        .arg("-initrd")
+        .arg(folder.join("initrd"))
+        .args(["-append", KERNEL_ARGS]);
+    command.args(["-chardev", &file("console.log"), "-serial", "chardev:console.log"]);
+    // Without ioeventfd a write is done in the CPU's own thread: nothing is left to the host's scheduler.
+    command.args(["-device", "virtio-serial-pci,ioeventfd=off"]);
+    for (nr, name) in (1..).zip(["stdout", "stderr", "status"]) {
+        command.args(["-chardev", &file(name), "-device", &format!("virtserialport,chardev={name},nr={nr}")]);
+    }
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(File::create(folder.join("qemu.log"))?);
+    Ok(command)
+}
+
+/// The ends of the logs that tell why there is no status.
+fn last_words(folder: &Path) -> String {
+    let mut text = String::new();
+    for name in ["qemu.log", "console.log"] {
+        let log = fs::read(folder.join(name)).unwrap_or_default();
+        let log = String::from_utf8_lossy(&log);
+        let lines: Vec<_> =
+            log.lines().filter(|line| !line.contains("TCG doesn't support requested feature")).collect();
+        text += &format!("{name}:\n");
+        for line in &lines[lines.len().saturating_sub(LAST_LINES)..] {
+            text += &format!("    {line}\n");
+        }
+    }
+    text
+}

@@ -1,0 +1,159 @@
+//! Recipes of root file systems: TOML files in `images/rootfs`.
+//!
+//! ```toml
+//! [[directory]]
+//! path = "/tmp"
+//! mode = 0o1777            # 0o755 if left out
+//!
+//! [[file]]
+//! path = "/etc/passwd"
+//! text = "root:x:0:0::/root:/bin/sh\n"
+//!
+//! [[file]]
+//! path = "/bin/busybox"
+//! source = "/bin/busybox"  # a file of this machine; relative paths are the repository's
+//! mode = 0o755             # 0o644 if left out
+//!
+//! [[symlink]]
+//! path = "/sbin"
+//! target = "bin"
+//!
+//! [[applets]]              # a symbolic link for everything that a busybox can do
+//! busybox = "/bin/busybox"
+//! directory = "/bin"
+//! ```
+
+use crate::archive::Archive;
+use crate::{paths, process};
+use anyhow::{Context, Result, bail};
+use serde::Deserialize;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Recipe {
+    #[serde(default)]
+    directory: Vec<Directory>,
+    #[serde(default)]
+    file: Vec<File>,
+    #[serde(default)]
+    symlink: Vec<Symlink>,
+    #[serde(default)]
+    applets: Vec<Applets>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Directory {
+    path: String,
+    #[serde(default = "directory_mode")]
+    mode: u32,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    path: String,
+    source: Option<PathBuf>,
+    text: Option<String>,
+    #[serde(default = "file_mode")]
+    mode: u32,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Symlink {
+    path: String,
+    target: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Applets {
+    busybox: PathBuf,
+    directory: String,
+}
+
+fn directory_mode() -> u32 {
+    0o755
+}
+
+fn file_mode() -> u32 {
+    0o644
+}
+
+/// Builds what the recipe in the file `recipe` describes: a cpio archive.
+pub fn build(recipe: &Path) -> Result<Vec<u8>> {
+    let text =
+        std::fs::read_to_string(recipe).with_context(|| format!("cannot read {}", recipe.display()))?;
+    archive(&text).and_then(|archive| archive.to_bytes()).with_context(|| format!("in {}", recipe.display()))
+}
+
+fn archive(recipe: &str) -> Result<Archive> {
+    let recipe: Recipe = toml::from_str(recipe)?;
+    let mut archive = Archive::default();
+    for Directory { path, mode } in &recipe.directory {
+        archive.directory(path, *mode)?;
+    }
+    for file in &recipe.file {
+        archive.file(&file.path, file.mode, file.content()?)?;
+    }
+    for Symlink { path, target } in &recipe.symlink {
+        archive.symlink(path, target)?;
+    }
+    for applets in &recipe.applets {
+        applets.add(&mut archive)?;
+    }
+    Ok(archive)
+}
+
+impl File {
+    fn content(&self) -> Result<Vec<u8>> {
+        match (&self.source, &self.text) {
+            (Some(source), None) => std::fs::read(paths::root().join(source))
+                .with_context(|| format!("cannot read {} for {}", source.display(), self.path)),
+            (None, Some(text)) => Ok(text.clone().into_bytes()),
+            _ => bail!("{}: say either `source` or `text`", self.path),
+        }
+    }
+}
+
+impl Applets {
+    fn add(&self, archive: &mut Archive) -> Result<()> {
+        let names = process::text(Command::new(&self.busybox).arg("--list"))?;
+        let target = self.busybox.to_str().context("the path of busybox is no text")?;
+        for name in names.lines() {
+            let path = format!("{}/{name}", self.directory);
+            if !archive.contains(&path) {
+                archive.symlink(&path, target)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn mistakes_in_a_recipe_are_told() {
+        for (text, expected) in [
+            ("[[file]]\npath = '/x'", "either `source` or `text`"),
+            ("[[file]]\npath = '/x'\ntext = ''\nsource = 'y'", "either `source` or `text`"),
+            ("[[file]]\npath = '/x'\nsource = 'no/such/file'", "cannot read no/such/file for /x"),
+            ("[[fiel]]\npath = '/x'", "unknown field `fiel`"),
+            ("[[directory]]\npath = 'x'", "not an absolute path"),
+        ] {
+            let error = archive(text).err().unwrap();
+            assert!(format!("{error:#}").contains(expected), "{error:#}");
+        }
+    }
+
+    #[test]
+    fn files_of_the_repository_can_be_named() {
+        let archive = archive("[[file]]\npath = '/etc/c'\nsource = 'Cargo.toml'").unwrap();
+        assert!(archive.contains("/etc/c") && archive.contains("/etc"));
+    }
+}

@@ -1,0 +1,40 @@
+//! What a machine lacks, and how it gets it.
+//!
+//! A machine is expected to have Rust (by rustup), gcc, and Debian's apt. Everything else is installed here, and
+//! said before it is done. Where that may not be done, the commands to do it by hand are the error's text.
+
+mod apt;
+mod kernel;
+mod rust;
+
+use crate::process;
+use anyhow::Result;
+use std::process::Command;
+
+pub use kernel::{Kernel, kernel};
+
+/// What [`busybox`] is the path of.
+pub const BUSYBOX: &str = "/bin/busybox";
+
+/// What the build needs: gcc, the guest's target, and the programs that go into the root file system.
+pub fn for_build() -> Result<()> {
+    anyhow::ensure!(
+        process::succeeds(Command::new("gcc").arg("--version")),
+        "gcc is missing; by hand: apt-get install gcc libc6-dev"
+    );
+    rust::target(crate::cargo::GUEST_TARGET)?;
+    rust::target(crate::cargo::HOST_TARGET)?;
+    apt::install(&[apt::BUSYBOX])
+}
+
+/// What the lab needs besides: QEMU and a kernel.
+pub fn for_lab() -> Result<Kernel> {
+    apt::install(&[apt::BUSYBOX, apt::QEMU])?;
+    kernel()
+}
+
+/// What `cargo xtask test` needs besides.
+pub fn for_lint() -> Result<()> {
+    rust::component("rustfmt")?;
+    rust::component("clippy")
+}
