@@ -7,6 +7,7 @@
 //! - [`thread`]: the thread control block and the register frame in it
 //! - [`mem`]: page tables, address spaces and the mapping database
 //! - [`queue`]: intrusive lists of threads
+//! - [`regions`]: ranges of physical memory at boot
 //! - [`sched`]: ready queues, hand-over, time slices
 //! - [`timeout`]: threads that wait for a time
 //! - [`ipc`]: the message-passing state machine
@@ -24,6 +25,7 @@ pub mod ipc;
 pub mod irq;
 pub mod mem;
 pub mod queue;
+pub mod regions;
 pub mod sched;
 pub mod thread;
 pub mod timeout;

@@ -38,6 +38,8 @@ mod window;
 #[cfg(test)]
 mod model;
 #[cfg(test)]
+mod rig;
+#[cfg(test)]
 mod tests;
 
 pub use entry::{Entry, Kind};

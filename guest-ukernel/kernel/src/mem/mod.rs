@@ -12,10 +12,10 @@ mod physmap;
 mod tlb;
 
 pub use boot::init;
-pub use ukernel_core::mem::{Kind, MapError, NoMemory, PhysAddr, Region, Space, VirtAddr};
+pub use ukernel_core::mem::{Kind, NoMemory, PhysAddr, Region, Space, VirtAddr};
 
 use core::ops::Deref;
-use physmap::Physmap;
+pub use physmap::Physmap;
 
 /// The kernel's memory management, as its one instance: `MEM.map(…)`, `MEM.frames.alloc()`.
 pub static MEM: OneCpu = OneCpu(ukernel_core::mem::Mem::new(Physmap));

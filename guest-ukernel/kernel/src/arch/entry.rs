@@ -1,0 +1,231 @@
+//! Into the kernel and out of it.
+//!
+//! However the kernel is entered from user mode, the thread's registers end up in the frame in its TCB: the processor pushes the
+//! first part there itself (`tss.rsp0` is the frame's end) and the code here the rest. Then the CPU's own stack is taken,
+//! which stays hot in the cache whatever thread runs. Handlers run to completion and return the frame to leave with: another thread's,
+//! if there was a switch.
+//!
+//! GS base is the [`Cpu`] while in the kernel; SWAPGS at each border with user mode. In kernel mode interrupts are only taken
+//! while idle; their frame goes onto the CPU's stack. NMIs are ignored: the machine has no source of them that the kernel
+//! would want to hear of.
+//!
+//! IRETQ can fault (SDM vol. 3, 6.14.4), but only on an address that is not canonical, and such an address cannot get
+//! into a frame. Should it happen all the same, it is made the thread's general-protection fault, not the kernel's.
+
+use core::arch::global_asm;
+
+use crate::cpu::{CPU_FRAME_END, CPU_SCRATCH, CPU_STACK};
+use crate::trap;
+
+/// First vector of the interrupt lines.
+pub const VECTOR_IRQ: u8 = 0x30;
+/// Number of interrupt lines.
+pub const IRQ_COUNT: u8 = 64;
+pub const VECTOR_TIMER: u8 = 0xf0;
+pub const VECTOR_SPURIOUS: u8 = 0xff;
+
+global_asm!(
+    r#"
+    .macro ENTRY vector, error
+    .balign 16
+    .if \error == 0
+    push 0
+    .endif
+    push rdi
+    mov edi, \vector
+    jmp trap_entry
+    .endm
+
+    .section .text.entry, "ax"
+    .balign 16
+    .globl exception_entries
+exception_entries:
+    .set v, 0
+    .rept 32
+    .if v == 8 || v == 10 || v == 11 || v == 12 || v == 13 || v == 14 || v == 17 || v == 21 || v == 29 || v == 30
+    ENTRY v, 1
+    .else
+    ENTRY v, 0
+    .endif
+    .set v, v + 1
+    .endr
+    .balign 16
+    .globl irq_entries
+irq_entries:
+    .set v, {irq_base}
+    .rept {irq_count}
+    ENTRY v, 0
+    .set v, v + 1
+    .endr
+    .balign 16
+    .globl timer_entry
+timer_entry:
+    ENTRY {timer}, 0
+    .balign 16
+    .globl spurious_entry
+spurious_entry:
+    iretq
+    .globl nmi_entry
+nmi_entry:
+    iretq
+
+    .balign 64
+trap_entry:
+    push rsi
+    push rdx
+    push rcx
+    push rax
+    push r8
+    push r9
+    push r10
+    push r11
+    push rbx
+    push rbp
+    push r12
+    push r13
+    push r14
+    push r15
+    cld
+    test byte ptr [rsp + 17 * 8], 3
+    jz 2f
+    swapgs
+    mov rsp, gs:[{stack}]
+    call {trap}
+    .globl leave_kernel
+leave_kernel:
+    mov rsp, rax
+    pop r15
+    pop r14
+    pop r13
+    pop r12
+    pop rbp
+    pop rbx
+    pop r11
+    pop r10
+    pop r9
+    pop r8
+    pop rax
+    pop rcx
+    pop rdx
+    pop rsi
+    pop rdi
+    add rsp, 8
+    swapgs
+leave_iretq:
+    iretq
+
+2:  /* from kernel mode */
+    lea rax, [rip + leave_iretq]
+    cmp [rsp + 16 * 8], rax
+    je 3f
+    mov rsi, rsp
+    mov rbx, rsp
+    and rsp, -16
+    call {kernel_trap}
+    mov rsp, rbx
+    pop r15
+    pop r14
+    pop r13
+    pop r12
+    pop rbp
+    pop rbx
+    pop r11
+    pop r10
+    pop r9
+    pop r8
+    pop rax
+    pop rcx
+    pop rdx
+    pop rsi
+    pop rdi
+    add rsp, 8
+    iretq
+3:  swapgs
+    mov rsp, gs:[{stack}]
+    call {iret_fault}
+    jmp leave_kernel
+
+    .balign 64
+    .globl syscall_entry
+syscall_entry:
+    swapgs
+    mov gs:[{scratch}], rsp
+    mov rsp, gs:[{frame_end}]
+    push 0x2b
+    push qword ptr gs:[{scratch}]
+    push r11
+    push 0x33
+    push rcx
+    push 0
+    push rdi
+    push rsi
+    push rdx
+    push rcx
+    push rax
+    push r8
+    push r9
+    push r10
+    push r11
+    push rbx
+    push rbp
+    push r12
+    push r13
+    push r14
+    push r15
+    mov rsp, gs:[{stack}]
+    call {syscall}
+    jmp leave_kernel
+    "#,
+    irq_base = const VECTOR_IRQ,
+    irq_count = const IRQ_COUNT,
+    timer = const VECTOR_TIMER,
+    stack = const CPU_STACK,
+    frame_end = const CPU_FRAME_END,
+    scratch = const CPU_SCRATCH,
+    trap = sym trap::user_trap,
+    kernel_trap = sym trap::kernel_trap,
+    iret_fault = sym trap::iret_fault,
+    syscall = sym trap::syscall_trap,
+);
+
+unsafe extern "C" {
+    static exception_entries: u8;
+    static irq_entries: u8;
+    static timer_entry: u8;
+    static spurious_entry: u8;
+    static nmi_entry: u8;
+    static syscall_entry: u8;
+    safe fn leave_kernel(frame: *const ukernel_core::thread::Frame) -> !;
+}
+
+const ENTRY_SIZE: u64 = 16;
+
+/// Address of the code for `vector`, if the vector is used.
+pub fn entry_of(vector: u8) -> Option<u64> {
+    let irqs = VECTOR_IRQ..VECTOR_IRQ + IRQ_COUNT;
+    match vector {
+        2 => Some(&raw const nmi_entry as u64),
+        0..32 => Some(&raw const exception_entries as u64 + vector as u64 * ENTRY_SIZE),
+        VECTOR_TIMER => Some(&raw const timer_entry as u64),
+        VECTOR_SPURIOUS => Some(&raw const spurious_entry as u64),
+        v if irqs.contains(&v) => {
+            Some(&raw const irq_entries as u64 + (v - VECTOR_IRQ) as u64 * ENTRY_SIZE)
+        }
+        _ => None,
+    }
+}
+
+/// Where SYSCALL goes: the value of LSTAR.
+pub fn syscall_address() -> u64 {
+    &raw const syscall_entry as u64
+}
+
+/// Go to user mode for the first time, with the registers of `frame`. Later ways out return from the entry code.
+pub fn enter_user(frame: &'static ukernel_core::thread::Frame) -> ! {
+    // leave_kernel takes the frame from rax, not rdi.
+    // SAFETY: `frame` is the frame of the thread that `Cpu::leave` has made the current one: CR3, tss.rsp0 and GS
+    // base are set for it, and its selectors are the user's.
+    unsafe {
+        core::arch::asm!("jmp {leave}", leave = sym leave_kernel, in("rax") frame, options(noreturn));
+    }
+}

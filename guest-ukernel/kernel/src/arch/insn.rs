@@ -1,0 +1,96 @@
+//! Single instructions.
+
+use core::arch::asm;
+
+/// MSRs (SDM vol. 4; AMD APM vol. 2, appendix A).
+pub const MSR_APIC_BASE: u32 = 0x1b;
+pub const MSR_TSC_DEADLINE: u32 = 0x6e0;
+pub const MSR_STAR: u32 = 0xc000_0081;
+pub const MSR_LSTAR: u32 = 0xc000_0082;
+pub const MSR_SFMASK: u32 = 0xc000_0084;
+pub const MSR_FS_BASE: u32 = 0xc000_0100;
+pub const MSR_GS_BASE: u32 = 0xc000_0101;
+pub const MSR_KERNEL_GS_BASE: u32 = 0xc000_0102;
+
+pub fn rdmsr(msr: u32) -> u64 {
+    let (low, high): (u32, u32);
+    // SAFETY: the kernel only reads MSRs that the architecture or CPUID says are there.
+    unsafe { asm!("rdmsr", in("ecx") msr, out("eax") low, out("edx") high, options(nomem, nostack)) };
+    low as u64 | (high as u64) << 32
+}
+
+/// # Safety
+/// The write must not take away what running code depends on (stack, GS base, code mapping).
+pub unsafe fn wrmsr(msr: u32, value: u64) {
+    // SAFETY: the caller's.
+    unsafe {
+        asm!("wrmsr", in("ecx") msr, in("eax") value as u32, in("edx") (value >> 32) as u32, options(nostack))
+    };
+}
+
+pub fn rdtsc() -> u64 {
+    let (low, high): (u32, u32);
+    // SAFETY: reads a counter.
+    unsafe { asm!("rdtsc", out("eax") low, out("edx") high, options(nomem, nostack)) };
+    low as u64 | (high as u64) << 32
+}
+
+pub fn cr2() -> u64 {
+    let value: u64;
+    // SAFETY: reads a register.
+    unsafe { asm!("mov {}, cr2", out(reg) value, options(nomem, nostack)) };
+    value
+}
+
+pub fn cr3() -> u64 {
+    let value: u64;
+    // SAFETY: reads a register.
+    unsafe { asm!("mov {}, cr3", out(reg) value, options(nomem, nostack)) };
+    value
+}
+
+/// # Safety
+/// `root` must be the root of page tables that map the kernel's half as all spaces do.
+pub unsafe fn set_cr3(root: u64) {
+    // SAFETY: the caller's.
+    unsafe { asm!("mov cr3, {}", in(reg) root, options(nostack)) };
+}
+
+/// Forget the translation of the page at `va` in the current space.
+pub fn invlpg(va: u64) {
+    // SAFETY: drops a cached translation, which the next access makes anew.
+    unsafe { asm!("invlpg [{}]", in(reg) va, options(nostack)) };
+}
+
+/// Let interrupts in until one has come. They are off again afterwards.
+pub fn wait_for_interrupt() {
+    // SAFETY: the idle CPU holds no references that a handler could disturb: handlers run to completion on top of this.
+    // STI takes effect after HLT has begun, so no interrupt is missed between the two.
+    unsafe { asm!("sti", "hlt", "cli", options(nostack)) };
+}
+
+/// Stop for good.
+pub fn halt_forever() -> ! {
+    loop {
+        // SAFETY: nothing is left to do.
+        unsafe { asm!("cli", "hlt", options(nomem, nostack)) };
+    }
+}
+
+pub fn outb(port: u16, value: u8) {
+    // SAFETY: the ports that the kernel writes (debug, exit, PIC, PIT) are not connected to memory.
+    unsafe { asm!("out dx, al", in("dx") port, in("al") value, options(nomem, nostack)) };
+}
+
+pub fn inb(port: u16) -> u8 {
+    let value: u8;
+    // SAFETY: as `outb`.
+    unsafe { asm!("in al, dx", in("dx") port, out("al") value, options(nomem, nostack)) };
+    value
+}
+
+/// CPUID leaf `leaf`, subleaf 0: eax, ebx, ecx, edx.
+pub fn cpuid(leaf: u32) -> [u32; 4] {
+    let r = core::arch::x86_64::__cpuid(leaf);
+    [r.eax, r.ebx, r.ecx, r.edx]
+}

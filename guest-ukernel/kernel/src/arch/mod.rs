@@ -1,0 +1,23 @@
+//! What depends on the machine: x86-64, under any KVM.
+//!
+//! Some KVMs emulate kernel mode instruction by instruction and know only plain integer instructions there: no SYSRET, no XSAVE, no
+//! RDTSCP, no POPCNT, no STAC. On those, SYSCALL does not reach kernel mode either: it arrives as a page fault at the
+//! address in LSTAR. One binary runs on both; what differs is found out as it happens.
+//!
+//! - [`layout`]: the kernel's half of the address space
+//! - [`boot`]: from the loader's entry to Rust; the first page tables
+//! - [`entry`]: into the kernel and out of it
+//! - [`segments`]: GDT, TSS, IDT and the SYSCALL MSRs
+//! - [`insn`]: single instructions
+//! - [`apic`]: local APIC, its timer, and the I/O APIC
+//! - [`fpu`]: FPU, FS and GS state
+//! - [`clock`]: the TSC
+
+pub mod apic;
+pub mod boot;
+pub mod clock;
+pub mod entry;
+pub mod fpu;
+pub mod insn;
+pub mod layout;
+pub mod segments;

@@ -1,0 +1,49 @@
+//! The last things that happened, for the kernel's last words.
+
+use core::cell::Cell;
+
+use ukernel_abi::ThreadId;
+
+#[derive(Clone, Copy, Debug)]
+pub enum Event {
+    None,
+    PageFault,
+    Exception,
+    TaskNew,
+    TaskDelete,
+    ThreadNew,
+    ThreadDelete,
+    Orphan,
+    Interrupt,
+}
+
+const COUNT: usize = 32;
+
+/// A ring of the most recent events.
+pub struct Events {
+    next: Cell<usize>,
+    ring: [Cell<(Event, ThreadId, u64)>; COUNT],
+}
+
+impl Events {
+    pub const fn new() -> Self {
+        Self { next: Cell::new(0), ring: [const { Cell::new((Event::None, ThreadId::NIL, 0)) }; COUNT] }
+    }
+
+    #[inline]
+    pub fn record(&self, event: Event, thread: ThreadId, value: u64) {
+        let n = self.next.get();
+        self.next.set((n + 1) % COUNT);
+        self.ring[n % COUNT].set((event, thread, value));
+    }
+
+    /// Oldest first.
+    pub fn for_each(&self, mut f: impl FnMut(Event, ThreadId, u64)) {
+        for n in 0..COUNT {
+            let (event, thread, value) = self.ring[(self.next.get() + n) % COUNT].get();
+            if !matches!(event, Event::None) {
+                f(event, thread, value);
+            }
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! The kernel's state, and what the IPC state machine needs of it.
+
+use ukernel_abi::msg::MapItem;
+use ukernel_abi::utcb::RunState;
+use ukernel_abi::{FpageKind, ThreadId};
+use ukernel_core::ipc::{Env, Windows};
+use ukernel_core::irq::Irqs;
+use ukernel_core::sched::Sched;
+use ukernel_core::thread::{Thread, ThreadRef};
+use ukernel_core::timeout::Timeouts;
+
+use crate::arch::{apic, clock::Clock};
+use crate::cpu::{Cpu, cpu};
+use crate::events::{Event, Events};
+use crate::mem::MEM;
+use crate::task::Tasks;
+use crate::tcb;
+
+pub struct Kernel {
+    pub boot_cpu: Cpu,
+    pub timeouts: Timeouts,
+    pub irqs: Irqs,
+    pub clock: Clock,
+    pub tasks: Tasks,
+    pub events: Events,
+}
+
+// SAFETY: one CPU runs, and it runs the kernel with interrupts off: nothing is ever accessed from two sides.
+unsafe impl Sync for Kernel {}
+
+static KERNEL: Kernel = Kernel {
+    boot_cpu: Cpu::new(),
+    timeouts: Timeouts::new(),
+    irqs: Irqs::new(),
+    clock: Clock::new(),
+    tasks: Tasks::new(),
+    events: Events::new(),
+};
+
+#[inline(always)]
+pub fn kernel() -> &'static Kernel {
+    &KERNEL
+}
+
+impl Env for Kernel {
+    fn sched(&self) -> &Sched {
+        &cpu().sched
+    }
+    fn timeouts(&self) -> &Timeouts {
+        &self.timeouts
+    }
+    fn irqs(&self) -> &Irqs {
+        &self.irqs
+    }
+    #[inline]
+    fn thread(&self, id: ThreadId) -> Option<ThreadRef> {
+        tcb::find(id)
+    }
+    fn for_each_thread(&self, f: &mut dyn FnMut(ThreadRef)) {
+        self.tasks.for_each_thread(f);
+    }
+    fn deadline(&self, us: u32) -> u64 {
+        self.clock.deadline(us)
+    }
+
+    fn map(&self, from: ThreadRef, item: MapItem, to: ThreadRef, windows: Windows) -> Result<(), ()> {
+        let window = match item.snd.kind() {
+            Some(FpageKind::Memory) => windows.memory,
+            _ => windows.io,
+        };
+        let (from, to) = (tcb::space_of(from), tcb::space_of(to));
+        MEM.map(from, item, to, window).map_err(|_| ())
+    }
+
+    fn may_attach(&self, t: ThreadRef, line: u8) -> bool {
+        MEM.has_irq(tcb::space_of(t), line)
+    }
+
+    fn irq_attached(&self, line: u8, attached: bool) {
+        apic::route(line, attached);
+    }
+
+    fn orphaned(&self, t: ThreadRef) {
+        self.events.record(Event::Orphan, t.id.get(), t.frame.rip.get());
+        if matches!(t.id.get(), ThreadId::SIGMA0 | ThreadId::ROOT) {
+            die_with(t);
+        }
+    }
+}
+
+/// The system cannot go on without `t`, which nobody can help.
+fn die_with(t: &Thread) -> ! {
+    panic!(
+        "{:?} faulted and has nobody to turn to: {:?}, ip {:#x}, sp {:#x}, error {:#x}, waiting: {}",
+        t.id.get(),
+        t.outgoing.get(),
+        t.frame.rip.get(),
+        t.frame.rsp.get(),
+        t.frame.entry.get(),
+        t.state.get() != RunState::Ready,
+    );
+}

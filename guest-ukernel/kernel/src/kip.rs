@@ -1,0 +1,29 @@
+//! The two pages that every task sees: the gate and the kernel interface page.
+
+use ukernel_abi::kip::{FLAG_SYSCALL_FAULTS, Kip};
+
+unsafe extern "C" {
+    static mut gate_page: [u8; 4096];
+    static mut kip_page: Kip;
+}
+
+/// Write the kernel interface page. Called once, before any user code runs.
+pub fn publish(kip: Kip) {
+    // SAFETY: the page is the kernel's to write; user code, which only reads it, does not run yet.
+    unsafe { (&raw mut kip_page).write(kip) };
+}
+
+/// `int3; ret; ret`: a thread that entered by `syscall` returns to offset 2, one that entered by `int3` to offset 1.
+const INT3_GATE: [u8; 3] = [0xcc, 0xc3, 0xc3];
+
+/// SYSCALL has turned out not to change the privilege level here: breakpoints are the cheaper way in.
+/// It happens with the first system call of all, σ0's, and is noted in the kernel interface page.
+pub fn use_int3_gate() {
+    // SAFETY: both pages are the kernel's to write. No thread is between the changed bytes: the only one that has
+    // used the gate is the current one, and it returns to offset 2, which stays what it is.
+    unsafe {
+        (&raw mut gate_page).cast::<[u8; 3]>().write_volatile(INT3_GATE);
+        let flags = &raw mut (*(&raw mut kip_page)).flags;
+        flags.write_volatile(flags.read_volatile() | FLAG_SYSCALL_FAULTS);
+    }
+}

@@ -1,0 +1,27 @@
+//! `fpage_unmap`: takes rights away.
+
+use ukernel_abi::call::{Status, unmap};
+use ukernel_abi::{Fpage, ThreadId};
+use ukernel_core::thread::ThreadRef;
+
+use crate::mem::MEM;
+use crate::{task, tcb};
+
+/// rbx = flexpage with the rights to take away, rdi = flags, r12 = thread of the task that is meant (`IN_TASK`).
+pub fn call(me: ThreadRef) -> Status {
+    let (fpage, flags) = (Fpage(me.frame.rbx.get()), me.frame.rdi.get());
+    if !fpage.is_valid() || flags & !(unmap::FLUSH | unmap::IN_TASK) != 0 {
+        return Status::BadArgument;
+    }
+    if flags & unmap::IN_TASK == 0 {
+        MEM.unmap(tcb::space_of(me), fpage, flags & unmap::FLUSH != 0);
+        return Status::Ok;
+    }
+    match task::controlled(me, ThreadId(me.frame.r12.get())) {
+        Ok(t) => {
+            MEM.unmap(tcb::space_of(t), fpage, true);
+            Status::Ok
+        }
+        Err(status) => status,
+    }
+}

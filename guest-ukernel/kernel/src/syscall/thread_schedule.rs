@@ -1,0 +1,41 @@
+//! `thread_schedule`: reads and sets priority and time slice.
+
+use ukernel_abi::ThreadId;
+use ukernel_abi::call::{Status, schedule};
+use ukernel_core::thread::ThreadRef;
+
+use crate::cpu::cpu;
+use crate::kernel::kernel;
+use crate::task;
+
+/// Shortest time slice: below this the timer would do little else.
+const MIN_SLICE_US: u64 = 200;
+
+/// r12 = thread, rbx = flags, rdi = priority, rsi = time slice (µs). Out: the old values, and the state in rbx.
+pub fn call(me: ThreadRef) -> Status {
+    let frame = &me.frame;
+    let (flags, priority, slice) = (frame.rbx.get(), frame.rdi.get(), frame.rsi.get());
+    if flags & !(schedule::SET_PRIORITY | schedule::SET_TIMESLICE) != 0 {
+        return Status::BadArgument;
+    }
+    let t = match task::controlled(me, ThreadId(frame.r12.get())) {
+        Ok(t) => t,
+        Err(status) => return status,
+    };
+    let old_priority = t.priority.get();
+    let old_slice = kernel().clock.microseconds(t.timeslice.get());
+    if flags & schedule::SET_PRIORITY != 0 {
+        if priority > me.priority.get() as u64 {
+            return Status::Denied;
+        }
+        cpu().sched.requeue(t, priority as u8);
+    }
+    if flags & schedule::SET_TIMESLICE != 0 {
+        let us = slice.clamp(MIN_SLICE_US, u32::MAX as u64 - 1);
+        t.timeslice.set(kernel().clock.ticks(us as u32));
+    }
+    frame.rbx.set(t.run_state());
+    frame.rdi.set(old_priority as u64);
+    frame.rsi.set(old_slice);
+    Status::Ok
+}

@@ -1,0 +1,135 @@
+//! What to do about each way into the kernel.
+
+use ukernel_abi::call::L4_CALL;
+use ukernel_abi::{Rights, ThreadId, layout};
+use ukernel_core::ipc;
+use ukernel_core::thread::{Frame, Outgoing, ThreadRef};
+
+use crate::arch::entry::{IRQ_COUNT, VECTOR_IRQ, VECTOR_TIMER};
+use crate::arch::{entry, insn};
+use crate::cpu::cpu;
+use crate::events::Event;
+use crate::kernel::kernel;
+use crate::{kip, regs, syscall};
+
+const BREAKPOINT: u32 = 3;
+const GENERAL_PROTECTION: u32 = 13;
+const PAGE_FAULT: u32 = 14;
+
+/// Page-fault error code (SDM vol. 3, 4.7).
+const FAULT_WRITE: u64 = 1 << 1;
+const FAULT_USER: u64 = 1 << 2;
+const FAULT_FETCH: u64 = 1 << 4;
+
+/// Flags that SYSCALL leaves in R11 and that may come back from there: user flags without TF and NT games (see `regs`).
+const SYSCALL_FLAGS: u64 = 0x24_0dd5;
+
+/// An interrupt or exception in user mode.
+pub extern "C" fn user_trap(vector: u32) -> *const Frame {
+    let cpu = cpu();
+    let me = cpu.current();
+    match vector {
+        PAGE_FAULT => page_fault(me),
+        BREAKPOINT if me.frame.rip.get() == layout::GATE + 1 => system_call(me),
+        0..32 => exception(me, vector),
+        _ => interrupt(vector),
+    }
+    cpu.leave()
+}
+
+/// SYSCALL, where it leads to kernel mode.
+pub extern "C" fn syscall_trap() -> *const Frame {
+    let cpu = cpu();
+    let me = cpu.current();
+    enter_by_syscall(me);
+    cpu.leave()
+}
+
+/// IRETQ has faulted on the frame of the current thread.
+pub extern "C" fn iret_fault() -> *const Frame {
+    let cpu = cpu();
+    let me = cpu.current();
+    exception(me, GENERAL_PROTECTION);
+    cpu.leave()
+}
+
+/// An interrupt while idle, or a bug.
+pub extern "C" fn kernel_trap(vector: u32, frame: &Frame) {
+    if vector >= 32 {
+        return interrupt(vector);
+    }
+    panic!(
+        "exception {vector} in the kernel: ip {:#x}, sp {:#x}, error {:#x}, cr2 {:#x}",
+        frame.rip.get(),
+        frame.rsp.get(),
+        frame.entry.get(),
+        insn::cr2(),
+    );
+}
+
+/// A system call of either kind. The frame is complete, its rip checked or the gate's.
+fn system_call(me: ThreadRef) {
+    if me.frame.rax.get() & L4_CALL != 0 {
+        syscall::l4_call(me);
+    } else {
+        ipc::fault(kernel(), me, Outgoing::Foreign);
+    }
+}
+
+/// After SYSCALL: RCX holds the return address and R11 the flags, wherever that has led.
+fn enter_by_syscall(me: ThreadRef) {
+    let frame = &me.frame;
+    let rip = frame.rcx.get();
+    frame.entry.set(0);
+    frame.rflags.set(regs::user_flags(frame.r11.get() & SYSCALL_FLAGS));
+    if !regs::rip_is_valid(rip) {
+        // Where SYSCALL faults, a program can jump to LSTAR with any RCX. Otherwise: SYSCALL at the very end of user
+        // space. Linux delivers a general-protection fault for it.
+        return exception(me, GENERAL_PROTECTION);
+    }
+    frame.rip.set(rip);
+    system_call(me);
+}
+
+fn page_fault(me: ThreadRef) {
+    let frame = &me.frame;
+    let (addr, error) = (insn::cr2(), frame.entry.get());
+    let lstar = entry::syscall_address();
+    if addr == lstar && frame.rip.get() == lstar && error & (FAULT_FETCH | FAULT_USER) == FAULT_FETCH | FAULT_USER {
+        // SYSCALL did not change the privilege level and the program "continues" at LSTAR.
+        if frame.rcx.get() == layout::GATE + 2 {
+            kip::use_int3_gate();
+        }
+        return enter_by_syscall(me);
+    }
+    let access = if error & FAULT_FETCH != 0 {
+        Rights::X
+    } else if error & FAULT_WRITE != 0 {
+        Rights::W
+    } else {
+        Rights::R
+    };
+    kernel().events.record(Event::PageFault, me.id.get(), addr);
+    ipc::fault(kernel(), me, Outgoing::PageFault { addr, access: access.0 as u64 });
+}
+
+fn exception(me: ThreadRef, vector: u32) {
+    kernel().events.record(Event::Exception, me.id.get(), vector as u64);
+    ipc::fault(kernel(), me, Outgoing::Exception { vector: vector as u64, cr2: 0 });
+}
+
+fn interrupt(vector: u32) {
+    let cpu = cpu();
+    cpu.apic.end_of_interrupt();
+    if vector == VECTOR_TIMER as u32 {
+        cpu.apic.disarmed();
+        let now = insn::rdtsc();
+        ipc::expire(kernel(), now);
+        if cpu.slice_used_up(now) {
+            cpu.sched.yield_current();
+        }
+    } else if let Some(line) = vector.checked_sub(VECTOR_IRQ as u32).filter(|&l| l < IRQ_COUNT as u32) {
+        kernel().events.record(Event::Interrupt, ThreadId::irq(line as u8), 0);
+        ipc::interrupt(kernel(), line as u8);
+    }
+}
