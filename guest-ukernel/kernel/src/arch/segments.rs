@@ -61,9 +61,8 @@ fn tss(cpu: u64) -> u64 {
     TSS_BASE + cpu * TSS_STRIDE + TSS_OFFSET
 }
 
-/// Set up segments, interrupt vectors and SYSCALL on the boot CPU. The TSS region must be mapped.
+/// Set up TSS, interrupt vectors and SYSCALL on the boot CPU. The TSS region must be mapped, the GDT loaded.
 pub fn init() {
-    init_gdt();
     init_tss();
     init_idt();
     // SAFETY: the selectors are those of the GDT just loaded and the entry is the kernel's; SYSCALL is not used before.
@@ -74,7 +73,8 @@ pub fn init() {
     }
 }
 
-fn init_gdt() {
+/// Load the GDT and flat segments. It clears the base of GS, so it comes before all that uses that.
+pub fn init_gdt() {
     let tss = tss(0);
     let descriptors = [
         0,

@@ -22,6 +22,7 @@ use memory::Plan;
 /// kernel's own page tables are on.
 pub extern "C" fn main(start_info: u64) -> ! {
     let kernel = kernel();
+    segments::init_gdt();
     kernel.boot_cpu.init(boot::stack_top());
     let info = Info::read(start_info);
     let mut plan = Plan::make(&info);
