@@ -5,6 +5,6 @@ fn main() {
     if std::env::var_os("CARGO_FEATURE_GUEST").is_some() {
         let here = std::env::var("CARGO_MANIFEST_DIR").expect("cargo sets it");
         println!("cargo:rustc-link-arg-bins=-T{here}/../server.ld");
-        println!("cargo:rustc-link-arg-bins=-zmax-page-size=4096");
+        println!("cargo:rustc-link-arg-bins=-zmax-page-size=0x200000");
     }
 }

@@ -1,7 +1,7 @@
 //! Where things lie in a server's address space. `root` and the run-time library agree on this.
 //!
 //! ```text
-//! 0x0000_0020_0000   image: text, rodata, data (linker script `server.ld`)
+//! 0x0000_0020_1000   image: text, rodata, data (linker script `server.ld`)
 //! 0x0000_1000_0000   heap: blocks asked of root, up to HEAP_END
 //! 0x0000_3fff_0000   stack of the first thread, up to STACK_END
 //! 0x0001_0000_0000   windows: the server's own use
@@ -18,5 +18,8 @@ pub const STACK_LOG2: u32 = 16;
 pub const STACK: u64 = STACK_END - (1 << STACK_LOG2);
 /// From here to the end of user memory root gives a server nothing but what it asks for.
 pub const WINDOWS: u64 = 0x1_0000_0000;
+/// Where root has physical memory: the frame at `phys` is at `PHYSICAL + phys`.
+pub const PHYSICAL: u64 = 1 << PHYSICAL_LOG2;
+pub const PHYSICAL_LOG2: u32 = 39;
 
 const _: () = assert!(IMAGE < IMAGE_END && HEAP < HEAP_END && HEAP_END <= STACK && STACK_END <= WINDOWS);

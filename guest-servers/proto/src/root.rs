@@ -92,7 +92,7 @@ pub struct Devices {
 /// Answer to [`Request::Info`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Info {
-    /// The budget, in bytes: image copies, stack and all blocks count.
+    /// The budget, in bytes: stack and all blocks count, the image does not.
     pub budget: u64,
     /// Bytes that a server can still get: what is left of the budget, or of the machine's memory if that is less.
     pub left: u64,

@@ -10,7 +10,7 @@
 //! - [`utcb`]: the page that a thread shares with the kernel
 //! - [`space`], [`window`], [`arena`]: addresses, memory that is no Rust object, memory that grows
 //! - [`heap`]: the global allocator
-//! - [`root`], [`console`]: clients of these servers
+//! - [`sigma0`], [`root`], [`console`]: clients of these servers
 //! - [`kip`], [`clock`], [`io`], [`log`]
 //!
 //! The target is soft-float: the kernel saves no FPU state for servers.
@@ -29,6 +29,7 @@ pub mod kip;
 pub mod lock;
 pub mod log;
 pub mod root;
+pub mod sigma0;
 pub mod space;
 pub mod start;
 pub mod task;

@@ -1,0 +1,83 @@
+//! A machine for tests: σ0 that counts up, modules in memory, tasks that are only noted down.
+
+use super::*;
+use proto::sigma0::{Block, Status as Free};
+use ukernel_abi::Rights;
+
+pub struct Mock {
+    kip: &'static Kip,
+    files: Vec<&'static [u8]>,
+    /// Next free physical address, and how much is left.
+    pub next: u64,
+    pub free: u64,
+    pub tasks: Vec<NewServer>,
+    pub refuse_tasks: Option<Status>,
+    pub output: Vec<u8>,
+}
+
+impl Mock {
+    /// With these modules, from 16 MiB on, 2 MiB apart, and 64 MiB of free memory.
+    pub fn new(modules: &[(&str, &[u8])]) -> Self {
+        let mut kip = Kip::EMPTY;
+        kip.kernel_frames = 4000;
+        kip.module_count = modules.len() as u64;
+        let mut files: Vec<&'static [u8]> = Vec::new();
+        for (i, (name, bytes)) in modules.iter().enumerate() {
+            let module = &mut kip.modules[i];
+            module.name[..name.len()].copy_from_slice(name.as_bytes());
+            (module.phys, module.size) = ((8 + i as u64) << 21, bytes.len() as u64);
+            files.push(Box::leak(bytes.to_vec().into_boxed_slice()));
+        }
+        let kip = Box::leak(Box::new(kip));
+        Self {
+            kip,
+            files,
+            next: 1 << 30,
+            free: 64 << 20,
+            tasks: Vec::new(),
+            refuse_tasks: None,
+            output: Vec::new(),
+        }
+    }
+
+    pub fn text(&self) -> &str {
+        core::str::from_utf8(&self.output).unwrap()
+    }
+}
+
+impl Machine for Mock {
+    fn kip(&self) -> &'static Kip {
+        self.kip
+    }
+
+    fn sigma0(&mut self, request: Request) -> Result<Message, Refusal> {
+        match request {
+            Request::Free { log2 } if self.free >= 1 << log2 => {
+                let phys = self.next.next_multiple_of(1 << log2);
+                self.next = phys + (1 << log2);
+                self.free -= 1 << log2;
+                Ok(Block { phys, log2, rights: Rights::RWX }.into())
+            }
+            Request::Status => Ok(Free { free: self.free, largest_log2: 21 }.into()),
+            Request::Free { .. } => Err(Refusal::NoMemory),
+            Request::Exact { .. } => Err(Refusal::Denied),
+        }
+    }
+
+    fn module(&mut self, module: &Module) -> Result<&'static [u8], Refusal> {
+        let index = self.kip.modules().iter().position(|m| m.phys == module.phys);
+        index.map(|i| self.files[i]).ok_or(Refusal::NotFound)
+    }
+
+    fn new_server(&mut self, server: &NewServer) -> Result<ThreadId, Status> {
+        if let Some(status) = self.refuse_tasks {
+            return Err(status);
+        }
+        self.tasks.push(*server);
+        Ok(ThreadId::new(2 + self.tasks.len() as u16, 0, 1))
+    }
+
+    fn debug(&mut self, bytes: &[u8]) {
+        self.output.extend_from_slice(bytes);
+    }
+}

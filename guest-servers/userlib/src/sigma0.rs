@@ -1,0 +1,36 @@
+//! Client of σ0, for root: physical memory, at `place::PHYSICAL` plus its address.
+
+use crate::ipc;
+use crate::utcb::Utcb;
+use proto::sigma0::Request;
+use proto::{Message, Refusal, place};
+use ukernel_abi::kip::Module;
+use ukernel_abi::layout::PAGE;
+use ukernel_abi::{Fpage, Rights, ThreadId};
+
+/// Asks σ0 for something. The receive window is open for σ0's answer only: what other servers send must not land among
+/// the memory that root hands out.
+pub fn ask(utcb: Utcb, request: Request) -> Result<Message, Refusal> {
+    let all = Fpage::memory(place::PHYSICAL, place::PHYSICAL_LOG2, Rights::RWX);
+    utcb.set_window(all).map_err(|_| Refusal::BadRequest)?;
+    let reply = ipc::call(ThreadId::SIGMA0, &request.into());
+    utcb.set_window(Fpage::NIL).map_err(|_| Refusal::BadRequest)?;
+    reply.map_err(|_| Refusal::NoMemory)?.accepted()
+}
+
+/// All pages of a boot module. Its bytes, when every page has been given.
+pub fn module(utcb: Utcb, module: &Module) -> Result<&'static [u8], Refusal> {
+    let end = module.phys.checked_add(module.size).ok_or(Refusal::BadRequest)?.next_multiple_of(PAGE);
+    let mut phys = module.phys;
+    while phys < end {
+        let log2 = Fpage::largest_at(phys, end - phys, Rights::R).log2();
+        ask(utcb, Request::Exact { phys, log2 })?;
+        phys += 1 << log2;
+    }
+    let address = (place::PHYSICAL + module.phys) as usize;
+    // SAFETY: σ0 has mapped every page. Whoever asks for a module's bytes does not let anybody write to them: root
+    // gives modules away read-only, but for the data segment of an ELF, which it reads no more once it has parsed the headers.
+    Ok(unsafe {
+        core::slice::from_raw_parts(core::ptr::with_exposed_provenance(address), module.size as usize)
+    })
+}
