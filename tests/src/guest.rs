@@ -1,0 +1,180 @@
+//! Command lines of `ukvmm`, here and in the lab.
+
+use crate::batch::{self, Job, Results};
+use crate::build::{Build, repository};
+use crate::case::{Case, Judge, Place};
+use crate::compare;
+use crate::process::{self, End, Outcome};
+use crate::programs::{self, GUEST_DIR};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+/// Time that `ukvmm` has beyond the guest's own, to start and to end.
+const MARGIN: Duration = Duration::from_secs(10);
+/// Time that the lab has beyond what runs in it: QEMU boots a Linux first, all of it interpreted.
+const LAB_MARGIN: Duration = Duration::from_secs(120);
+/// How much slower than on this machine a guest may be in the lab.
+pub const LAB_SLOWDOWN: u32 = 8;
+/// Directory that a case may use.
+const TMP: &str = "/tmp/case";
+/// Runs the program that is its arguments, says how it ended, and shows that others still run.
+const SURVIVORS: &str = r##""$@"; echo "# status $?"; busybox echo "# alive""##;
+
+/// Why this machine's KVM cannot be used, if it cannot.
+pub fn kvm_missing() -> Option<String> {
+    let opened = std::fs::File::options().read(true).write(true).open("/dev/kvm");
+    opened.err().map(|e| format!("/dev/kvm cannot be opened: {e}"))
+}
+
+/// A command line of `ukvmm` that boots the L4 system.
+#[derive(Clone, Debug)]
+pub struct Boot {
+    ukvmm: PathBuf,
+    words: Vec<String>,
+}
+
+impl Boot {
+    /// The Linux server set with the root file system `image`.
+    pub fn linux(build: &Build, image: &Path) -> Result<Self, String> {
+        let words = ["--kernel", &text(&build.kernel()?), "--servers", "linux", "--initrd", &text(image)];
+        Ok(Self { ukvmm: build.ukvmm()?, words: words.map(str::to_owned).to_vec() })
+    }
+
+    /// Any other command line.
+    pub fn words(build: &Build, words: &[&str]) -> Result<Self, String> {
+        Ok(Self { ukvmm: build.ukvmm()?, words: words.iter().map(|&word| word.to_owned()).collect() })
+    }
+
+    /// An option.
+    pub fn with(mut self, words: &[&str]) -> Self {
+        self.words.extend(words.iter().map(|&word| word.to_owned()));
+        self
+    }
+
+    /// The limit of the guest's run.
+    pub fn timeout(self, timeout: Duration) -> Self {
+        self.with(&["--timeout", &timeout.as_secs_f64().to_string()])
+    }
+
+    /// The program that the guest runs. Comes last.
+    pub fn program<T: AsRef<str>>(mut self, program: &[T]) -> Self {
+        self.words.push("--".to_owned());
+        self.words.extend(program.iter().map(|word| word.as_ref().to_owned()));
+        self
+    }
+
+    /// The command for this machine.
+    pub fn command(&self) -> Command {
+        let mut command = Command::new(&self.ukvmm);
+        command.args(&self.words);
+        command
+    }
+
+    /// Program and arguments.
+    pub fn argv(&self) -> Vec<String> {
+        [&[text(&self.ukvmm)], &self.words[..]].concat()
+    }
+
+    /// Runs it on this machine's KVM.
+    pub fn run_kvm(&self, stdin: &[u8], timeout: Duration) -> Result<Outcome, String> {
+        process::run(self.command(), stdin, timeout + MARGIN)
+    }
+
+    /// Runs it in the lab. `timeout` is for the guest's run alone.
+    pub fn run_lab(&self, stdin: &[u8], timeout: Duration) -> Result<Outcome, String> {
+        let mut lab = lab(timeout + LAB_MARGIN);
+        lab.arg("--").args(&self.words);
+        process::run(lab, stdin, timeout + 2 * LAB_MARGIN)
+    }
+}
+
+/// `cargo xtask lab` with a limit of real time.
+fn lab(timeout: Duration) -> Command {
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.args(["xtask", "lab", "--no-build", "--timeout", &timeout.as_secs().to_string()]);
+    command.current_dir(repository());
+    command
+}
+
+fn text(path: &Path) -> String {
+    path.to_string_lossy().into_owned()
+}
+
+/// Runs a case in a guest of its own on this machine's KVM and judges it. A program that judges itself is not the
+/// first program of the system, so that the second can be asked how it is.
+pub fn check_kvm(build: &Build, case: &Case) -> Result<(), String> {
+    let argv = case.argv_in(GUEST_DIR, TMP);
+    let mut words: Vec<&str> = Vec::new();
+    if case.judge == Judge::Itself {
+        words.extend(["/bin/busybox", "sh", "-c", SURVIVORS, "sh"]);
+    }
+    words.extend(argv.iter().map(String::as_str));
+    let boot = Boot::linux(build, &programs::image(build)?)?.timeout(case.timeout).program(&words);
+    let outcome = boot.run_kvm(case.stdin, case.timeout)?;
+    let explain = |e: String| format!("{}: {e}", process::command_line(&boot.command()));
+    case.check(&outcome, Place::Kvm, build).map_err(explain)?;
+    if case.judge == Judge::Itself {
+        survived(&outcome).map_err(|e| explain(format!("{e}\n{}", compare::describe(&outcome))))?;
+    }
+    Ok(())
+}
+
+fn survived(outcome: &Outcome) -> Result<(), String> {
+    let stdout = String::from_utf8_lossy(&outcome.stdout);
+    match (outcome.end, stdout.ends_with("# status 0\n# alive\n")) {
+        (End::Exited(0), true) => Ok(()),
+        (End::Exited(0), false) => {
+            Err("the program passed its checks, but no other could run after it".to_owned())
+        }
+        (end, _) => Err(format!("the guest did not survive the program: {end}")),
+    }
+}
+
+/// Runs cases in one guest in the lab, or more if they take it down.
+pub fn run_cases_in_lab(build: &Build, cases: &[Case]) -> Results {
+    let job = |case: &Case| Job {
+        name: case.name.to_owned(),
+        argv: case.argv_in(GUEST_DIR, TMP),
+        stdin: format!("{GUEST_DIR}/{}.in", case.name),
+        seconds: (case.timeout * LAB_SLOWDOWN).as_secs(),
+    };
+    let jobs: Vec<_> = cases.iter().map(job).collect();
+    let inputs: Vec<_> =
+        cases.iter().map(|case| (format!("{}.in", case.name), case.stdin.to_vec())).collect();
+    batch::run(&jobs, |script| {
+        let mut files = inputs.clone();
+        files.push(("batch.sh".to_owned(), script.into()));
+        let image = programs::image_with(build, "batch.cpio", &files)?;
+        let timeout = cases.iter().map(|case| case.timeout * LAB_SLOWDOWN).sum();
+        let program = ["/bin/busybox", "sh", &format!("{GUEST_DIR}/batch.sh")];
+        Boot::linux(build, &image)?.timeout(timeout).program(&program).run_lab(b"", timeout)
+    })
+}
+
+/// Judges one case of those that were run in the lab.
+pub fn check_in_lab(build: &Build, case: &Case, results: &Results) -> Result<(), String> {
+    let result = results.get(case.name).ok_or("the case was not run")?;
+    case.check(result.as_ref().map_err(Clone::clone)?, Place::Lab, build)
+}
+
+/// Runs several command lines of `ukvmm` in one lab. Names and command lines; `timeout` is for each.
+pub fn run_boots_in_lab(build: &Build, boots: &[(String, Boot)], timeout: Duration) -> Results {
+    let seconds = (timeout * LAB_SLOWDOWN).as_secs();
+    let job = |(name, boot): &(String, Boot)| Job {
+        name: name.clone(),
+        argv: boot.argv(),
+        stdin: "/dev/null".to_owned(),
+        seconds,
+    };
+    let jobs: Vec<_> = boots.iter().map(job).collect();
+    batch::run(&jobs, |script| {
+        let path = build.tests().join("boots.sh");
+        std::fs::write(&path, script).map_err(|e| format!("cannot write {}: {e}", path.display()))?;
+        let all = timeout * LAB_SLOWDOWN * boots.len() as u32;
+        let mut lab = lab(all + LAB_MARGIN);
+        // Every file that is named here is in the lab, at the same path.
+        lab.args(["--exec", "busybox", "sh"]).arg(&path).args(build.boot_files()?);
+        process::run(lab, b"", all + 2 * LAB_MARGIN)
+    })
+}

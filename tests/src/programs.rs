@@ -1,0 +1,145 @@
+//! Compiles the test programs into `build/tests`.
+//!
+//! All of them are static, so that the guest needs no libraries, and the same file runs on the host and in the guest.
+
+use crate::build::{Build, repository};
+use crate::cpio::Archive;
+use crate::process::{self, End};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+use std::time::Duration;
+
+/// Folder of the programs in the guest.
+pub const GUEST_DIR: &str = "/tests";
+
+/// How a source file becomes a program.
+#[derive(Clone, Copy)]
+enum Kind {
+    Script,
+    C(&'static [&'static str]),
+    Rust,
+}
+
+const STATIC: Kind = Kind::C(&["-static", "-no-pie"]);
+const STATIC_PIE: Kind = Kind::C(&["-static-pie"]);
+
+/// Program, source (in `tests/programs`), kind.
+const PROGRAMS: &[(&str, &str, Kind)] = &[
+    ("script.sh", "script.sh", Kind::Script),
+    ("libc", "libc.c", STATIC),
+    ("libc-pie", "libc.c", STATIC_PIE),
+    ("crash", "crash.c", STATIC),
+    ("std", "std.rs", Kind::Rust),
+];
+
+/// Folder whose C files are one program each.
+const HOSTILE: &str = "hostile";
+
+/// Compiles what is older than its source, once. Returns the names of all programs.
+pub fn compile(build: &Build) -> Result<Vec<String>, String> {
+    static COMPILED: OnceLock<Result<Vec<String>, String>> = OnceLock::new();
+    COMPILED.get_or_init(|| compile_all(build)).clone()
+}
+
+fn compile_all(build: &Build) -> Result<Vec<String>, String> {
+    let out = build.tests();
+    fs::create_dir_all(&out).map_err(|e| format!("cannot make {}: {e}", out.display()))?;
+    let sources = repository().join("tests/programs");
+    let mut names = Vec::new();
+    for &(name, source, kind) in PROGRAMS {
+        compile_one(&sources.join(source), &out.join(name), kind)?;
+        names.push(name.to_owned());
+    }
+    for source in hostile_sources(&sources.join(HOSTILE))? {
+        let name = source.file_stem().expect("it has the extension c").to_string_lossy().into_owned();
+        compile_one(&source, &out.join(&name), STATIC)?;
+        names.push(name);
+    }
+    Ok(names)
+}
+
+/// Writes a root file system with the test programs in [`GUEST_DIR`] to `build/tests`. Returns its path.
+pub fn image(build: &Build) -> Result<PathBuf, String> {
+    static WRITTEN: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+    WRITTEN.get_or_init(|| image_with(build, "tests.cpio", &[])).clone()
+}
+
+/// As [`image`], with more files beside the programs, in the file `name`.
+pub fn image_with(build: &Build, name: &str, files: &[(String, Vec<u8>)]) -> Result<PathBuf, String> {
+    let initrd = build.initrd()?;
+    let mut archive = Archive::open(read(&initrd)?).map_err(|e| format!("{}: {e}", initrd.display()))?;
+    let folder = GUEST_DIR.trim_start_matches('/');
+    archive.directory(folder);
+    for program in compile(build)? {
+        archive.program(&format!("{folder}/{program}"), &read(&build.tests().join(&program))?);
+    }
+    for (file, data) in files {
+        archive.program(&format!("{folder}/{file}"), data);
+    }
+    let path = build.tests().join(name);
+    fs::write(&path, archive.finish()).map_err(|e| format!("cannot write {}: {e}", path.display()))?;
+    Ok(path)
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, String> {
+    fs::read(path).map_err(|e| format!("cannot read {}: {e}", path.display()))
+}
+
+fn hostile_sources(folder: &Path) -> Result<Vec<PathBuf>, String> {
+    let entries = fs::read_dir(folder).map_err(|e| format!("cannot list {}: {e}", folder.display()))?;
+    let mut sources: Vec<_> =
+        entries.flatten().map(|e| e.path()).filter(|p| p.extension().is_some_and(|e| e == "c")).collect();
+    sources.sort();
+    Ok(sources)
+}
+
+fn compile_one(source: &Path, program: &Path, kind: Kind) -> Result<(), String> {
+    if !is_older(program, source) {
+        return Ok(());
+    }
+    // Compiled beside its place and moved there whole: another test run may be using the old one.
+    let fresh = program.with_extension(format!("new{}", std::process::id()));
+    match kind {
+        Kind::Script => {
+            fs::copy(source, &fresh).map_err(|e| format!("cannot copy {}: {e}", source.display()))?;
+        }
+        Kind::C(flags) => {
+            let mut gcc = Command::new("gcc");
+            gcc.args(["-std=gnu17", "-O1", "-g0", "-Wall", "-Wextra", "-Werror"]).args(flags);
+            gcc.arg("-Wno-unused-result").arg("-o").arg(&fresh).arg(source).arg("-lm");
+            check(gcc, "gcc and the static C library come with Debian's packages gcc and libc6-dev")?;
+        }
+        Kind::Rust => {
+            let mut rustc = Command::new("rustc");
+            rustc.args([
+                "--edition=2024",
+                "--target=x86_64-unknown-linux-gnu",
+                "-Ctarget-feature=+crt-static",
+            ]);
+            rustc.args(["-Copt-level=1", "-Dwarnings", "-o"]).arg(&fresh).arg(source);
+            check(rustc, "rustc comes with rustup")?;
+        }
+    }
+    fs::rename(&fresh, program).map_err(|e| format!("cannot make {}: {e}", program.display()))
+}
+
+/// Whether the program is missing or older than its source or a header beside it.
+fn is_older(program: &Path, source: &Path) -> bool {
+    let time = |path: &Path| fs::metadata(path).and_then(|m| m.modified()).ok();
+    let Some(built) = time(program) else { return true };
+    let folder = source.parent().expect("a source lies in a folder");
+    let headers = fs::read_dir(folder).into_iter().flatten().flatten().map(|e| e.path());
+    let headers = headers.filter(|p| p.extension().is_some_and(|e| e == "h"));
+    headers.chain([source.to_owned()]).any(|p| time(&p).is_none_or(|t| t > built))
+}
+
+fn check(command: Command, hint: &str) -> Result<(), String> {
+    let text = process::command_line(&command);
+    let outcome = process::run(command, b"", Duration::from_secs(120)).map_err(|e| format!("{e}; {hint}"))?;
+    match outcome.end {
+        End::Exited(0) => Ok(()),
+        end => Err(format!("{text}: {end}\n{}", String::from_utf8_lossy(&outcome.stderr))),
+    }
+}

@@ -1,0 +1,82 @@
+//! Linux programs, each run natively, on this machine's KVM and in the lab.
+
+use crate::trials::{Context, on_kvm, plain};
+use guest_tests::batch::Results;
+use guest_tests::case::Case;
+use guest_tests::{guest, programs};
+use libtest_mimic::Trial;
+use std::sync::{Arc, OnceLock};
+
+const SCRIPT: &[u8] = include_bytes!("../../programs/script.sh");
+const TEXT: &[u8] = b"the first line\nthe second\n\nthe last, without an end";
+const MEMORY: &str = "takes all of the machine's memory";
+const ENOUGH: &str = "makes as many processes as the machine can take";
+const EVERY_CALL: &str = "calls everything there is, as root";
+
+fn cases() -> Vec<Case> {
+    vec![
+        // Ordinary programs: Linux is the judge.
+        Case::like_linux("true", &["/bin/busybox", "true"]),
+        Case::like_linux("echo", &["/bin/busybox", "printf", "%s|", "a b", "", "*", "ünï", "-n", "'quoted'"]),
+        Case::like_linux("status", &["/bin/busybox", "sh", "-c", "exit 111"]),
+        Case::like_linux("cat", &["/bin/busybox", "cat"]).stdin(SCRIPT),
+        Case::like_linux("sum", &["/bin/busybox", "sha256sum"]).stdin(SCRIPT),
+        Case::like_linux("output", &["/bin/busybox", "seq", "1", "100000"]),
+        Case::like_linux(
+            "script",
+            &["/bin/busybox", "sh", "-c", "cd {tests} && exec busybox sh script.sh {tmp}"],
+        )
+        .seconds(120),
+        Case::like_linux(
+            "libc",
+            &["/bin/busybox", "env", "TEST_A=1", "TEST_B=", "{tests}/libc", "{tmp}", "word", "two words"],
+        )
+        .stdin(TEXT),
+        Case::like_linux("libc-pie", &["{tests}/libc-pie", "{tmp}"]).stdin(TEXT),
+        Case::like_linux("std", &["{tests}/std", "{tmp}", "word", "two words"]).stdin(TEXT),
+        // Hostile programs: they judge themselves.
+        Case::itself("addresses", &["{tests}/addresses"]),
+        Case::itself("arguments", &["{tests}/arguments"]),
+        Case::itself("bomb", &["{tests}/bomb"]).guest_only(ENOUGH).seconds(60),
+        Case::itself("calls", &["{tests}/calls", "{tmp}"]).guest_only(EVERY_CALL).seconds(240),
+        Case::itself("descriptors", &["{tests}/descriptors", "{tmp}"]).seconds(60),
+        Case::itself("elves", &["{tests}/elves", "{tmp}"]).seconds(60),
+        Case::itself("fill", &["{tests}/fill", "{tmp}"]).guest_only(MEMORY).seconds(60),
+        Case::itself("forks", &["{tests}/forks"]).guest_only(ENOUGH).seconds(60),
+        Case::itself("forks-100", &["{tests}/forks", "100"]),
+        Case::itself("l4", &["{tests}/l4"]).seconds(120),
+        Case::itself("pointers", &["{tests}/pointers", "{tmp}"]),
+        Case::itself("privileged", &["{tests}/privileged"]),
+        Case::itself("registers", &["{tests}/registers"]),
+        Case::itself("signals", &["{tests}/signals"]).seconds(60),
+        Case::itself("stack", &["{tests}/stack"]),
+        Case::itself("unmap", &["{tests}/unmap"]).seconds(60),
+        Case::itself("vectors", &["{tests}/vectors"]).seconds(60),
+    ]
+}
+
+pub fn trials(context: &Arc<Context>) -> Vec<Trial> {
+    let cases = cases();
+    let in_lab: Vec<Case> =
+        cases.iter().filter(|case| context.is_selected(&format!("lab::{}", case.name))).cloned().collect();
+    let lab = Arc::new(OnceLock::<Results>::new());
+    let mut trials = Vec::new();
+    for case in cases {
+        if case.not_native.is_none() {
+            let case = case.clone();
+            trials.push(plain(format!("native::{}", case.name), context, move |context| {
+                programs::compile(&context.build)?;
+                case.check_native(&context.build)
+            }));
+        }
+        let on_kvm_case = case.clone();
+        trials
+            .push(on_kvm(case.name, context, move |context| guest::check_kvm(&context.build, &on_kvm_case)));
+        let (lab, in_lab) = (lab.clone(), in_lab.clone());
+        trials.push(plain(format!("lab::{}", case.name), context, move |context| {
+            let results = lab.get_or_init(|| guest::run_cases_in_lab(&context.build, &in_lab));
+            guest::check_in_lab(&context.build, &case, results)
+        }));
+    }
+    trials
+}

@@ -1,0 +1,37 @@
+//! The tests that boot guests. See `docs/testing.md`.
+//!
+//! - [`cases`]: Linux programs, each run natively, on this machine's KVM and in the lab
+//! - [`status`]: what `ukvmm` makes of a program's end
+//! - [`shell`]: the interactive shell, on a pseudo-terminal
+//! - [`pvh`]: the same guest, booted by QEMU
+//! - [`conformance`]: the µ-kernel by itself, under a server set of its own
+//! - [`trials`]: tests of libtest-mimic, and what they share
+
+#![forbid(unsafe_code)]
+
+mod cases;
+mod conformance;
+mod pvh;
+mod shell;
+mod status;
+mod trials;
+
+use guest_tests::build::Build;
+use libtest_mimic::Arguments;
+use std::sync::Arc;
+
+fn main() {
+    let arguments = Arguments::from_args();
+    let context = trials::Context::new(Build::locate(), arguments.clone());
+    if !arguments.list {
+        context.announce();
+    }
+    let context = Arc::new(context);
+    let mut trials = Vec::new();
+    trials.extend(cases::trials(&context));
+    trials.extend(status::trials(&context));
+    trials.extend(shell::trials(&context));
+    trials.extend(pvh::trials(&context));
+    trials.extend(conformance::trials(&context));
+    libtest_mimic::run(&arguments, trials).exit();
+}
