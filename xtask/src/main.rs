@@ -4,13 +4,12 @@
 //! - [`setup`]: what a machine lacks, and how it gets it
 //! - [`lab`]: a Linux with `kvm_amd` inside an emulated CPU that counts instructions
 //! - [`cargo`], [`process`]: running other programs
-//! - [`archive`], [`rootfs`], [`bundle`], [`elf`]: the images of the guest
+//! - [`archive`], [`rootfs`], [`elf`]: the images of the guest
 //! - [`paths`]: where things are
 
 #![forbid(unsafe_code)]
 
 mod archive;
-mod bundle;
 mod cargo;
 mod cli;
 mod commands;

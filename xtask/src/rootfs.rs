@@ -83,14 +83,14 @@ fn file_mode() -> u32 {
     0o644
 }
 
-/// Builds what the recipe in the file `recipe` describes: a cpio archive.
-pub fn build(recipe: &Path) -> Result<Vec<u8>> {
+/// The root file system that the recipe in a file describes.
+pub fn archive(recipe: &Path) -> Result<Archive> {
     let text =
         std::fs::read_to_string(recipe).with_context(|| format!("cannot read {}", recipe.display()))?;
-    archive(&text).and_then(|archive| archive.to_bytes()).with_context(|| format!("in {}", recipe.display()))
+    parse(&text).with_context(|| format!("in {}", recipe.display()))
 }
 
-fn archive(recipe: &str) -> Result<Archive> {
+fn parse(recipe: &str) -> Result<Archive> {
     let recipe: Recipe = toml::from_str(recipe)?;
     let mut archive = Archive::default();
     for Directory { path, mode } in &recipe.directory {
@@ -146,14 +146,14 @@ mod tests {
             ("[[fiel]]\npath = '/x'", "unknown field `fiel`"),
             ("[[directory]]\npath = 'x'", "not an absolute path"),
         ] {
-            let error = archive(text).err().unwrap();
+            let error = parse(text).err().unwrap();
             assert!(format!("{error:#}").contains(expected), "{error:#}");
         }
     }
 
     #[test]
     fn files_of_the_repository_can_be_named() {
-        let archive = archive("[[file]]\npath = '/etc/c'\nsource = 'Cargo.toml'").unwrap();
+        let archive = parse("[[file]]\npath = '/etc/c'\nsource = 'Cargo.toml'").unwrap();
         assert!(archive.contains("/etc/c") && archive.contains("/etc"));
     }
 }

@@ -1,11 +1,33 @@
-//! `cargo xtask bench`
+//! `cargo xtask bench`: figures, and the pages in `docs/` that show them.
+//!
+//! - [`boot`]: what it takes to get to a program's first instruction
+//! - [`ticks`]: figures from the lab, exact
+//! - [`host`]: figures from this machine
+//! - [`page`]: the page
 
-use anyhow::{Result, bail};
+mod boot;
+mod host;
+mod page;
+mod ticks;
+
+use anyhow::Result;
+use clap::Subcommand;
 use std::process::ExitCode;
 
 #[derive(clap::Args)]
-pub struct Args {}
+pub struct Args {
+    #[command(subcommand)]
+    what: What,
+}
 
-pub fn bench(_: &Args) -> Result<ExitCode> {
-    bail!("not yet")
+#[derive(Subcommand)]
+enum What {
+    /// Boot the L4 system; writes docs/performance.md
+    Boot,
+}
+
+pub fn bench(args: &Args) -> Result<ExitCode> {
+    match args.what {
+        What::Boot => boot::boot(),
+    }
 }

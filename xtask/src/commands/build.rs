@@ -10,8 +10,9 @@
 //! | `images/bundle-NAME.img` | a server set in one file, for QEMU's `-initrd` |
 
 use crate::cargo::{self, SERVERS, cargo};
-use crate::{bundle, elf, paths, process, rootfs, setup};
-use anyhow::{Context, Result, anyhow};
+use crate::{elf, paths, process, rootfs, setup};
+use anyhow::{Context, Result};
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -19,16 +20,18 @@ use std::process::Command;
 /// Set up what is missing and build everything.
 pub fn build() -> Result<()> {
     setup::for_build()?;
-    host()?;
+    let bundle = host()?;
     guest()?;
-    images()
+    images(&bundle)
 }
 
-fn host() -> Result<()> {
+/// Returns where the program `bundle` is, which is built along with `ukvmm` because it shares its library.
+fn host() -> Result<PathBuf> {
     let mut command = cargo("build");
-    command.args(["--release", "--package", "ukvmm", "--bins"]);
+    command.args(["--release", "--package", "ukvmm", "--package", "bundle", "--bins"]);
     let programs = cargo::programs(cargo::for_static_host(&mut command))?;
-    install(built(&programs, "ukvmm")?, &paths::build().join("ukvmm"))
+    install(built(&programs, "ukvmm")?, &paths::build().join("ukvmm"))?;
+    Ok(built(&programs, "bundle")?.to_owned())
 }
 
 fn guest() -> Result<()> {
@@ -48,46 +51,27 @@ fn guest() -> Result<()> {
 }
 
 /// The images that are made of what was built.
-fn images() -> Result<()> {
+fn images(bundle: &Path) -> Result<()> {
     let images = paths::build().join("images");
-    write(&images.join("initrd.cpio"), &rootfs::build(&paths::root().join("images/rootfs/linux.toml"))?)?;
+    write(
+        &images.join("initrd.cpio"),
+        &rootfs::archive(&paths::root().join("images/rootfs/linux.toml"))?.to_bytes()?,
+    )?;
     for entry in fs::read_dir(paths::root().join("images/servers"))? {
         let path = entry?.path();
         let Some(name) = path.file_name().filter(|_| path.extension().is_some_and(|e| e == "toml")) else {
             continue;
         };
         install(&path, &images.join("servers").join(name))?;
-        bundle(&images, &path)?;
+        let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+        replace(&images.join(format!("bundle-{stem}.img")), |image| {
+            process::run(Command::new(bundle).arg(paths::build()).arg(&path).arg(image))
+        })?;
     }
     Ok(())
 }
 
-/// A server set in one file. `ukvmm` knows the recipe of a set, and says what `root` is to read.
-fn bundle(images: &Path, recipe: &Path) -> Result<()> {
-    let set = process::text(Command::new(paths::build().join("ukvmm")).arg("set").arg(recipe))?;
-    let mut names = vec!["sigma0", "root"];
-    for server in vmm_abi::set::servers(&set) {
-        let server = server.map_err(|error| anyhow!("{}: {error}", recipe.display()))?;
-        if !names.contains(&server.elf) {
-            names.push(server.elf);
-        }
-    }
-    let servers = paths::build().join("servers");
-    let mut modules = Vec::new();
-    for name in names {
-        modules.push((
-            name,
-            fs::read(servers.join(name)).with_context(|| format!("server {name} was not built"))?,
-        ));
-    }
-    modules.push((vmm_abi::boot::SET_MODULE, set.clone().into_bytes()));
-    modules.push((vmm_abi::boot::INITRD_MODULE, fs::read(images.join("initrd.cpio"))?));
-    let modules: Vec<_> = modules.iter().map(|(name, content)| (*name, &content[..])).collect();
-    let stem = recipe.file_stem().and_then(|stem| stem.to_str()).context("the set's name is no text")?;
-    write(&images.join(format!("bundle-{stem}.img")), &bundle::pack(&modules)?)
-}
-
-fn built<'a>(programs: &'a std::collections::BTreeMap<String, PathBuf>, name: &str) -> Result<&'a Path> {
+fn built<'a>(programs: &'a BTreeMap<String, PathBuf>, name: &str) -> Result<&'a Path> {
     Ok(programs.get(name).with_context(|| format!("cargo built no program {name}"))?)
 }
 

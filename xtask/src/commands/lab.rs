@@ -109,7 +109,7 @@ fn named_files(words: &[OsString]) -> Result<Vec<PathBuf>> {
 }
 
 /// What `ukvmm` finds beside itself: the kernel, servers and images.
-fn build_files() -> Result<Vec<PathBuf>> {
+pub fn build_files() -> Result<Vec<PathBuf>> {
     let build = paths::absolute(&paths::build())?;
     let mut files = vec![build.join("guest.elf"), build.join("images/initrd.cpio")];
     for folder in ["servers", "images/servers"] {

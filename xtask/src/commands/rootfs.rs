@@ -15,7 +15,7 @@ pub struct Args {
 
 pub fn rootfs(args: &Args) -> Result<ExitCode> {
     setup::for_build()?;
-    let archive = rootfs::build(&args.recipe)?;
+    let archive = rootfs::archive(&args.recipe)?.to_bytes()?;
     std::fs::write(&args.out, archive).with_context(|| format!("cannot write {}", args.out.display()))?;
     Ok(ExitCode::SUCCESS)
 }

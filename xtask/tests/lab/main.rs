@@ -34,7 +34,7 @@ fn stderr(output: &Output) -> String {
 
 #[test]
 fn output_and_status_come_back_as_they_are() {
-    let every_byte: Vec<u8> = (0..100_000u32).map(|i| (i * 31 >> 3) as u8).collect();
+    let every_byte: Vec<u8> = (0..100_000u32).map(|i| ((i * 31) >> 3) as u8).collect();
     let output = lab(&[], &["copy", "two words", "it's", "--"], &every_byte);
     assert_eq!(output.status.code(), Some(7), "{}", stderr(&output));
     assert!(output.stdout == every_byte);

@@ -10,7 +10,7 @@ const NAME: usize = 32;
 const HEADER: usize = 16;
 
 /// Puts modules (name and content) into a bundle.
-pub fn pack(modules: &[(&str, &[u8])]) -> Result<Vec<u8>> {
+pub fn pack(modules: &[(&str, Vec<u8>)]) -> Result<Vec<u8>> {
     ensure!(HEADER + modules.len() * BUNDLE_ENTRY <= PAGE, "too many modules for the header page");
     let mut out = Vec::from(BUNDLE_MAGIC.to_le_bytes());
     out.extend((modules.len() as u64).to_le_bytes());
@@ -41,7 +41,7 @@ mod tests {
     #[test]
     fn modules_lie_where_the_header_says() {
         let long = vec![7; PAGE + 1];
-        let modules: [(&str, &[u8]); 3] = [("sigma0", b"abc"), ("root", &long), ("empty", b"")];
+        let modules = [("sigma0", b"abc".to_vec()), ("root", long), ("empty", vec![])];
         let bundle = pack(&modules).unwrap();
         assert_eq!(word(&bundle, 0), BUNDLE_MAGIC as usize);
         assert_eq!(word(&bundle, 8), 3);
@@ -50,7 +50,7 @@ mod tests {
             let at = HEADER + i * BUNDLE_ENTRY;
             let (offset, size) = (word(&bundle, at), word(&bundle, at + 8));
             assert_eq!(offset % PAGE, 0);
-            assert_eq!(&bundle[offset..offset + size], *content);
+            assert_eq!(&bundle[offset..offset + size], content);
             let stored = &bundle[at + 16..at + BUNDLE_ENTRY];
             assert_eq!(stored[..name.len()], *name.as_bytes());
             assert!(stored[name.len()..].iter().all(|&b| b == 0));
@@ -59,8 +59,8 @@ mod tests {
 
     #[test]
     fn bad_names_and_too_many_modules_are_refused() {
-        assert!(pack(&[("", b"")]).is_err());
-        assert!(pack(&[("a-name-of-more-than-31-characters", b"")]).is_err());
-        assert!(pack(&[("x", &b""[..]); 86]).is_err());
+        assert!(pack(&[("", vec![])]).is_err());
+        assert!(pack(&[("a-name-of-more-than-31-characters", vec![])]).is_err());
+        assert!(pack(&vec![("x", vec![]); 86]).is_err());
     }
 }

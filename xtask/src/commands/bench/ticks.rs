@@ -1,0 +1,107 @@
+//! Figures from the lab.
+//!
+//! There the guest's time stamp counter counts instructions, of the guest and of all that works for it: KVM, and
+//! `ukvmm`. With `-v`, `ukvmm` says what the guest's counter reads when the vCPU is first run, when the guest first
+//! prints something, and at the end: fields `moment` and `guest_tsc` of its JSON log.
+
+use crate::{lab, paths};
+use anyhow::{Context, Result, ensure};
+use std::ffi::OsString;
+use std::path::Path;
+use std::time::Duration;
+
+/// Ticks since the first KVM_RUN.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Ticks {
+    /// The first instruction of the first Linux program.
+    pub first_instruction: u64,
+    /// The first byte that the program printed has reached `ukvmm`.
+    pub first_byte: u64,
+    /// The machine's end.
+    pub end: u64,
+}
+
+/// Boots the system in the lab, with `/bench/first` as its program.
+pub fn measure(initrd: &Path) -> Result<Ticks> {
+    let build = paths::absolute(&paths::build())?;
+    let mut args: Vec<OsString> = ["-v", "--log-format", "json", "--servers", "linux"].map(Into::into).into();
+    args.extend(["--kernel".into(), build.join("guest.elf").into(), "--initrd".into(), initrd.into()]);
+    args.extend(["--".into(), "/bench/first".into()]);
+    let mut files = crate::commands::lab::build_files()?;
+    files.push(initrd.to_owned());
+    let job = lab::Job {
+        program: build.join("ukvmm"),
+        args,
+        files,
+        stdin: vec![],
+        timeout: Duration::from_secs(120),
+        memory_mib: 1024,
+    };
+    let mut output = Collected::default();
+    let outcome = lab::run(&job, &mut output)?;
+    let (stdout, stderr) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    ensure!(outcome.status == 0, "ukvmm in the lab ended with status {}\n{stderr}", outcome.status);
+    ticks(&stdout, &stderr)
+}
+
+#[derive(Default)]
+struct Collected {
+    stdout: Vec<u8>,
+    stderr: Vec<u8>,
+}
+
+impl lab::Sink for Collected {
+    fn stdout(&mut self, bytes: &[u8]) -> Result<()> {
+        self.stdout.extend_from_slice(bytes);
+        Ok(())
+    }
+    fn stderr(&mut self, bytes: &[u8]) -> Result<()> {
+        self.stderr.extend_from_slice(bytes);
+        Ok(())
+    }
+}
+
+/// `stdout` is the program's reading, `log` that of `ukvmm`.
+fn ticks(stdout: &str, log: &str) -> Result<Ticks> {
+    let start = moment(log, "first run")?;
+    let since =
+        |tsc: u64| tsc.checked_sub(start).with_context(|| format!("{tsc} is before the first run, {start}"));
+    let first: u64 = stdout.trim().parse().with_context(|| format!("the program printed {stdout:?}"))?;
+    Ok(Ticks {
+        first_instruction: since(first)?,
+        first_byte: since(moment(log, "first output")?)?,
+        end: since(moment(log, "end")?)?,
+    })
+}
+
+/// The reading at a moment.
+fn moment(log: &str, name: &str) -> Result<u64> {
+    let entries = log.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
+    let mut readings =
+        entries.filter(|entry| entry["moment"] == name).map(|entry| entry["guest_tsc"].as_u64());
+    readings.next().flatten().with_context(|| format!("ukvmm -v does not tell the moment {name:?}:\n{log}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LOG: &str = r#"{"level":"INFO","message":"m","moment":"first run","guest_tsc":1000}
+not JSON
+{"level":"INFO","message":"m","moment":"first output","guest_tsc":1900}
+{"level":"INFO","message":"m","moment":"end","guest_tsc":2500}
+"#;
+
+    #[test]
+    fn readings_become_ticks_since_the_first_run() {
+        let expected = Ticks { first_instruction: 500, first_byte: 900, end: 1500 };
+        assert_eq!(ticks("1500\n", LOG).unwrap(), expected);
+    }
+
+    #[test]
+    fn readings_that_make_no_sense_are_refused() {
+        assert!(ticks("", LOG).is_err());
+        assert!(ticks("999\n", LOG).is_err(), "before the first run");
+        assert!(ticks("1500\n", &LOG.replace("first output", "x")).is_err());
+    }
+}
