@@ -1,5 +1,9 @@
 //! What map, grant and unmap mean, written for clearness: a list of leaves, searched from end to end.
 
+extern crate std;
+use std::collections::BTreeMap;
+use std::vec::Vec;
+
 use super::{Kind, Region};
 use ukernel_abi::Rights;
 use ukernel_abi::layout::{PAGE, SUPERPAGE};
@@ -44,24 +48,20 @@ pub struct Model {
     regions: Vec<Region>,
 }
 
-extern crate std;
-use std::vec::Vec;
-
 impl Model {
     pub fn new(regions: &[Region]) -> Self {
         Self { leaves: Vec::new(), next_id: 0, regions: regions.into() }
     }
 
     pub fn mappings(&self) -> Vec<Mapping> {
-        let place =
-            |id| self.leaves.iter().find(|l| l.id == id).map(|l| (l.space, l.va)).expect("parents live");
+        let places: BTreeMap<_, _> = self.leaves.iter().map(|l| (l.id, (l.space, l.va))).collect();
         let show = |l: &Leaf| Mapping {
             space: l.space,
             va: l.va,
             size: l.size,
             phys: l.phys,
             rights: l.rights.0,
-            parent: l.parent.map(place),
+            parent: l.parent.map(|id| places[&id]),
         };
         let mut all: Vec<_> = self.leaves.iter().map(show).collect();
         all.sort();

@@ -61,8 +61,10 @@ impl<M: Machine> Mem<M> {
         let superpage = va.0 & !(SUPERPAGE - 1);
         let regions = || self.regions.iter().map(|cell| cell.get());
         let Some(region) = regions().find(|r| r.contains(page, PAGE)) else {
-            let next = regions().map(|r| r.start.0).filter(|&start| start > page).min();
-            return Ok(Found::Hole(Hole { end: VirtAddr(next.unwrap_or(USER_END)), ..hole }));
+            // σ0 may have mapped something else beyond the hole.
+            let next =
+                regions().map(|r| r.start).filter(|start| start.0 > page && start.0 < hole.end.0).min();
+            return Ok(Found::Hole(Hole { end: next.map_or(hole.end, |start| VirtAddr(start.0)), ..hole }));
         };
         let large = !hole.in_table && region.contains(superpage, SUPERPAGE);
         let at = if large { superpage } else { page };
