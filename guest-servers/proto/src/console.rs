@@ -21,9 +21,9 @@ pub enum Request {
     /// mapped at `base` of the receive window (give a window of [`BUFFER_LOG2`]). Answer: [`Terminal`] with one item. Setting up again
     /// replaces the client.
     Setup { events: ThreadId, base: u64 },
-    /// Print `len` bytes of the buffer from `offset` on channel 1 or 2 (`vmm_abi::console`). Answer: `OK` with no words, when
+    /// Print the first `len` bytes of the buffer on channel 1 or 2 (`vmm_abi::console`). Answer: `OK` with no words, when
     /// they have been taken.
-    Write { channel: u32, len: u32, offset: u32 },
+    Write { channel: u32, len: u32 },
 }
 
 /// log2 of the output buffer's size.
@@ -73,9 +73,7 @@ impl From<Request> for Message {
     fn from(request: Request) -> Self {
         match request {
             Request::Setup { events, base } => Self::new(SETUP, [events.0, base]),
-            Request::Write { channel, len, offset } => {
-                Self::new(WRITE, [channel.into(), len.into(), offset.into()])
-            }
+            Request::Write { channel, len } => Self::new(WRITE, [channel.into(), len.into()]),
         }
     }
 }
@@ -95,13 +93,9 @@ impl TryFrom<&Message> for Request {
                 }
             }
             WRITE => {
-                let [channel, len, offset] = m.request()?.map(u32::try_from);
-                let (Ok(channel), Ok(len), Ok(offset)) = (channel, len, offset) else {
-                    return Err(Malformed);
-                };
-                let end = len.checked_add(offset).ok_or(Malformed)?;
-                if matches!(channel, 1 | 2) && end <= 1 << BUFFER_LOG2 {
-                    Ok(Self::Write { channel, len, offset })
+                let [Ok(channel), Ok(len)] = m.request()?.map(u32::try_from) else { return Err(Malformed) };
+                if matches!(channel, 1 | 2) && len <= 1 << BUFFER_LOG2 {
+                    Ok(Self::Write { channel, len })
                 } else {
                     Err(Malformed)
                 }
@@ -169,8 +163,8 @@ mod tests {
     fn requests_round_trip() {
         for r in [
             Request::Setup { events: THREAD, base: 0x3000_0000 },
-            Request::Write { channel: 1, len: 8192, offset: 0 },
-            Request::Write { channel: 2, len: 1, offset: 8191 },
+            Request::Write { channel: 1, len: 8192 },
+            Request::Write { channel: 2, len: 0 },
         ] {
             assert_eq!(Request::try_from(&r.into()), Ok(r));
         }
@@ -181,12 +175,12 @@ mod tests {
         for m in [
             Message::new(SETUP, [0, 0x3000_0000]),
             Message::new(SETUP, [THREAD.0, 1]),
-            Message::new(WRITE, [0, 1, 0]),
-            Message::new(WRITE, [3, 1, 0]),
-            Message::new(WRITE, [1, 8193, 0]),
-            Message::new(WRITE, [1, 2, 8191]),
-            Message::new(WRITE, [1, u32::MAX.into(), u32::MAX.into()]),
-            Message::new(WRITE, [1 << 32 | 1, 1, 0]),
+            Message::new(WRITE, [0, 1]),
+            Message::new(WRITE, [3, 1]),
+            Message::new(WRITE, [1, 8193]),
+            Message::new(WRITE, [1, u32::MAX.into()]),
+            Message::new(WRITE, [1 << 32 | 1, 1]),
+            Message::new(WRITE, [1, 1, 0]),
             Message::new(INPUT, [0; 7]),
         ] {
             assert_eq!(Request::try_from(&m), Err(Malformed), "{m:?}");

@@ -23,6 +23,7 @@ pub const DMA: Label = Label(0x208);
 pub const DEVICES: Label = Label(0x209);
 pub const INFO: Label = Label(0x20a);
 pub const ARGS: Label = Label(0x20b);
+pub const SPARE: Label = Label(0x20c);
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Request {
@@ -41,6 +42,8 @@ pub enum Request {
     MapModule { name: Name, offset: u64, base: u64 },
     /// 2^`log2` bytes of memory of the asker's budget, at `base`. Answer: [`Ram`] with one item (read, write).
     Ram { log2: u32, base: u64 },
+    /// As [`Request::Ram`], of the memory that is in nobody's budget; for the last server of the set.
+    Spare { log2: u32, base: u64 },
     /// As [`Request::Ram`], for servers that have devices: the block's physical address is told, for the device.
     Dma { log2: u32, base: u64 },
     /// The I/O ports and interrupt lines of the asker: as many as fit, without the first `skip`. Answer: [`Devices`].
@@ -73,12 +76,12 @@ pub struct Part {
     pub next: u64,
 }
 
-/// Answer to [`Request::Ram`] and [`Request::Dma`]; one item.
+/// Answer to [`Request::Ram`], [`Request::Spare`] and [`Request::Dma`]; one item.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Ram {
-    /// Physical address of the block; 0 in the answer to [`Request::Ram`].
+    /// Physical address of the block; 0 in the answer to other requests than [`Request::Dma`].
     pub phys: u64,
-    /// Bytes of the budget that are left.
+    /// Bytes of the budget, or of the spare memory, that are left.
     pub left: u64,
 }
 
@@ -94,8 +97,10 @@ pub struct Devices {
 pub struct Info {
     /// The budget, in bytes: stack and all blocks count, the image does not.
     pub budget: u64,
-    /// Bytes that a server can still get: what is left of the budget, or of the machine's memory if that is less.
+    /// Bytes of the budget that are left.
     pub left: u64,
+    /// Bytes of memory that are in nobody's budget; 0 for servers that get none of it.
+    pub spare: u64,
     /// Kernel memory that the server's task was given, in 4-KiB frames.
     pub kernel_frames: u64,
 }
@@ -126,6 +131,7 @@ impl From<Request> for Message {
                 Self::new(MAP_MODULE, [a, b, c, d, offset, base])
             }
             Request::Ram { log2, base } => Self::new(RAM, [log2.into(), base]),
+            Request::Spare { log2, base } => Self::new(SPARE, [log2.into(), base]),
             Request::Dma { log2, base } => Self::new(DMA, [log2.into(), base]),
             Request::Devices { skip } => Self::new(DEVICES, [skip]),
             Request::Info => Self::new(INFO, []),
@@ -153,10 +159,14 @@ impl TryFrom<&Message> for Request {
                     Err(Malformed)
                 }
             }
-            RAM | DMA => {
+            RAM | SPARE | DMA => {
                 let [log2, base] = m.request()?;
                 let (log2, base) = (block_log2(log2)?, page(base)?);
-                Ok(if m.label() == RAM { Self::Ram { log2, base } } else { Self::Dma { log2, base } })
+                Ok(match m.label() {
+                    RAM => Self::Ram { log2, base },
+                    SPARE => Self::Spare { log2, base },
+                    _ => Self::Dma { log2, base },
+                })
             }
             DEVICES => m.request().map(|[skip]| Self::Devices { skip }),
             INFO => m.request::<0>().map(|_| Self::Info),
@@ -195,7 +205,7 @@ answer!(Module { size, align_offset });
 answer!(Part { next });
 answer!(Ram { phys, left });
 answer!(Devices { more });
-answer!(Info { budget, left, kernel_frames });
+answer!(Info { budget, left, spare, kernel_frames });
 
 impl From<Found> for Message {
     fn from(found: Found) -> Self {
@@ -246,6 +256,7 @@ mod tests {
             Request::Module { name: name("initrd") },
             Request::MapModule { name: name("initrd"), offset: 0x20_0000, base: 0x3020_0000 },
             Request::Ram { log2: 21, base: 1 << 32 },
+            Request::Spare { log2: 26, base: 1 << 33 },
             Request::Dma { log2: 14, base: 0x3000_0000 },
             Request::Devices { skip: 3 },
             Request::Info,
@@ -292,7 +303,7 @@ mod tests {
         round_trip(Part { next: 0x40_0000 });
         round_trip(Ram { phys: 0x1_0000_0000, left: 0 });
         round_trip(Devices { more: 1 });
-        round_trip(Info { budget: 1 << 28, left: 1 << 27, kernel_frames: 4096 });
+        round_trip(Info { budget: 1 << 28, left: 1 << 27, spare: 1 << 30, kernel_frames: 4096 });
         round_trip(Args { bytes: Bytes::split(b"--strace\0").0 });
     }
 

@@ -68,7 +68,8 @@ impl fmt::Display for BootError {
 
 /// Starts all servers of the set, in its order. Their first page faults wait until root receives.
 ///
-/// The last server of a set is what the machine is there for: it may end the machine, and gets most of the kernel's memory.
+/// The last server of a set is what the machine is there for: it may end the machine, and gets most of
+/// the kernel's memory and all that is in nobody's budget.
 pub fn start(machine: &mut impl Machine) -> Result<Root, BootError> {
     let mut modules = Modules::default();
     let text = modules.bytes(machine, SET_MODULE).map_err(BootError::NoSet)?;

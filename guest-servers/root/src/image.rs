@@ -70,7 +70,7 @@ fn segment(h: &ProgramHeader, file_size: u64) -> Result<Segment, BadImage> {
     if h.p_filesz != h.p_memsz {
         return Err(BadImage("a segment has memory that is not in the file (.bss)"));
     }
-    if h.p_vaddr % PAGE != 0 || h.p_offset % PAGE != 0 || h.p_memsz % PAGE != 0 {
+    if (h.p_vaddr | h.p_offset | h.p_memsz) & (PAGE - 1) != 0 {
         return Err(BadImage("a segment is not page-aligned"));
     }
     if h.p_offset.checked_add(h.p_filesz).is_none_or(|end| end > file_size) {

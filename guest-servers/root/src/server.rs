@@ -6,7 +6,7 @@ use crate::lines::Line;
 use crate::machine::Machine;
 use proto::kernel::PageFault;
 use proto::place::{PHYSICAL, STACK, STACK_END, STACK_LOG2};
-use proto::sigma0::{Block, Request, Status};
+use proto::sigma0::{Block, Request};
 use proto::{Refusal, root};
 use ukernel_abi::kip::Module;
 use ukernel_abi::{Fpage, MapItem, Rights, ThreadId};
@@ -16,8 +16,9 @@ pub struct Server {
     pub set: set::Server<'static>,
     pub thread: ThreadId,
     pub line: Line,
-    /// Whether its EXIT ends the machine.
-    pub may_exit: bool,
+    /// Whether it is the last of its set: what the machine is there for. It may end the machine, and memory that is in
+    /// nobody's budget is for it.
+    pub is_last: bool,
     kernel_frames: u64,
     image: Image,
     /// Physical address of the image's module.
@@ -39,13 +40,13 @@ impl Server {
         kernel_frames: u64,
         image: Image,
         module: &Module,
-        may_exit: bool,
+        is_last: bool,
     ) -> Self {
         Self {
             set,
             thread,
             line: Line::EMPTY,
-            may_exit,
+            is_last,
             kernel_frames,
             image,
             image_phys: module.phys,
@@ -91,8 +92,7 @@ impl Server {
             None => self.block(machine, STACK_LOG2).map_err(|_| Fatal("no memory for its stack"))?,
         };
         self.stack = Some(phys);
-        let snd = Fpage::memory(PHYSICAL + phys, STACK_LOG2, Rights::RW);
-        let _fits = items.push(MapItem::map(snd, STACK));
+        let _fits = items.push(item(phys, STACK_LOG2, STACK));
         Ok(items)
     }
 
@@ -114,8 +114,7 @@ impl Server {
         if (1 << log2) > self.left() {
             return Err(Refusal::NoMemory);
         }
-        let reply = machine.sigma0(Request::Free { log2 })?;
-        let Block { phys, .. } = Block::try_from(&reply)?;
+        let phys = free_block(machine, log2)?;
         self.used += 1 << log2;
         Ok(phys)
     }
@@ -128,17 +127,26 @@ impl Server {
         base: u64,
     ) -> Result<(root::Ram, MapItem), Refusal> {
         let phys = self.block(machine, log2)?;
-        let item = MapItem::map(Fpage::memory(PHYSICAL + phys, log2, Rights::RW), base);
-        Ok((root::Ram { phys, left: self.left() }, item))
+        Ok((root::Ram { phys, left: self.left() }, item(phys, log2, base)))
     }
 
-    pub fn info(&self, machine: &mut impl Machine) -> Result<root::Info, Refusal> {
-        let Status { free, .. } = Status::try_from(&machine.sigma0(Request::Status)?)?;
-        let left = self.left().min(free);
-        Ok(root::Info { budget: self.set.memory, left, kernel_frames: self.kernel_frames })
+    pub fn info(&self, spare: u64) -> root::Info {
+        root::Info { budget: self.set.memory, left: self.left(), spare, kernel_frames: self.kernel_frames }
     }
 
-    fn left(&self) -> u64 {
+    /// Bytes of the budget that are not used yet.
+    pub fn left(&self) -> u64 {
         self.set.memory.saturating_sub(self.used)
     }
+}
+
+/// A block of free memory; its physical address.
+pub fn free_block(machine: &mut impl Machine, log2: u32) -> Result<u64, Refusal> {
+    let reply = machine.sigma0(Request::Free { log2 })?;
+    Ok(Block::try_from(&reply)?.phys)
+}
+
+/// Maps a block to a server, to read and write.
+pub fn item(phys: u64, log2: u32, base: u64) -> MapItem {
+    MapItem::map(Fpage::memory(PHYSICAL + phys, log2, Rights::RW), base)
 }

@@ -5,10 +5,11 @@ use crate::items::Items;
 use crate::lines;
 use crate::machine::Machine;
 use crate::module::Modules;
-use crate::server::Server;
+use crate::server::{self, Server};
 use core::fmt;
 use proto::kernel::{Event, PageFault};
 use proto::root::{Args, Devices, Found, Part, Request};
+use proto::sigma0::{self, Status};
 use proto::text::{Bytes, MAX};
 use proto::{Message, Refusal};
 use ukernel_abi::{Label, MapItem, Rights, ThreadId};
@@ -19,6 +20,7 @@ pub const SERVERS: usize = 16;
 
 /// What is to be done about a message.
 #[derive(Clone, PartialEq, Eq, Debug)]
+#[expect(clippy::large_enum_variant, reason = "there is one at a time, and no heap to put it into")]
 pub enum Outcome {
     /// Nothing.
     None,
@@ -134,6 +136,7 @@ impl Root {
                 let ram = proto::root::Ram { phys: 0, ..ram };
                 Ok(with_items([item].into_iter(), |_| ram.into()))
             }
+            Request::Spare { log2, base } => self.spare_block(machine, index, log2, base),
             Request::Dma { .. } if !server.has_devices() => Err(Refusal::Denied),
             Request::Dma { log2, base } => {
                 let (ram, item) = server.ram(machine, log2, base)?;
@@ -146,10 +149,37 @@ impl Root {
                 let items = all().map(|page| MapItem::map(page, 0));
                 Ok(with_items(items, |items| Devices { more: (left - items.len()) as u64 }.into()))
             }
-            Request::Info => server.info(machine).map(Message::from),
+            Request::Info => {
+                let spare = self.spare(machine, index)?;
+                let server = self.servers[index].as_ref().ok_or(Refusal::BadRequest)?;
+                Ok(server.info(spare).into())
+            }
             Request::Args { offset } => Ok(args(server, offset).into()),
             Request::Log(_) | Request::Exit { .. } | Request::Failed => Err(Refusal::BadRequest),
         }
+    }
+
+    /// Bytes of free memory that no server's budget needs, if it is server `index` that gets them.
+    fn spare(&self, machine: &mut impl Machine, index: usize) -> Result<u64, Refusal> {
+        if !self.servers[index].as_ref().is_some_and(|s| s.is_last) {
+            return Ok(0);
+        }
+        let Status { free, .. } = Status::try_from(&machine.sigma0(sigma0::Request::Status)?)?;
+        let budgets = self.servers.iter().flatten().map(Server::left);
+        Ok(budgets.fold(free, |spare, left| spare.saturating_sub(left)))
+    }
+
+    fn spare_block(
+        &self,
+        machine: &mut impl Machine,
+        index: usize,
+        log2: u32,
+        base: u64,
+    ) -> Result<Message, Refusal> {
+        let left = self.spare(machine, index)?.checked_sub(1 << log2).ok_or(Refusal::NoMemory)?;
+        let phys = server::free_block(machine, log2)?;
+        let ram = proto::root::Ram { phys: 0, left };
+        Ok(with_items([server::item(phys, log2, base)].into_iter(), |_| ram.into()))
     }
 
     fn lookup(&self, asker: usize, name: &str) -> Result<Found, Refusal> {
@@ -161,7 +191,7 @@ impl Root {
 
     fn exit(&mut self, machine: &mut impl Machine, index: usize, status: u64) -> Outcome {
         self.flush(machine);
-        if self.servers[index].as_ref().is_some_and(|s| s.may_exit) {
+        if self.servers[index].as_ref().is_some_and(|s| s.is_last) {
             return Outcome::Exit(status.min(exit::GUEST_MAX.into()) as u8);
         }
         let name = self.name(index);

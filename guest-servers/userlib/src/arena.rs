@@ -1,4 +1,4 @@
-//! Memory that grows: a range of addresses whose beginning is filled with blocks from root's budget.
+//! Memory that grows: a range of addresses whose beginning is filled with blocks that root gives.
 
 use crate::root;
 use crate::space::Range;
@@ -8,18 +8,28 @@ use core::cell::Cell;
 use proto::Refusal;
 use ukernel_abi::layout::SUPERPAGE;
 
+/// Where an arena's memory comes from.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Source {
+    /// The server's own budget.
+    Budget,
+    /// What is in nobody's budget; only the last server of a set gets any.
+    Spare,
+}
+
 /// A growing window.
 pub struct Arena {
     range: Range,
+    source: Source,
     size: Cell<u64>,
 }
 
 impl Arena {
     /// Room for `limit` bytes, all of it empty, at an address that is a multiple of 2 MiB and of the largest power of two
     /// that is not above `limit`.
-    pub fn reserve(limit: u64) -> Option<Self> {
+    pub fn reserve(limit: u64, source: Source) -> Option<Self> {
         let align = (1u64 << limit.checked_ilog2()?).max(SUPERPAGE);
-        Some(Self { range: Range::reserve(limit, align, 0)?, size: Cell::new(0) })
+        Some(Self { range: Range::reserve(limit, align, 0)?, source, size: Cell::new(0) })
     }
 
     /// Asks root for 2^`log2` bytes more, mapped after what there is. The size so far must be a multiple of that (so begin with
@@ -29,7 +39,11 @@ impl Arena {
         if size % more != 0 || more > self.range.size() - size {
             return Err(Refusal::BadRequest);
         }
-        root::ram(utcb, self.range.base() + size, log2)?;
+        let base = self.range.base() + size;
+        match self.source {
+            Source::Budget => root::ram(utcb, base, log2)?,
+            Source::Spare => root::spare(utcb, base, log2)?,
+        };
         self.size.set(size + more);
         Ok(())
     }

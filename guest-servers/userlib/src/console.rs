@@ -43,7 +43,7 @@ impl Console {
             if !self.buffer.write(0, part) {
                 return Err(Refusal::BadRequest);
             }
-            let request = Request::Write { channel, len: part.len() as u32, offset: 0 };
+            let request = Request::Write { channel, len: part.len() as u32 };
             let reply: Message = ipc::call(self.server, &request.into()).map_err(|_| Refusal::NoDevice)?;
             reply.accepted()?;
         }

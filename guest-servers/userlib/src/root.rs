@@ -85,6 +85,12 @@ pub(crate) fn ram(utcb: Utcb, base: u64, log2: u32) -> Result<Ram, Refusal> {
     unsafe { ask_mapping(utcb, Fpage::memory(base, log2, Rights::RW), Request::Ram { log2, base }) }
 }
 
+/// As [`ram`], of the memory that is in nobody's budget.
+pub(crate) fn spare(utcb: Utcb, base: u64, log2: u32) -> Result<Ram, Refusal> {
+    // SAFETY: as in `ram`.
+    unsafe { ask_mapping(utcb, Fpage::memory(base, log2, Rights::RW), Request::Spare { log2, base }) }
+}
+
 /// A block for the heap, whose memory `base` is to become.
 pub(crate) fn heap_block(utcb: Utcb, base: u64, log2: u32) -> Result<(), Refusal> {
     ram(utcb, base, log2).map(|_| ())

@@ -35,6 +35,13 @@ impl Window {
         Self { base: range.base(), size, _not_sync: PhantomData }
     }
 
+    /// The first `at` bytes and the rest, for two users; `None` if there are no `at` bytes.
+    pub fn split(self, at: usize) -> Option<(Self, Self)> {
+        let rest = self.size.checked_sub(at)?;
+        let part = |base, size| Self { base, size, _not_sync: PhantomData };
+        Some((part(self.base, at), part(self.base + at as u64, rest)))
+    }
+
     pub const fn base(&self) -> u64 {
         self.base
     }
@@ -79,14 +86,14 @@ impl Window {
 
     /// A 32-bit register or index that others change; `None` if it is not inside or not aligned.
     pub fn read_u32(&self, offset: usize) -> Option<u32> {
-        let from = self.at(offset, 4).filter(|_| offset.is_multiple_of(4))?.cast::<u32>();
-        // SAFETY: in the window and aligned (windows begin at pages); volatile because others write to it.
+        let from = self.at(offset, 4).filter(|p| p.addr().is_multiple_of(4))?.cast::<u32>();
+        // SAFETY: in the window and aligned; volatile because others write to it.
         Some(unsafe { from.read_volatile() })
     }
 
     #[must_use]
     pub fn write_u32(&self, offset: usize, value: u32) -> bool {
-        let Some(into) = self.at(offset, 4).filter(|_| offset.is_multiple_of(4)) else { return false };
+        let Some(into) = self.at(offset, 4).filter(|p| p.addr().is_multiple_of(4)) else { return false };
         // SAFETY: as in `read_u32`.
         unsafe { into.cast::<u32>().write_volatile(value) };
         true

@@ -135,20 +135,34 @@ fn budgets() {
     assert!(w.ask(LINUX, Request::Ram { log2: 22, base: window }).is_ok());
     assert_eq!(w.ask(LINUX, Request::Ram { log2: 12, base: window }), Err(Refusal::NoMemory));
     let info = Info::try_from(&w.ask(LINUX, Request::Info).unwrap());
-    assert_eq!(info, Ok(Info { budget: 8 << 20, left: 0, kernel_frames: 3000 }));
+    let spare = (64 << 20) - (8 << 20) - (2 << 20);
+    assert_eq!(info, Ok(Info { budget: 8 << 20, left: 0, spare, kernel_frames: 3000 }));
     assert_eq!(w.fault(LINUX, place::STACK, Rights::W), Outcome::Exit(exit::KERNEL_PANIC));
     assert!(w.mock.text().contains("no memory for its stack"));
 }
 
 #[test]
-fn the_machine_may_have_less_than_the_budget() {
+fn the_machine_may_have_less_than_the_budgets() {
     let mut w = World::new();
     w.mock.free = 1 << 20;
-    let info = Info::try_from(&w.ask(LINUX, Request::Info).unwrap()).unwrap();
-    assert_eq!((info.budget, info.left), (8 << 20, 1 << 20));
     assert_eq!(w.ask(LINUX, Request::Ram { log2: 21, base: 0 }), Err(Refusal::NoMemory));
     let info = Info::try_from(&w.ask(LINUX, Request::Info).unwrap()).unwrap();
-    assert_eq!(info.left, 1 << 20, "what was refused is not charged");
+    assert_eq!((info.left, info.spare), (8 << 20, 0), "what was refused is not charged");
+}
+
+#[test]
+fn the_last_server_gets_what_no_budget_needs() {
+    let mut w = World::new();
+    assert_eq!(w.ask(CONSOLE, Request::Spare { log2: 12, base: 1 << 32 }), Err(Refusal::NoMemory));
+    let mut base = 1 << 32;
+    while let Ok(m) = w.ask(LINUX, Request::Spare { log2: 21, base }) {
+        assert_eq!(m.items().next().map(|i| (i.base, i.snd.size())), Some((base, 2 << 20)));
+        base += 2 << 20;
+    }
+    assert_eq!(w.mock.free, 10 << 20, "the budgets of both servers are kept back");
+    assert!(w.ask(LINUX, Request::Ram { log2: 23, base: place::HEAP }).is_ok());
+    assert!(w.ask(CONSOLE, Request::Ram { log2: 21, base: place::HEAP }).is_ok());
+    assert_eq!(w.mock.free, 0);
 }
 
 #[test]
