@@ -25,6 +25,19 @@ pub trait Source {
     fn take(&mut self, dst: &mut [u8]) -> Result<usize> {
         self.take_cells(Cell::from_mut(dst).as_slice_of_cells())
     }
+    /// Passes over up to `n` bytes that nobody wants to see. Returns how many. Sources that can do it without
+    /// looking at them do, so that a wild pointer is no error where Linux does not look either.
+    fn skip(&mut self, n: usize) -> usize {
+        let mut block = [0; BLOCK];
+        let mut done = 0;
+        while done < n {
+            match self.take(&mut block[..(n - done).min(BLOCK)]) {
+                Ok(0) | Err(_) => break,
+                Ok(taken) => done += taken,
+            }
+        }
+        done
+    }
 }
 
 /// Room for the bytes that a read gives, in order. Faults are as with [`Source`].
@@ -100,6 +113,11 @@ pub fn fill_cells(dst: &[Cell<u8>], byte: u8) {
 
 /// A slice is a source that shrinks from its front.
 impl Source for &[u8] {
+    fn skip(&mut self, n: usize) -> usize {
+        let n = n.min(self.len());
+        *self = &self[n..];
+        n
+    }
     fn remaining(&self) -> usize {
         self.len()
     }
@@ -113,6 +131,11 @@ impl Source for &[u8] {
 }
 
 impl Source for &[Cell<u8>] {
+    fn skip(&mut self, n: usize) -> usize {
+        let n = n.min(self.len());
+        *self = &self[n..];
+        n
+    }
     fn remaining(&self) -> usize {
         self.len()
     }
@@ -179,6 +202,11 @@ impl<T: Source + ?Sized> Source for Limited<'_, T> {
         let n = self.inner.take_cells(&dst[..dst.len().min(self.limit)])?;
         self.limit -= n;
         Ok(n)
+    }
+    fn skip(&mut self, n: usize) -> usize {
+        let n = self.inner.skip(n.min(self.limit));
+        self.limit -= n;
+        n
     }
 }
 
