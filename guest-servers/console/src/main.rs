@@ -1,0 +1,127 @@
+//! The two threads of the console server.
+
+#![no_std]
+#![no_main]
+#![forbid(unsafe_code)]
+
+use console::device::{Output, Source};
+use console::real::Machine;
+use console::service::Events;
+use console::shared::{self, Ring};
+use console::uart::{self, Receiver};
+use console::{Service, device::NoDevice};
+use core::sync::atomic::{AtomicU64, Ordering};
+use proto::Message;
+use proto::console::{Event, Size};
+use ukernel_abi::kip::FLAG_UKVMM;
+use userlib::ipc::{self, Answer};
+use userlib::lock::Lock;
+use userlib::thread::{Stack, spawn};
+use userlib::window::Window;
+use userlib::{Me, Status, ThreadId, irq, kip, root};
+use vmm_abi::console::{AREA_LOG2, TX_OFFSET};
+
+userlib::server!(main);
+
+/// The reading half of the device that there is.
+enum Input {
+    Shared(Ring<Machine, Window>),
+    Uart(Receiver<Machine>),
+}
+
+/// Where the second thread finds its half.
+static INPUT: Lock<Option<Input>> = Lock::new(None);
+/// Whom it sends events to; nil until there is a client.
+static CLIENT: AtomicU64 = AtomicU64::new(ThreadId::NIL.0);
+static STACK: Stack<{ 16 << 10 }> = Stack::new();
+const RX: u16 = 1;
+
+fn main(_me: Me) -> ! {
+    if let Err(why) = root::accept_devices() {
+        fail(format_args!("no ports and interrupts: {why:?}"));
+    }
+    let (area, phys) = match root::dma(AREA_LOG2) {
+        Ok(block) => block,
+        Err(why) => fail(format_args!("no memory for the device: {why:?}")),
+    };
+    let frame = (phys >> 12) as u32;
+    let Some((registers, buffer)) = area.split(TX_OFFSET) else {
+        fail(format_args!("the area is too small"))
+    };
+    let buffer_address = buffer.base();
+    if kip::kip().flags & FLAG_UKVMM != 0 {
+        match shared::claim(Machine, registers, frame) {
+            Ok((printer, ring)) => {
+                let (flags, size) = (ring.flags(), ring.size());
+                serve(printer, Input::Shared(ring), buffer_address, flags, size)
+            }
+            Err(NoDevice) => fail(format_args!("the machine says it is ukvmm's but has no console device")),
+        }
+    }
+    match uart::claim(Machine, buffer) {
+        Ok((transmitter, receiver)) => {
+            let (flags, size) = (receiver.flags(), receiver.size());
+            serve(transmitter, Input::Uart(receiver), buffer_address, flags, size)
+        }
+        Err(NoDevice) => fail(format_args!("there is neither ukvmm's console device nor a UART")),
+    }
+}
+
+/// The first thread: answers calls. The second one starts with the first client, so that nothing typed before is lost.
+fn serve(output: impl Output, input: Input, buffer: u64, flags: u32, size: Size) -> ! {
+    *INPUT.lock() = Some(input);
+    let mut service = Service::new(output, buffer, flags, size);
+    let mut reader = Reader(None);
+    ipc::serve(|from, message| Answer::Reply(service.answer(from, message, &mut reader)))
+}
+
+/// The second thread, once it runs.
+struct Reader(Option<ThreadId>);
+
+impl Events for Reader {
+    fn send_to(&mut self, client: ThreadId) -> ThreadId {
+        CLIENT.store(client.0, Ordering::Release);
+        *self.0.get_or_insert_with(|| match spawn(RX, &STACK, reader) {
+            Ok(thread) => thread,
+            Err(status) => fail(format_args!("no second thread: {status:?}")),
+        })
+    }
+}
+
+/// The second thread: waits for the interrupt and sends what has come.
+fn reader(_me: Me) -> ! {
+    match INPUT.lock().take() {
+        Some(Input::Shared(ring)) => read(ring),
+        Some(Input::Uart(receiver)) => read(receiver),
+        None => fail(format_args!("the second thread was started twice")),
+    }
+}
+
+fn read(mut source: impl Source) -> ! {
+    let line = source.line();
+    if let Err(status) = irq::attach(line) {
+        fail(format_args!("interrupt line {line}: {status:?}"));
+    }
+    loop {
+        while let Some(event) = source.poll() {
+            deliver(event);
+        }
+        if let Err(status) = irq::wait(line) {
+            fail(format_args!("interrupt line {line}: {status:?}"));
+        }
+    }
+}
+
+/// Sends an event to the client, for as long as it takes the client to receive it. One that has died gets none.
+fn deliver(event: Event) {
+    let client = ThreadId(CLIENT.load(Ordering::Acquire));
+    match ipc::send(client, &Message::from(event), ipc::NEVER) {
+        Ok(()) | Err(Status::NotExistent | Status::Aborted) => {}
+        Err(status) => userlib::log!("console: an event was not taken: {status:?}"),
+    }
+}
+
+fn fail(why: core::fmt::Arguments) -> ! {
+    userlib::log!("{why}");
+    root::fail()
+}
