@@ -9,7 +9,7 @@
 //! | `images/servers/NAME.toml` | the server sets |
 //! | `images/bundle-NAME.img` | a server set in one file, for QEMU's `-initrd` |
 
-use crate::cargo::{self, SERVERS, cargo};
+use crate::cargo::{self, KERNEL, cargo};
 use crate::{elf, paths, process, rootfs, setup};
 use anyhow::{Context, Result};
 use std::collections::BTreeMap;
@@ -35,12 +35,13 @@ fn host() -> Result<PathBuf> {
 }
 
 fn guest() -> Result<()> {
+    let servers = cargo::servers()?;
     let mut command = cargo("build");
     command.args(["--profile", "guest", "--bins"]);
-    let programs = cargo::programs(cargo::for_guest(&mut command))?;
-    install(built(&programs, "ukernel")?, &paths::build().join("guest.elf"))?;
+    let programs = cargo::programs(cargo::for_guest(&mut command, &servers))?;
+    install(built(&programs, KERNEL)?, &paths::build().join("guest.elf"))?;
     let folder = paths::build().join("servers");
-    for name in SERVERS {
+    for cargo::Server { program: name, .. } in &servers {
         let program = built(&programs, name)?;
         install(program, &folder.join(format!("{name}.debug")))?;
         strip(program, &folder.join(name))?;

@@ -1,6 +1,6 @@
 //! `cargo xtask lint`
 
-use crate::cargo::{cargo, for_guest};
+use crate::cargo::{KERNEL, cargo, for_guest, servers};
 use crate::{process, setup};
 use anyhow::Result;
 use std::process::{Command, ExitCode};
@@ -17,13 +17,13 @@ pub fn lint() -> Result<ExitCode> {
 /// they are not built, and the kernel is left out.
 pub fn host() -> Result<()> {
     let mut command = cargo("clippy");
-    command.args(["--workspace", "--exclude", "ukernel", "--all-targets"]);
+    command.args(["--workspace", "--exclude", KERNEL, "--all-targets"]);
     process::run(deny_warnings(&mut command))
 }
 
 /// The kernel and the servers, for the guest.
 pub fn guest() -> Result<()> {
-    process::run(deny_warnings(for_guest(&mut cargo("clippy"))))
+    process::run(deny_warnings(for_guest(&mut cargo("clippy"), &servers()?)))
 }
 
 fn deny_warnings(command: &mut Command) -> &mut Command {

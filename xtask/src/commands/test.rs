@@ -3,7 +3,7 @@
 //! A step that fails does not keep the others from being tried. The last line sums up.
 
 use super::{build, fmt, lint};
-use crate::cargo::cargo;
+use crate::cargo::{KERNEL, cargo};
 use crate::{paths, process, setup};
 use anyhow::{Context, Result, bail};
 use std::io::{BufRead, BufReader};
@@ -30,7 +30,7 @@ pub fn test() -> Result<ExitCode> {
     report.step("formatting", || fmt::fmt(true).map(drop));
     report.step("clippy, host", lint::host);
     report.step("clippy, guest", lint::guest);
-    report.tests("unit tests", &["--workspace", "--exclude", "ukernel", "--exclude", "guest-tests"]);
+    report.tests("unit tests", &["--workspace", "--exclude", KERNEL, "--exclude", "guest-tests"]);
     let kvm = kvm_problem();
     if let Some(problem) = &kvm {
         eprintln!("==> NO KVM ON THIS MACHINE ({problem}): guests are tested in the lab alone");
