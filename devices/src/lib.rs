@@ -1,1 +1,18 @@
-//! To come.
+//! Models of the devices that a guest of `ukvmm` has. No KVM here and no file descriptors: memory, output and
+//! interrupt lines are parameters, so that every model is tested on its own.
+//!
+//! - [`bus`]: the I/O ports and who answers them
+//! - [`debug`]: the debug port
+//! - [`exit`]: the exit port
+//! - [`console`]: the shared-memory console
+//! - [`uart`]: the 16550 UART
+
+#![forbid(unsafe_code)]
+
+pub mod bus;
+pub mod console;
+pub mod debug;
+pub mod exit;
+pub mod uart;
+
+pub use bus::{Effect, PortBus, PortDevice};

@@ -1,1 +1,29 @@
-//! To come.
+//! The host side: runs a guest on KVM.
+//!
+//! The way of a run: [`cli`] → [`config`] (files found and opened) → [`machine`], which makes [`memory`] and [`vm`], has
+//! the [`loader`] fill it, starts the vCPU ([`vcpu`]) and serves what comes from outside ([`events`]) until the guest
+//! ends → [`ending`] (message and exit status).
+//!
+//! - [`cli`], [`config`], [`set`], [`size`]: what the user asks for
+//! - [`kvm`], [`vm`], [`memory`], [`loader`], [`vcpu`]: the machine
+//! - [`events`], [`output`], [`terminal`]: the world around it
+//! - [`ending`], [`symbols`], [`log`], [`error`]: what the user is told
+//! - `doctor`: what this host can do
+
+pub mod cli;
+pub mod config;
+pub mod ending;
+pub mod error;
+pub mod events;
+pub mod kvm;
+pub mod loader;
+pub mod log;
+pub mod machine;
+pub mod memory;
+pub mod output;
+pub mod set;
+pub mod size;
+pub mod symbols;
+pub mod terminal;
+pub mod vcpu;
+pub mod vm;

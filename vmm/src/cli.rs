@@ -1,0 +1,146 @@
+//! The command line.
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Runs a guest on KVM: a µ-kernel, its servers, and unmodified Linux programs on top.
+#[derive(Parser, Debug)]
+#[command(
+    name = "ukvmm",
+    version,
+    args_conflicts_with_subcommands = true,
+    subcommand_negates_reqs = true,
+    after_help = "In the guest's terminal: Ctrl-A x leaves, Ctrl-A h helps.\n\
+        Exit status: the program's own (0-119); 120 kernel panic, 121 triple fault, 124 timeout, \
+        125 bad configuration or error of ukvmm, 126 no usable KVM, 127 file not found."
+)]
+pub struct Cli {
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    #[command(flatten)]
+    pub run: Run,
+    #[command(flatten)]
+    pub log: Log,
+}
+
+#[derive(Subcommand, Debug)]
+pub enum Command {
+    /// Say which KVM this is, what works on it, and how to get what is missing
+    Doctor,
+}
+
+#[derive(Args, Debug)]
+pub struct Run {
+    /// Kernel to run: an x86-64 ELF file
+    #[arg(long, value_name = "FILE", required = true)]
+    pub kernel: Option<PathBuf>,
+    /// Server set: a name (images/servers/NAME.toml) or a file
+    #[arg(long, value_name = "NAME|FILE")]
+    pub servers: Option<PathBuf>,
+    /// Root file system (cpio), in place of the server set's own
+    #[arg(long, value_name = "FILE")]
+    pub initrd: Option<PathBuf>,
+    /// Memory of the guest
+    #[arg(long, value_name = "SIZE", default_value = "256M", value_parser = crate::size::parse)]
+    pub memory: u64,
+    /// Number of virtual CPUs
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub cpus: u32,
+    /// Stop the guest after so many seconds, with status 124
+    #[arg(long, value_name = "SECONDS", value_parser = timeout)]
+    pub timeout: Option<Duration>,
+    /// Command line of the kernel
+    #[arg(long, value_name = "STRING", default_value = "")]
+    pub cmdline: String,
+    /// Set a variable in the program's environment
+    #[arg(long, value_name = "NAME=VALUE")]
+    pub env: Vec<OsString>,
+    /// Print the Linux system calls of all programs, or a summary of the missing ones at exit
+    #[arg(long, value_name = "WHAT", num_args = 0..=1, require_equals = true, default_missing_value = "all")]
+    pub strace: Option<Strace>,
+    /// Connect standard input and output to a 16550 UART (COM1) too, for guests without the console device
+    #[arg(long)]
+    pub uart: bool,
+    /// Program to run, and its arguments; without it, a shell
+    #[arg(last = true, value_name = "CMD")]
+    pub program: Vec<OsString>,
+}
+
+#[derive(Args, Debug)]
+pub struct Log {
+    /// Say more (-v what is done, -vv details, -vvv everything)
+    #[arg(short, long, action = clap::ArgAction::Count, global = true)]
+    pub verbose: u8,
+    /// Form of our own messages on standard error
+    #[arg(long, value_name = "FORM", default_value = "text", global = true)]
+    pub log_format: LogFormat,
+}
+
+#[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
+pub enum LogFormat {
+    Text,
+    Json,
+}
+
+#[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Strace {
+    All,
+    Summary,
+}
+
+fn timeout(text: &str) -> Result<Duration, String> {
+    let seconds: f64 = text.parse().map_err(|_| "not a number of seconds".to_string())?;
+    match Duration::try_from_secs_f64(seconds) {
+        Ok(time) if !time.is_zero() => Ok(time),
+        _ => Err("a timeout must be longer than 0 seconds, and finite".into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(args: &[&str]) -> Result<Cli, clap::Error> {
+        Cli::try_parse_from([&["ukvmm"], args].concat())
+    }
+
+    #[test]
+    fn a_full_line() {
+        let line =
+            ["--kernel", "k", "--servers", "linux", "--memory", "1G", "--timeout", "0.5", "--strace=summary"];
+        let rest = ["--env", "A=b", "-vv", "--log-format", "json", "--", "/bin/ls", "-l", "--kernel"];
+        let cli = parse(&[&line[..], &rest[..]].concat()).unwrap();
+        assert_eq!(cli.run.memory, 1 << 30);
+        assert_eq!(cli.run.timeout, Some(Duration::from_millis(500)));
+        assert_eq!(cli.run.strace, Some(Strace::Summary));
+        assert_eq!(cli.run.program, ["/bin/ls", "-l", "--kernel"]);
+        assert_eq!((cli.log.verbose, cli.log.log_format), (2, LogFormat::Json));
+    }
+
+    #[test]
+    fn strace_takes_its_value_only_by_an_equals_sign() {
+        assert_eq!(parse(&["--kernel", "k", "--strace"]).unwrap().run.strace, Some(Strace::All));
+        assert!(parse(&["--kernel", "k", "--strace", "summary"]).is_err());
+    }
+
+    #[test]
+    fn mistakes_are_refused() {
+        for args in [
+            &[][..],
+            &["--kernel"],
+            &["--kernel", "k", "ls"],
+            &["--kernel", "k", "--memory", "lots"],
+            &["--kernel", "k", "--timeout", "0"],
+            &["--kernel", "k", "--timeout", "-1"],
+            &["--kernel", "k", "--timeout", "inf"],
+            &["--kernel", "k", "--timeout", "NaN"],
+            &["--kernel", "k", "--cpus", "x"],
+            &["--kernel", "k", "doctor"],
+        ] {
+            assert!(parse(args).is_err(), "{args:?}");
+        }
+        assert!(matches!(parse(&["doctor", "-v"]).unwrap().command, Some(Command::Doctor)));
+    }
+}

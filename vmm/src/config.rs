@@ -1,0 +1,199 @@
+//! From a command line to what is to be run: files found and opened, limits checked, modules listed.
+
+use crate::cli::{Run, Strace};
+use crate::loader::file::{self, FileError, Input};
+use crate::loader::module::Module;
+use crate::set::{IMPLIED, ServerSet, SetError};
+use std::ffi::OsString;
+use std::io::Read;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use vmm_abi::boot::{ARGV_MODULE, ENVP_MODULE, INITRD_MODULE, SET_MODULE};
+use vmm_abi::exit;
+
+/// Smallest and largest memory of a guest. Some KVMs take no guest-physical address above 2^39.
+const MEMORY: std::ops::RangeInclusive<u64> = 4 << 20..=256 << 30;
+const PAGE: u64 = 4096;
+/// Server that `--strace` is meant for.
+const LINUX: &str = "linux";
+/// A server set is text that people write.
+const SET_BYTES_MAX: u64 = 1 << 20;
+
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    #[error("--kernel is missing: name the guest's kernel (cargo xtask build makes build/guest.elf)")]
+    NoKernel,
+    #[error("--cpus {0}: only one virtual CPU is supported so far")]
+    Cpus(u32),
+    #[error("--memory {bytes} bytes: it must be a multiple of 4 KiB, at least 4 MiB and at most 256 GiB")]
+    Memory { bytes: u64 },
+    #[error("--env {0:?}: write NAME=VALUE")]
+    Env(OsString),
+    #[error("{0} needs --servers")]
+    NeedsServers(&'static str),
+    #[error("--strace: there is no server {LINUX:?} in server set {}", .0.display())]
+    NoLinux(PathBuf),
+    #[error("server set {name:?} not found: neither {} nor {} is there", .tried[0].display(), .tried[1].display())]
+    NoSet { name: String, tried: [PathBuf; 2] },
+    #[error("server set {} is not UTF-8 text", .0.display())]
+    SetText(PathBuf),
+    #[error(transparent)]
+    Set(#[from] SetError),
+    #[error(transparent)]
+    File(#[from] FileError),
+}
+
+impl ConfigError {
+    /// The exit status that it ends `ukvmm` with.
+    pub fn status(&self) -> u8 {
+        match self {
+            Self::NoSet { .. } => exit::NOT_FOUND,
+            Self::File(error) => error.status(),
+            _ => exit::VMM,
+        }
+    }
+}
+
+/// What is to be run.
+#[derive(Debug)]
+pub struct Config {
+    pub kernel: Input,
+    /// All but the one about the machine itself, in the order that the guest finds them in.
+    pub modules: Vec<Module>,
+    pub memory: u64,
+    pub cmdline: String,
+    pub timeout: Option<Duration>,
+    pub uart: bool,
+}
+
+impl Config {
+    /// Finds and opens everything that `run` names.
+    pub fn new(run: Run) -> Result<Self, ConfigError> {
+        if run.cpus != 1 {
+            return Err(ConfigError::Cpus(run.cpus));
+        }
+        if !MEMORY.contains(&run.memory) || !run.memory.is_multiple_of(PAGE) {
+            return Err(ConfigError::Memory { bytes: run.memory });
+        }
+        let path = run.kernel.as_deref().ok_or(ConfigError::NoKernel)?;
+        let kernel = file::open("kernel", path, "; cargo xtask build makes build/guest.elf")?;
+        let beside = path.parent().unwrap_or(Path::new("")).to_path_buf();
+        let mut modules = match &run.servers {
+            Some(name) => server_modules(name, &beside, &run)?,
+            None => without_servers(&run)?,
+        };
+        if let Some(initrd) = &run.initrd {
+            modules.push(Module::file(INITRD_MODULE, file::open("initrd", initrd, "")?));
+        }
+        Ok(Self {
+            kernel,
+            modules,
+            memory: run.memory,
+            cmdline: run.cmdline,
+            timeout: run.timeout,
+            uart: run.uart,
+        })
+    }
+}
+
+/// A kernel alone: nobody would look at these.
+fn without_servers(run: &Run) -> Result<Vec<Module>, ConfigError> {
+    if !run.program.is_empty() {
+        return Err(ConfigError::NeedsServers("a program (-- CMD)"));
+    }
+    if run.strace.is_some() {
+        return Err(ConfigError::NeedsServers("--strace"));
+    }
+    if !run.env.is_empty() {
+        return Err(ConfigError::NeedsServers("--env"));
+    }
+    Ok(Vec::new())
+}
+
+fn server_modules(name: &Path, beside: &Path, run: &Run) -> Result<Vec<Module>, ConfigError> {
+    let (mut set, path) = read_set(name, beside)?;
+    if let Some(strace) = run.strace {
+        let arg = match strace {
+            Strace::All => "--strace",
+            Strace::Summary => "--strace=summary",
+        };
+        if !set.add_arg(LINUX, arg) {
+            return Err(ConfigError::NoLinux(path));
+        }
+    }
+    let mut modules = Vec::new();
+    for elf in IMPLIED.into_iter().chain(set.elfs()) {
+        let input = file::open(
+            format!("server {elf}"),
+            &beside.join("servers").join(elf),
+            "; cargo xtask build makes the servers",
+        )?;
+        modules.push(Module::file(elf, input));
+    }
+    modules.push(Module::bytes(SET_MODULE, set.to_lines()));
+    if !run.program.is_empty() {
+        modules.push(Module::bytes(ARGV_MODULE, strings(&run.program)));
+    }
+    modules.push(Module::bytes(ENVP_MODULE, strings(&environment(&run.env, std::env::var_os("TERM"))?)));
+    if let (Some(initrd), None) = (&set.initrd, &run.initrd) {
+        let input = file::open(
+            "initrd",
+            &beside.join(initrd),
+            "; cargo xtask build makes it, --initrd names another",
+        )?;
+        modules.push(Module::file(INITRD_MODULE, input));
+    }
+    Ok(modules)
+}
+
+/// A name is looked up beside the kernel, then in the current folder; what looks like a path is one.
+fn read_set(name: &Path, beside: &Path) -> Result<(ServerSet, PathBuf), ConfigError> {
+    let what = "server set";
+    let text = name.to_string_lossy();
+    let input = if text.contains('/') || text.ends_with(".toml") {
+        file::open(what, name, "")?
+    } else {
+        let below = Path::new("images/servers").join(format!("{text}.toml"));
+        let tried = [beside.join(&below), below];
+        match tried.iter().find(|path| path.exists()) {
+            Some(path) => file::open(what, path, "")?,
+            None => return Err(ConfigError::NoSet { name: text.into(), tried }),
+        }
+    };
+    let mut bytes = Vec::new();
+    if let Err(source) = (&input.file).take(SET_BYTES_MAX).read_to_end(&mut bytes) {
+        return Err(FileError::Unreadable { what: what.into(), path: input.path, source }.into());
+    }
+    let text = String::from_utf8(bytes).map_err(|_| ConfigError::SetText(input.path.clone()))?;
+    Ok((ServerSet::parse(&text, &input.path)?, input.path))
+}
+
+/// Little of the host's environment makes sense in the guest: the kind of terminal does.
+fn environment(given: &[OsString], term: Option<OsString>) -> Result<Vec<OsString>, ConfigError> {
+    let mut term_variable = OsString::from("TERM=");
+    term_variable.push(term.filter(|t| !t.is_empty()).unwrap_or_else(|| "dumb".into()));
+    let mut all: Vec<OsString> = vec![
+        "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin".into(),
+        "HOME=/root".into(),
+        "USER=root".into(),
+        "LOGNAME=root".into(),
+        term_variable,
+    ];
+    for variable in given {
+        let bytes = variable.as_bytes();
+        let name_len = bytes.iter().position(|&b| b == b'=').filter(|&n| n > 0);
+        let name = &bytes[..=name_len.ok_or_else(|| ConfigError::Env(variable.clone()))?];
+        all.retain(|other| !other.as_bytes().starts_with(name));
+        all.push(variable.clone());
+    }
+    Ok(all)
+}
+
+/// NUL-terminated, one after the other.
+fn strings(list: &[OsString]) -> Vec<u8> {
+    list.iter().flat_map(|s| [s.clone().into_vec(), vec![0]].concat()).collect()
+}
+
+#[cfg(test)]
+mod tests;

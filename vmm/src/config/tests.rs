@@ -1,0 +1,128 @@
+use super::*;
+use crate::cli::Cli;
+use crate::loader::module::Content;
+use clap::Parser;
+use std::fs;
+
+/// A folder as `cargo xtask build` leaves it, with empty files.
+fn build_dir() -> tempfile::TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    fs::create_dir_all(dir.path().join("servers")).unwrap();
+    fs::create_dir_all(dir.path().join("images/servers")).unwrap();
+    for file in ["guest.elf", "servers/sigma0", "servers/root", "servers/linux", "images/initrd.cpio"] {
+        fs::write(dir.path().join(file), file).unwrap();
+    }
+    let set = "initrd = 'images/initrd.cpio'\n[[server]]\nname = 'linux'\nprio = 1\nmemory = '1M'\n";
+    fs::write(dir.path().join("images/servers/test.toml"), set).unwrap();
+    dir
+}
+
+fn config(dir: &Path, args: &[&str]) -> Result<Config, ConfigError> {
+    let kernel = dir.join("guest.elf");
+    let line = ["ukvmm", "--kernel", kernel.to_str().unwrap()];
+    Config::new(Cli::try_parse_from([&line, args].concat()).unwrap().run)
+}
+
+fn names(config: &Config) -> Vec<&str> {
+    config.modules.iter().map(|m| m.name.as_str()).collect()
+}
+
+fn text(config: &Config, name: &str) -> String {
+    match &config.modules.iter().find(|m| m.name == name).unwrap().content {
+        Content::Bytes(bytes) => String::from_utf8(bytes.clone()).unwrap(),
+        Content::File(input) => fs::read_to_string(&input.path).unwrap(),
+    }
+}
+
+#[test]
+fn a_set_brings_its_servers_and_its_root_file_system() {
+    let dir = build_dir();
+    let config =
+        config(dir.path(), &["--servers", "test", "--strace", "--env", "A=1", "--", "/bin/ls", "-l"])
+            .unwrap();
+    assert_eq!(names(&config), ["sigma0", "root", "linux", "set", "argv", "envp", "initrd"]);
+    assert_eq!(text(&config, "argv"), "/bin/ls\0-l\0");
+    assert!(text(&config, "set").ends_with(" args=--strace\n"));
+    assert!(text(&config, "envp").ends_with("\0A=1\0"));
+    assert_eq!(text(&config, "initrd"), "images/initrd.cpio");
+}
+
+#[test]
+fn initrd_can_be_another_one() {
+    let dir = build_dir();
+    let other = dir.path().join("other");
+    fs::write(&other, "other").unwrap();
+    let other = other.to_str().unwrap();
+    assert_eq!(
+        text(&config(dir.path(), &["--servers", "test", "--initrd", other]).unwrap(), "initrd"),
+        "other"
+    );
+    assert_eq!(names(&config(dir.path(), &["--initrd", other]).unwrap()), ["initrd"]);
+}
+
+#[test]
+fn variables_given_replace_those_that_are_there() {
+    let given = ["HOME=/tmp".into(), "HOME=/x".into(), "EMPTY=".into()];
+    let all = environment(&given, Some("xterm".into())).unwrap();
+    let all: Vec<&str> = all.iter().map(|s| s.to_str().unwrap()).collect();
+    assert!(all.contains(&"TERM=xterm"));
+    assert_eq!(all[all.len() - 2..], ["HOME=/x", "EMPTY="]);
+    assert_eq!(all.iter().filter(|s| s.starts_with("HOME=")).count(), 1);
+    for bad in ["A", "=1", ""] {
+        assert!(matches!(environment(&[bad.into()], None), Err(ConfigError::Env(_))), "{bad}");
+    }
+}
+
+#[test]
+fn what_is_missing_is_named_and_has_status_127() {
+    let dir = build_dir();
+    let fails = |args: &[&str]| {
+        let error = config(dir.path(), args).unwrap_err();
+        (error.status(), error.to_string())
+    };
+    let (status, error) = fails(&["--servers", "absent"]);
+    assert!(status == 127 && error.contains("images/servers/absent.toml"), "{error}");
+    let (status, error) = fails(&["--servers", "./absent.toml"]);
+    assert!(status == 127 && error.contains("absent.toml not found"), "{error}");
+    let (status, error) = fails(&["--initrd", "/absent"]);
+    assert!(status == 127 && error.contains("initrd /absent not found"), "{error}");
+    fs::remove_file(dir.path().join("images/initrd.cpio")).unwrap();
+    assert_eq!(fails(&["--servers", "test"]).0, 127);
+    fs::remove_file(dir.path().join("servers/linux")).unwrap();
+    let (status, error) = fails(&["--servers", "test"]);
+    assert!(
+        status == 127 && error.contains("server linux") && error.contains("servers/linux not found"),
+        "{error}"
+    );
+    fs::remove_file(dir.path().join("guest.elf")).unwrap();
+    let (status, error) = fails(&[]);
+    assert!(status == 127 && error.contains("cargo xtask build"), "{error}");
+}
+
+#[test]
+fn mistakes_have_status_125() {
+    let dir = build_dir();
+    fs::write(dir.path().join("latin1.toml"), b"\xe4").unwrap();
+    fs::write(dir.path().join("bad.toml"), "[").unwrap();
+    fs::write(dir.path().join("empty.toml"), "").unwrap();
+    let [latin1, bad, empty] = ["latin1.toml", "bad.toml", "empty.toml"].map(|f| dir.path().join(f));
+    for (args, expected) in [
+        (&["--cpus", "2"][..], "only one virtual CPU"),
+        (&["--cpus", "0"], "only one virtual CPU"),
+        (&["--memory", "1M"], "at least 4 MiB"),
+        (&["--memory", "4194305"], "multiple of 4 KiB"),
+        (&["--memory", "257G"], "at most 256 GiB"),
+        (&["--strace"], "--strace needs --servers"),
+        (&["--env", "A=1"], "--env needs --servers"),
+        (&["--", "ls"], "needs --servers"),
+        (&["--servers", "test", "--env", "A"], "NAME=VALUE"),
+        (&["--servers", latin1.to_str().unwrap()], "not UTF-8"),
+        (&["--servers", bad.to_str().unwrap()], "line 1"),
+        (&["--servers", empty.to_str().unwrap(), "--strace"], "no server \"linux\""),
+        (&["--servers", "/"], "not a regular file"),
+    ] {
+        let error = config(dir.path(), args).unwrap_err();
+        assert_eq!(error.status(), 125, "{error}");
+        assert!(error.to_string().contains(expected), "{args:?}: {error}");
+    }
+}

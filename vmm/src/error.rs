@@ -1,0 +1,37 @@
+//! Everything that can keep a guest from running, and the exit status of each.
+
+use crate::{config, kvm, loader, memory};
+use vmm_abi::exit;
+
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error(transparent)]
+    Config(#[from] config::ConfigError),
+    #[error(transparent)]
+    Kvm(#[from] kvm::KvmError),
+    #[error(transparent)]
+    Memory(#[from] memory::MemoryError),
+    #[error(transparent)]
+    Load(#[from] loader::LoadError),
+    #[error("{what}: {source}")]
+    Host { what: &'static str, source: std::io::Error },
+    #[error("waiting for events failed: {0}")]
+    Events(#[from] event_manager::Error),
+}
+
+impl Error {
+    /// The exit status that it ends `ukvmm` with.
+    pub fn status(&self) -> u8 {
+        match self {
+            Self::Config(error) => error.status(),
+            Self::Load(error) => error.status(),
+            Self::Kvm(error) => error.status(),
+            Self::Memory(_) | Self::Host { .. } | Self::Events(_) => exit::VMM,
+        }
+    }
+}
+
+/// For `map_err`: a host call that failed and what it was for.
+pub fn host(what: &'static str) -> impl Fn(std::io::Error) -> Error {
+    move |source| Error::Host { what, source }
+}

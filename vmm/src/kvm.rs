@@ -1,0 +1,125 @@
+//! Opens `/dev/kvm` and checks that it can do what a guest needs.
+
+use kvm_ioctls::{Cap, Kvm};
+use std::ffi::CString;
+use std::io;
+use vmm_abi::exit;
+
+const DEFAULT_DEVICE: &str = "/dev/kvm";
+/// Names another device than [`DEFAULT_DEVICE`]: for hosts that have it elsewhere, and for tests of its absence.
+pub const DEVICE_VARIABLE: &str = "UKVMM_KVM_DEVICE";
+/// The only version of the interface that there has been since Linux 2.6.22.
+const API_VERSION: i32 = 12;
+
+/// What no guest runs without, and the Linux that has it.
+pub const NEEDED: &[(Cap, &str, &str)] = &[
+    (Cap::UserMemory, "KVM_CAP_USER_MEMORY", "2.6.25"),
+    (Cap::Irqchip, "KVM_CAP_IRQCHIP (interrupt controllers)", "2.6.25"),
+    (Cap::SetTssAddr, "KVM_CAP_SET_TSS_ADDR", "2.6.25"),
+    (Cap::ExtCpuid, "KVM_CAP_EXT_CPUID", "2.6.26"),
+    (Cap::Irqfd, "KVM_CAP_IRQFD (interrupts by eventfd)", "2.6.32"),
+    (Cap::GetTscKhz, "KVM_CAP_GET_TSC_KHZ", "2.6.39"),
+    (Cap::ImmediateExit, "KVM_CAP_IMMEDIATE_EXIT", "4.11"),
+];
+
+#[derive(Debug, thiserror::Error)]
+pub enum KvmError {
+    #[error(
+        "{device} does not exist: this machine offers no KVM. Load its module (modprobe kvm_intel or kvm_amd), enable \
+         virtualisation in the firmware, or, in a virtual machine or container, have it passed in"
+    )]
+    Absent { device: String },
+    #[error(
+        "no permission to open {device}. Join the group kvm (sudo usermod -aG kvm $USER, then log in again) or run as root"
+    )]
+    Permission { device: String },
+    #[error("cannot open {device}: {source}")]
+    Open { device: String, source: io::Error },
+    #[error("{device} is not KVM: it does not answer KVM_GET_API_VERSION")]
+    NotKvm { device: String },
+    #[error("{device} has KVM API version {version}, version {API_VERSION} is needed")]
+    Version { device: String, version: i32 },
+    #[error("this KVM is too old: it lacks {capability}, which Linux has since {since}")]
+    Missing { capability: &'static str, since: &'static str },
+    #[error("KVM: {what} failed: {source}")]
+    Call { what: &'static str, source: kvm_ioctls::Error },
+}
+
+impl KvmError {
+    /// The exit status that it ends `ukvmm` with.
+    pub fn status(&self) -> u8 {
+        match self {
+            Self::Call { .. } => exit::VMM,
+            _ => exit::NO_KVM,
+        }
+    }
+}
+
+/// For `map_err`: an ioctl that failed and what it was for.
+pub fn failed(what: &'static str) -> impl Fn(kvm_ioctls::Error) -> KvmError {
+    move |source| KvmError::Call { what, source }
+}
+
+/// The device that is used.
+pub fn device() -> String {
+    std::env::var(DEVICE_VARIABLE).unwrap_or_else(|_| DEFAULT_DEVICE.into())
+}
+
+/// Opens KVM and checks version and capabilities.
+pub fn open() -> Result<Kvm, KvmError> {
+    let device = device();
+    let kvm = open_device(&device)?;
+    check(&device, kvm.get_api_version(), |cap| kvm.check_extension(cap))?;
+    Ok(kvm)
+}
+
+/// Opens KVM.
+pub fn open_device(device: &str) -> Result<Kvm, KvmError> {
+    let explain = |errno: i32| {
+        let device = device.to_string();
+        match errno {
+            libc::ENOENT | libc::ENODEV | libc::ENXIO | libc::ENOTDIR => KvmError::Absent { device },
+            libc::EACCES | libc::EPERM => KvmError::Permission { device },
+            _ => KvmError::Open { device, source: io::Error::from_raw_os_error(errno) },
+        }
+    };
+    let path = CString::new(device).map_err(|_| explain(libc::ENOENT))?;
+    Kvm::new_with_path(&path).map_err(|e| explain(e.errno()))
+}
+
+/// Whether a KVM with this version and these capabilities will do.
+pub fn check(device: &str, version: i32, has: impl Fn(Cap) -> bool) -> Result<(), KvmError> {
+    match version {
+        API_VERSION => {}
+        v if v < 0 => return Err(KvmError::NotKvm { device: device.into() }),
+        version => return Err(KvmError::Version { device: device.into(), version }),
+    }
+    match NEEDED.iter().find(|(cap, ..)| !has(*cap)) {
+        Some(&(_, capability, since)) => Err(KvmError::Missing { capability, since }),
+        None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_missing_capability_is_named() {
+        let error = check("/dev/kvm", 12, |cap| cap != Cap::ImmediateExit).unwrap_err().to_string();
+        assert!(error.contains("KVM_CAP_IMMEDIATE_EXIT") && error.contains("4.11"), "{error}");
+        assert!(check("/dev/kvm", 12, |_| true).is_ok());
+    }
+
+    #[test]
+    fn another_version_or_device_is_refused() {
+        assert!(matches!(check("d", 11, |_| true), Err(KvmError::Version { version: 11, .. })));
+        assert!(matches!(check("d", -1, |_| true), Err(KvmError::NotKvm { .. })));
+    }
+
+    #[test]
+    fn an_absent_device_and_a_forbidden_one_differ() {
+        assert!(matches!(open_device("/absent/kvm"), Err(KvmError::Absent { .. })));
+        assert!(matches!(open_device("nul\0"), Err(KvmError::Absent { .. })));
+    }
+}

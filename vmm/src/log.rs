@@ -1,0 +1,106 @@
+//! Our own messages, on standard error: for people, or as JSON lines.
+
+use crate::cli::{Log, LogFormat};
+use crate::terminal;
+use std::fmt::{self, Write as _};
+use std::io::{self, IsTerminal, Write};
+use tracing::field::{Field, Visit};
+use tracing::{Event, Level, Subscriber};
+use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::fmt::format::Writer;
+use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, MakeWriter};
+use tracing_subscriber::registry::LookupSpan;
+
+/// Directs messages to standard error from now on. Call once.
+pub fn init(log: &Log) {
+    let level = match log.verbose {
+        0 => LevelFilter::WARN,
+        1 => LevelFilter::INFO,
+        2 => LevelFilter::DEBUG,
+        _ => LevelFilter::TRACE,
+    };
+    let builder = tracing_subscriber::fmt().with_max_level(level).with_writer(Stderr);
+    match log.log_format {
+        LogFormat::Json => builder.json().flatten_event(true).with_target(false).init(),
+        LogFormat::Text => {
+            let wanted = std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());
+            let color = wanted && io::stderr().is_terminal();
+            builder.event_format(Text { color }).init();
+        }
+    }
+}
+
+/// `ukvmm: warning: message key=value`.
+struct Text {
+    color: bool,
+}
+
+impl<S, N> FormatEvent<S, N> for Text
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    N: for<'a> FormatFields<'a> + 'static,
+{
+    fn format_event(&self, _: &FmtContext<'_, S, N>, mut out: Writer<'_>, event: &Event<'_>) -> fmt::Result {
+        let (label, color) = match *event.metadata().level() {
+            Level::ERROR => ("error: ", "1;31"),
+            Level::WARN => ("warning: ", "1;33"),
+            Level::INFO => ("", ""),
+            _ => ("debug: ", "2"),
+        };
+        match self.color && !color.is_empty() {
+            true => write!(out, "ukvmm: \x1b[{color}m{label}\x1b[0m")?,
+            false => write!(out, "ukvmm: {label}")?,
+        }
+        let mut fields = Fields::default();
+        event.record(&mut fields);
+        writeln!(out, "{}{}", fields.message, fields.rest)
+    }
+}
+
+#[derive(Default)]
+struct Fields {
+    message: String,
+    rest: String,
+}
+
+impl Visit for Fields {
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        // Writing to a String cannot fail.
+        let _ = match field.name() {
+            "message" => write!(self.message, "{value:?}"),
+            name => write!(self.rest, " {name}={value:?}"),
+        };
+    }
+}
+
+/// Standard error. While the terminal is raw, lines end with a carriage return too.
+#[derive(Clone, Copy)]
+pub struct Stderr;
+
+impl Write for Stderr {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let mut out = io::stderr().lock();
+        if terminal::is_raw() {
+            for line in bytes.split_inclusive(|&b| b == b'\n') {
+                match line.strip_suffix(b"\n") {
+                    Some(line) => out.write_all(&[line, b"\r\n"].concat())?,
+                    None => out.write_all(line)?,
+                }
+            }
+        } else {
+            out.write_all(bytes)?;
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl MakeWriter<'_> for Stderr {
+    type Writer = Self;
+    fn make_writer(&self) -> Self {
+        *self
+    }
+}

@@ -1,0 +1,53 @@
+//! The command `ukvmm`.
+
+use clap::Parser;
+use clap::error::ErrorKind;
+use std::process::ExitCode;
+use ukvmm::cli::Cli;
+use ukvmm::config::Config;
+use ukvmm::ending::{Ending, Status};
+use ukvmm::error::Error;
+use ukvmm::{log, machine, terminal};
+use vmm_abi::exit;
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            let _ = error.print();
+            let asked = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
+            return ExitCode::from(if asked { 0 } else { exit::VMM });
+        }
+    };
+    log::init(&cli.log);
+    let default_hook = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |info| {
+        terminal::restore();
+        default_hook(info);
+    }));
+    let result = Config::new(cli.run).map_err(Error::from).and_then(machine::run);
+    terminal::restore();
+    match result {
+        Ok(Ending { status, message }) => {
+            if let Some(message) = message {
+                tracing::error!("{message}");
+            }
+            end(status)
+        }
+        Err(error) => {
+            tracing::error!("{error}");
+            ExitCode::from(error.status())
+        }
+    }
+}
+
+fn end(status: Status) -> ExitCode {
+    match status {
+        Status::Exit(code) => ExitCode::from(code),
+        Status::Signal(signal) => {
+            terminal::die_of(signal);
+            // Only a signal that does not end a process gets here.
+            ExitCode::from(exit::VMM)
+        }
+    }
+}

@@ -1,0 +1,76 @@
+use super::*;
+
+const MINIMAL: &str = "[[server]]\nname = 'a'\nprio = 1\nmemory = '1M'\n";
+
+fn parse(text: &str) -> Result<ServerSet, String> {
+    ServerSet::parse(text, Path::new("test.toml")).map_err(|e| e.to_string())
+}
+
+#[test]
+fn a_set_becomes_lines_that_root_can_read() {
+    let mut set = parse(
+        "initrd = 'images/initrd.cpio'\n[[server]]\nname = 'console'\nelf = 'cons'\nprio = 200\nmemory = '2M'\n\
+         ports = [[0xb00, 8], [0x3f8, 8]]\nirqs = [5, 4]\nrestart = 'never'\n\
+         [[server]]\nname = 'linux'\nprio = 100\nmemory = '16M'\nmay_call = ['console', 'root']\nargs = ['a b']\n",
+    )
+    .unwrap();
+    assert!(set.add_arg("linux", "--strace") && !set.add_arg("absent", "x"));
+    assert_eq!(set.initrd.as_deref(), Some(Path::new("images/initrd.cpio")));
+    assert_eq!(set.elfs(), ["cons", "linux"]);
+    let lines = set.to_lines();
+    assert_eq!(
+        lines,
+        "server name=console elf=cons prio=200 memory=2097152 ports=0xb00+8,0x3f8+8 irqs=5,4\n\
+         server name=linux elf=linux prio=100 memory=16777216 call=console,root args=a%20b,--strace\n"
+    );
+    assert!(vmm_abi::set::servers(&lines).all(|s| s.is_ok()));
+}
+
+#[test]
+fn the_sets_of_the_repository_are_valid() {
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../images/servers");
+    let mut seen = 0;
+    for entry in std::fs::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        let set = ServerSet::parse(&std::fs::read_to_string(&path).unwrap(), &path).unwrap();
+        assert!(vmm_abi::set::servers(&set.to_lines()).all(|s| s.is_ok()), "{}", path.display());
+        seen += 1;
+    }
+    assert!(seen > 0);
+}
+
+#[test]
+fn errors_of_the_format_name_file_and_line() {
+    for (text, expected) in [
+        ("[[server]\n", "line 1"),
+        ("\n\n[[server]]\nnam = 'a'\n", "line 4"),
+        ("unknown = 1\n", "unknown field `unknown`"),
+        ("[[server]]\nname = 'a'\n", "missing field"),
+        ("[[server]]\nname = 'a'\nprio = 256\nmemory = '1M'\n", "line 3"),
+        ("[[server]]\nname = 'a'\nprio = 1\nmemory = 'lots'\n", "not an amount of memory"),
+        (&format!("{MINIMAL}ports = [[0xffff, 2]]\n"), "not a range of ports"),
+        (&format!("{MINIMAL}restart = 'always'\n"), "unknown variant"),
+    ] {
+        let error = parse(text).unwrap_err();
+        assert!(error.starts_with("server set test.toml: "), "{error}");
+        assert!(error.contains(expected), "{text}: {error}");
+    }
+}
+
+#[test]
+fn errors_of_meaning_name_the_server() {
+    for (text, expected) in [
+        (MINIMAL.replace("'a'", "'../a'"), "is not a name"),
+        (MINIMAL.replace("'a'", "'root'"), "is taken"),
+        (MINIMAL.replace("'a'", "'argv'"), "is taken"),
+        (format!("{MINIMAL}{MINIMAL}"), "two of this name"),
+        (format!("{MINIMAL}irqs = [64]\n"), "no line 64"),
+        (format!("{MINIMAL}may_call = ['b']\n"), "no server \"b\""),
+        (format!("{MINIMAL}args = ['']\n"), "is empty"),
+        (format!("{MINIMAL}elf = 'x/y'\n"), "is not a name"),
+    ] {
+        let error = parse(&text).unwrap_err();
+        assert!(error.contains("server set test.toml: server \""), "{error}");
+        assert!(error.contains(expected), "{text}: {error}");
+    }
+}

@@ -1,0 +1,84 @@
+//! Which function of the kernel an address is in. Only asked when something has gone wrong, so the file is read then.
+
+use elf::ElfBytes;
+use elf::abi::STT_FUNC;
+use elf::endian::LittleEndian;
+use std::path::Path;
+
+/// Larger kernels are not searched: nobody waits for a message.
+const FILE_MAX: u64 = 256 << 20;
+
+/// `name+offset` of the function around `address`, if the ELF at `path` has a symbol table that knows it.
+pub fn lookup(path: &Path, address: u64) -> Option<String> {
+    if std::fs::metadata(path).ok().filter(|m| m.is_file())?.len() > FILE_MAX {
+        return None;
+    }
+    search(&std::fs::read(path).ok()?, address)
+}
+
+fn search(file: &[u8], address: u64) -> Option<String> {
+    let elf = ElfBytes::<LittleEndian>::minimal_parse(file).ok()?;
+    let (symbols, names) = elf.symbol_table().ok()??;
+    let symbol = symbols
+        .iter()
+        .filter(|s| s.st_symtype() == STT_FUNC || s.st_symtype() == elf::abi::STT_NOTYPE && s.st_shndx != 0)
+        .filter(|s| s.st_value <= address && (s.st_size == 0 || address - s.st_value < s.st_size))
+        // The nearest one below; of two at one address, the one that has a size.
+        .max_by_key(|s| (s.st_value, s.st_size))?;
+    let name = names.get(symbol.st_name as usize).ok().filter(|name| !name.is_empty())?;
+    Some(format!("{}+{:#x}", demangle(name), address - symbol.st_value))
+}
+
+/// Makes `_ZN4core3fmt5write17h0123456789abcdefE` into `core::fmt::write`; other names stay.
+fn demangle(name: &str) -> String {
+    let plain = || name.to_string();
+    let Some(mut rest) = name.strip_prefix("_ZN").and_then(|n| n.strip_suffix('E')) else { return plain() };
+    let mut parts = Vec::new();
+    while !rest.is_empty() {
+        let digits = rest.len() - rest.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+        let Ok(len) = rest[..digits].parse::<usize>() else { return plain() };
+        let Some(part) = rest.get(digits..digits.saturating_add(len)) else { return plain() };
+        parts.push(part);
+        rest = &rest[digits + len..];
+    }
+    let is_hash =
+        |p: &str| p.len() == 17 && p.starts_with('h') && p[1..].bytes().all(|b| b.is_ascii_hexdigit());
+    if parts.len() > 1 && parts.last().is_some_and(|p| is_hash(p)) {
+        parts.pop();
+    }
+    parts.join("::")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn our_own_functions_are_found() {
+        // The test's own binary is an ELF file with symbols, at addresses before relocation.
+        let exe = std::env::current_exe().unwrap();
+        let file = std::fs::read(&exe).unwrap();
+        let elf = ElfBytes::<LittleEndian>::minimal_parse(&file).unwrap();
+        let (symbols, names) = elf.symbol_table().unwrap().expect("test binaries are not stripped");
+        let name = |s: &elf::symbol::Symbol| names.get(s.st_name as usize).unwrap_or("").to_string();
+        let main = symbols.iter().find(|s| name(s) == "main").unwrap();
+        assert_eq!(lookup(&exe, main.st_value + 1).as_deref(), Some("main+0x1"));
+        assert_eq!(lookup(&exe, 1), None);
+    }
+
+    #[test]
+    fn rubbish_has_no_symbols() {
+        assert_eq!(search(b"", 0), None);
+        assert_eq!(search(&[0x7f, b'E', b'L', b'F', 2, 1, 1, 0, 0, 0], 0), None);
+        assert_eq!(lookup(Path::new("/"), 0), None);
+    }
+
+    #[test]
+    fn legacy_rust_names_are_made_readable() {
+        assert_eq!(demangle("_ZN4core3fmt5write17h0123456789abcdefE"), "core::fmt::write");
+        for other in ["main", "_ZN", "_ZNE", "_ZN9xE", "_ZN99999999999999999999xE", "_ZN4coreQE"] {
+            let _ = demangle(other);
+        }
+        assert_eq!(demangle("_ZN9xE"), "_ZN9xE");
+    }
+}

@@ -1,0 +1,13 @@
+//! vCPUs: one thread each.
+//!
+//! - [`entry`]: the registers that a guest starts with
+//! - [`exit`]: what to do when the guest leaves to us; a function of the exit, so that it is tested without a guest
+//! - [`thread`]: the thread and its loop
+//! - [`kick`]: how another thread gets a vCPU out of the guest
+//! - [`snapshot`]: where the guest was, for messages
+
+pub mod entry;
+pub mod exit;
+pub mod kick;
+pub mod snapshot;
+pub mod thread;

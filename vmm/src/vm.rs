@@ -1,0 +1,146 @@
+//! The virtual machine: memory slots, interrupt controllers, vCPUs. Everything about KVM that happens before a guest
+//! runs.
+
+use crate::kvm::{KvmError, failed};
+use crate::memory::GuestMemory;
+use kvm_bindings::{
+    CpuId, KVM_CAP_X86_APIC_BUS_CYCLES_NS, KVM_MAX_CPUID_ENTRIES, Msrs, kvm_msr_entry,
+    kvm_userspace_memory_region,
+};
+use kvm_ioctls::{Cap, Kvm, VcpuFd, VmFd};
+use std::time::{SystemTime, UNIX_EPOCH};
+use vm_memory::{GuestMemoryBackend, GuestMemoryRegion};
+use vmm_abi::boot::{BootInfo, INFO_MAGIC};
+use vmm_sys_util::eventfd::EventFd;
+
+/// Three pages that Intel's VMX without "unrestricted guest" needs, and the page of its identity map below them. Both
+/// are in the hole from 3 to 4 GiB, away from the APICs.
+const TSS_ADDRESS: usize = 0xfffb_d000;
+const IDENTITY_MAP: u64 = 0xfffb_c000;
+const MSR_TSC: u32 = 0x10;
+const LEAF_1_ECX_TSC_DEADLINE: u32 = 1 << 24;
+/// Local APIC timer's frequency where KVM does not tell: one tick a nanosecond (KVM's `APIC_BUS_CYCLE_NS`).
+const APIC_TICK_NS: u64 = 1;
+
+/// A virtual machine that has not run yet.
+pub struct Vm {
+    kvm: Kvm,
+    fd: VmFd,
+    memory: GuestMemory,
+}
+
+impl Vm {
+    /// Makes a machine with `memory` and interrupt controllers (two PICs, IOAPIC, local APICs) in KVM.
+    pub fn new(kvm: Kvm, memory: GuestMemory) -> Result<Self, KvmError> {
+        let fd = kvm.create_vm().map_err(failed("creating a virtual machine (KVM_CREATE_VM)"))?;
+        fd.set_identity_map_address(IDENTITY_MAP).map_err(failed("KVM_SET_IDENTITY_MAP_ADDR"))?;
+        fd.set_tss_address(TSS_ADDRESS).map_err(failed("KVM_SET_TSS_ADDR"))?;
+        for (slot, region) in (0..).zip(memory.iter()) {
+            let slot = kvm_userspace_memory_region {
+                slot,
+                flags: 0,
+                guest_phys_addr: region.start_addr().0,
+                memory_size: region.len(),
+                userspace_addr: region.as_ptr() as u64,
+            };
+            // SAFETY: the slot is a region of `memory`, whose mapping is never undone (`memory::allocate`), and the
+            // regions do not overlap.
+            unsafe { fd.set_user_memory_region(slot) }
+                .map_err(failed("giving it memory (KVM_SET_USER_MEMORY_REGION)"))?;
+        }
+        fd.create_irq_chip().map_err(failed("making interrupt controllers (KVM_CREATE_IRQCHIP)"))?;
+        Ok(Self { kvm, fd, memory })
+    }
+
+    pub fn memory(&self) -> &GuestMemory {
+        &self.memory
+    }
+
+    /// Makes vCPU `id`, with CPUID set.
+    pub fn create_vcpu(&self, id: u8) -> Result<VcpuFd, KvmError> {
+        let vcpu = self.fd.create_vcpu(id.into()).map_err(failed("making a vCPU (KVM_CREATE_VCPU)"))?;
+        let mut cpuid =
+            self.kvm.get_supported_cpuid(KVM_MAX_CPUID_ENTRIES).map_err(failed("KVM_GET_SUPPORTED_CPUID"))?;
+        adapt_cpuid(&mut cpuid, id, self.kvm.check_extension(Cap::TscDeadlineTimer));
+        vcpu.set_cpuid2(&cpuid).map_err(failed("KVM_SET_CPUID2"))?;
+        Ok(vcpu)
+    }
+
+    /// An eventfd that raises interrupt line `line` (edge) when it is written.
+    pub fn interrupt_line(&self, line: u8) -> Result<EventFd, KvmError> {
+        let event = EventFd::new(libc::EFD_NONBLOCK | libc::EFD_CLOEXEC).map_err(|e| KvmError::Call {
+            what: "eventfd",
+            source: kvm_ioctls::Error::new(e.raw_os_error().unwrap_or(0)),
+        })?;
+        self.fd.register_irqfd(&event, line.into()).map_err(failed("KVM_IRQFD"))?;
+        Ok(event)
+    }
+
+    /// What the guest is told about its clocks.
+    pub fn boot_info(&self, vcpu: &VcpuFd) -> Result<BootInfo, KvmError> {
+        let khz = vcpu.get_tsc_khz().map_err(failed("asking for the TSC's frequency (KVM_GET_TSC_KHZ)"))?;
+        let before = read_tsc(vcpu)?;
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let after = read_tsc(vcpu)?;
+        let tick = self.kvm.check_extension_raw(KVM_CAP_X86_APIC_BUS_CYCLES_NS.into());
+        Ok(BootInfo {
+            magic: INFO_MAGIC,
+            tsc_khz: khz.into(),
+            epoch_tsc: before + after.saturating_sub(before) / 2,
+            epoch_ns: now.as_nanos() as u64,
+            apic_tick_ns: u64::try_from(tick).ok().filter(|&ns| ns > 0).unwrap_or(APIC_TICK_NS),
+            cpus: 1,
+            _reserved: [0; 2],
+        })
+    }
+}
+
+/// The TSC as the guest reads it.
+fn read_tsc(vcpu: &VcpuFd) -> Result<u64, KvmError> {
+    let what = "reading the guest's TSC (KVM_GET_MSRS)";
+    let entry = kvm_msr_entry { index: MSR_TSC, ..Default::default() };
+    let no_msr = || failed(what)(kvm_ioctls::Error::new(libc::ENXIO));
+    let mut msrs = Msrs::from_entries(&[entry]).map_err(|_| no_msr())?;
+    match vcpu.get_msrs(&mut msrs).map_err(failed(what))? {
+        1 => Ok(msrs.as_slice()[0].data),
+        _ => Err(no_msr()),
+    }
+}
+
+/// Makes what KVM supports into what vCPU `id` has: its own APIC id, and the TSC-deadline timer if the in-kernel APIC
+/// has it (which KVM_GET_SUPPORTED_CPUID does not say on every host).
+fn adapt_cpuid(cpuid: &mut CpuId, id: u8, tsc_deadline: bool) {
+    for entry in cpuid.as_mut_slice() {
+        match entry.function {
+            1 => {
+                entry.ebx = entry.ebx & 0x00ff_ffff | u32::from(id) << 24;
+                entry.ecx &= !LEAF_1_ECX_TSC_DEADLINE;
+                entry.ecx |= if tsc_deadline { LEAF_1_ECX_TSC_DEADLINE } else { 0 };
+            }
+            0xb | 0x1f => entry.edx = id.into(),
+            _ => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use kvm_bindings::kvm_cpuid_entry2;
+
+    #[test]
+    fn cpuid_gets_the_apic_id_and_the_deadline_timer() {
+        let entry =
+            |function, ebx, ecx| kvm_cpuid_entry2 { function, ebx, ecx, edx: 99, ..Default::default() };
+        let entries =
+            [entry(1, 0x0701_0800, 1 << 24 | 1), entry(0xb, 1, 2), entry(0x1f, 1, 2), entry(2, 3, 4)];
+        let mut cpuid = CpuId::from_entries(&entries).unwrap();
+        adapt_cpuid(&mut cpuid, 3, false);
+        let got = cpuid.as_slice();
+        assert_eq!((got[0].ebx, got[0].ecx, got[0].edx), (0x0301_0800, 1, 99));
+        assert_eq!((got[1].edx, got[2].edx), (3, 3));
+        assert_eq!(got[3], entries[3]);
+        adapt_cpuid(&mut cpuid, 3, true);
+        assert_eq!(cpuid.as_slice()[0].ecx, 1 << 24 | 1);
+    }
+}
