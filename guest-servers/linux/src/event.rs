@@ -38,6 +38,10 @@ pub enum Event<'a> {
         thread: ThreadId,
         exception: Exception,
     },
+    /// The map items of the last answer to this thread could not all be placed: the µ-kernel is out of memory for it.
+    MapFailed {
+        thread: ThreadId,
+    },
     /// Bytes from the console.
     Input(&'a [u8]),
     /// The console's input has ended.

@@ -7,6 +7,7 @@
 //! How it fits together:
 //!
 //! - [`machine`]: what the server asks of the µ-kernel; [`event`]: what it is told
+//! - [`boot`]: from nothing to the first program
 //! - [`server`]: the event loop's body and the state that everything shares
 //! - [`syscall`]: the table of system calls and their handlers
 //! - [`process`]: processes, threads, credentials, fork, exit, wait
@@ -14,6 +15,7 @@
 //! - [`mm`]: address spaces, faults, copy-on-write, access to user memory
 //! - [`signal`]: dispositions, delivery, frames
 //! - [`strace`]: system calls as text, and the list of those that are missing
+//! - [`time`], [`random`], [`futex`], [`bytes`]: smaller things
 //! - [`errno`], [`frames`], [`buf`], [`exec`]: error numbers, physical memory, buffers, the executor
 //! - [`fs`], [`tty`]: files and the terminal
 
@@ -22,7 +24,23 @@
 
 extern crate alloc;
 
+pub mod boot;
 pub mod buf;
+pub mod bytes;
 pub mod errno;
+pub mod event;
 pub mod exec;
 pub mod frames;
+pub mod fs;
+pub mod futex;
+pub mod machine;
+pub mod mm;
+pub mod process;
+pub mod program;
+pub mod random;
+pub mod server;
+pub mod signal;
+pub mod strace;
+pub mod syscall;
+pub mod time;
+pub mod tty;

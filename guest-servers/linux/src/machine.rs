@@ -9,8 +9,8 @@
 //! event loop waits again, to be sent by the same call. An implementation that holds a reply back must send it before
 //! it does anything else to the same task.
 
+use crate::tty::Channel;
 use alloc::string::String;
-use alloc::vec::Vec;
 use ukernel_abi::utcb::{FpuState, Regs, RunState};
 use ukernel_abi::{Fpage, MapItem, ThreadId};
 
@@ -54,7 +54,12 @@ pub trait Machine {
     /// Ends the task that `thread` is in, with all its threads and mappings.
     fn delete_task(&self, thread: ThreadId);
     /// Makes lthread `number` in the task of `sibling`, running from `state`.
-    fn new_thread(&self, sibling: ThreadId, number: u16, state: &ThreadState) -> Result<ThreadId, MachineError>;
+    fn new_thread(
+        &self,
+        sibling: ThreadId,
+        number: u16,
+        state: &ThreadState,
+    ) -> Result<ThreadId, MachineError>;
     /// Ends one thread.
     fn destroy_thread(&self, thread: ThreadId);
 
@@ -92,19 +97,17 @@ pub trait Machine {
     /// The best seed for random numbers that this machine has.
     fn seed(&self) -> [u8; 32];
 
+    /// What `AT_HWCAP` tells programs: EDX of CPUID leaf 1.
+    fn hwcap(&self) -> u64;
+    /// Name of the processor, from CPUID.
+    fn cpu_model(&self) -> String;
+    /// Frequency of the TSC.
+    fn cpu_khz(&self) -> u64;
+
+    /// Prints all of `bytes` on the console.
+    fn print(&self, channel: Channel, bytes: &[u8]);
     /// A line for the operator (the host's standard error).
     fn log(&self, line: &str);
     /// Ends the machine with this exit status.
     fn exit(&self, status: u8);
-}
-
-/// What the server was started with.
-#[derive(Clone, Debug, Default)]
-pub struct BootArgs {
-    /// Argument vector of the first program; empty: an interactive shell.
-    pub argv: Vec<Vec<u8>>,
-    /// Its environment.
-    pub envp: Vec<Vec<u8>>,
-    /// Words after the server's name in the set file: `strace`, `strace=summary`.
-    pub options: Vec<String>,
 }

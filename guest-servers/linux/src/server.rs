@@ -1,13 +1,33 @@
 //! The server: the state that everything shares, and what to do about one event.
+//!
+//! [`Server::handle`] is the body of the event loop. It never waits: what has to wait becomes a task of the executor, and is
+//! polled again at the end of an event that has woken it. How long the loop may wait for the next event is
+//! [`Server::next_deadline`].
 
+use crate::event::{Event, Exception, PageFault};
 use crate::exec::{Executor, Timers};
 use crate::frames::FramePool;
+use crate::fs::Vfs;
+use crate::futex::Futexes;
 use crate::machine::Machine;
+use crate::mm::fault::FaultError;
 use crate::process::table::ProcessTable;
+use crate::process::thread::CallInProgress;
+use crate::process::{Process, Thread, exit};
 use crate::random::Random;
-use crate::strace::Trace;
+use crate::signal::deliver::Resume;
+use crate::signal::frame::LastFault;
+use crate::signal::info::{self, SigInfo};
+use crate::signal::set::Signal;
+use crate::strace::{Mode, Trace};
+use crate::syscall::{Ctx, Handler, Outcome, SysResult, table};
+use crate::tty::Console;
+use crate::tty::terminal::WindowSize;
+use alloc::format;
 use alloc::rc::Rc;
-use core::cell::RefCell;
+use alloc::vec::Vec;
+use core::cell::{Cell, RefCell};
+use ukernel_abi::ThreadId;
 
 pub struct Server {
     pub machine: Rc<dyn Machine>,
@@ -15,6 +35,229 @@ pub struct Server {
     pub executor: Executor,
     pub timers: Timers,
     pub processes: ProcessTable,
+    pub futexes: Futexes,
+    pub vfs: Vfs,
     pub trace: Trace,
     pub random: RefCell<Random>,
+    /// The L4 thread whose message is being handled.
+    current: Cell<ThreadId>,
+    /// When the last event had been handled.
+    idle_since: Cell<u64>,
+    idle_ns: Cell<u64>,
+    pub console: Console,
+    /// Input that the console had no room for yet.
+    unread: RefCell<Vec<u8>>,
+}
+
+/// Frames that only the server itself may use.
+const RESERVE: usize = 256;
+
+impl Server {
+    pub fn new(machine: Rc<dyn Machine>, vfs: Vfs, console: Console, timers: Timers, mode: Mode) -> Rc<Self> {
+        let frames = vfs.pool().clone();
+        frames.set_reserve(RESERVE.min(frames.total() / 8));
+        let random = RefCell::new(Random::new(machine.seed()));
+        Rc::new(Self {
+            frames,
+            executor: Executor::new(),
+            timers,
+            processes: ProcessTable::default(),
+            futexes: Futexes::default(),
+            vfs,
+            trace: Trace::new(mode, machine.clone()),
+            random,
+            current: Cell::new(ThreadId::NIL),
+            idle_since: Cell::new(0),
+            idle_ns: Cell::new(0),
+            console,
+            unread: RefCell::default(),
+            machine,
+        })
+    }
+
+    /// Deals with one event and with everything that it has made ready.
+    pub fn handle(self: &Rc<Self>, event: Event<'_>) {
+        let now = self.machine.monotonic_ns();
+        self.timers.advance(now);
+        let source = match event {
+            Event::Syscall { thread, .. }
+            | Event::PageFault { thread, .. }
+            | Event::Exception { thread, .. }
+            | Event::MapFailed { thread } => thread,
+            _ => ThreadId::NIL,
+        };
+        let thread = self.processes.thread(source);
+        self.current.set(source);
+        match (event, &thread) {
+            (Event::Syscall { nr, args, .. }, Some(t)) => self.syscall(t, nr, args),
+            (Event::PageFault { fault, .. }, Some(t)) => self.page_fault(t, fault),
+            (Event::Exception { exception, .. }, Some(t)) => self.exception(t, exception),
+            (Event::MapFailed { .. }, Some(t)) => self.out_of_memory(t),
+            // A message that was under way when its thread was ended.
+            (
+                Event::Syscall { .. }
+                | Event::PageFault { .. }
+                | Event::Exception { .. }
+                | Event::MapFailed { .. },
+                None,
+            ) => {}
+            (Event::Input(bytes), _) => self.terminal_input(bytes),
+            (Event::InputEnd, _) => self.console.input_ended(),
+            (Event::Resize { rows, cols }, _) => self.terminal_resize(rows, cols),
+            (Event::Tick, _) => {}
+        }
+        self.current.set(ThreadId::NIL);
+        self.executor.run_ready();
+        if !self.wants_input() {
+            self.terminal_input(&[]);
+            self.executor.run_ready();
+        }
+        self.account(thread.as_ref(), now);
+    }
+
+    /// When [`Event::Tick`] is wanted at the latest, in nanoseconds of the monotonic clock.
+    pub fn next_deadline(&self) -> Option<u64> {
+        self.timers.next_deadline()
+    }
+
+    /// Books the time since the last event to the process that has sent this one.
+    fn account(&self, thread: Option<&Rc<Thread>>, received: u64) {
+        let done = self.machine.monotonic_ns();
+        if let Some(process) = thread.and_then(|t| t.process.upgrade()) {
+            let mut times = process.times.get();
+            times.user_ns += received.saturating_sub(self.idle_since.get());
+            times.system_ns += done.saturating_sub(received);
+            process.times.set(times);
+        } else {
+            self.idle_ns.set(self.idle_ns.get() + received.saturating_sub(self.idle_since.get()));
+        }
+        self.idle_since.set(done);
+    }
+
+    /// Time in which no process ran, as far as that is known.
+    pub fn idle_ns(&self) -> u64 {
+        self.idle_ns.get()
+    }
+
+    /// Passes input to the console, and keeps what it has no room for.
+    fn terminal_input(&self, bytes: &[u8]) {
+        let mut unread = core::mem::take(&mut *self.unread.borrow_mut());
+        unread.extend_from_slice(bytes);
+        let taken = self.console.input(&unread);
+        unread.drain(..taken.min(unread.len()));
+        *self.unread.borrow_mut() = unread;
+    }
+
+    /// Whether more input may be given to the server: all that it has had so far is where programs can read it. While this is
+    /// false the event loop should leave the console's messages unanswered.
+    pub fn wants_input(&self) -> bool {
+        self.unread.borrow().is_empty()
+    }
+
+    fn terminal_resize(&self, rows: u16, cols: u16) {
+        self.console.resize(WindowSize { rows, columns: cols, width: 0, height: 0 });
+    }
+
+    /// Device number and foreground group of the terminal that controls a process, if one does.
+    pub fn terminal_of(self: &Rc<Self>, process: &Rc<Process>) -> Option<(u64, u32)> {
+        let thread = process.main_thread()?;
+        let c = Ctx { server: self.clone(), thread, proc: process.clone(), args: [0; 6] };
+        let group = self.console.terminal()?.foreground(&c).ok()?;
+        Some((crate::fs::devices::number::CONSOLE.0, group))
+    }
+
+    pub fn is_current(&self, process: &Process) -> bool {
+        process.threads.borrow().iter().any(|t| self.is_current_thread(t))
+    }
+    pub fn is_current_thread(&self, thread: &Thread) -> bool {
+        thread.l4.get() == self.current.get()
+    }
+
+    fn syscall(self: &Rc<Self>, thread: &Rc<Thread>, nr: u64, args: [u64; 6]) {
+        let Some(proc) = thread.process.upgrade() else { return };
+        // The number is an unsigned int; see `L4_CALL` for why bit 31 never is set.
+        let nr = nr & 0xffff_ffff;
+        thread.call.set(Some(CallInProgress { nr, args, task: None }));
+        let c = Ctx { server: self.clone(), thread: thread.clone(), proc, args };
+        let Some(entry) = table::lookup(nr) else {
+            self.trace.missing(nr);
+            self.trace.enter(&c, nr, None);
+            return self.finish(&c, nr, Err(crate::errno::Errno::ENOSYS));
+        };
+        self.trace.enter(&c, nr, Some(entry));
+        match entry.handler {
+            Handler::Sync(f) => {
+                let result = f(&c);
+                self.finish(&c, nr, result);
+            }
+            Handler::Async(f) => self.start_async(c, nr, f),
+            Handler::Control(f) => match f(&c) {
+                Outcome::Return(result) => self.finish(&c, nr, result),
+                Outcome::Resumed => {
+                    self.trace.leave(&c, nr, &Ok(0));
+                    thread.call.set(None);
+                    self.go_on(thread, Resume::Running);
+                }
+                Outcome::State(state) => {
+                    self.trace.leave(&c, nr, &Ok(state.regs.rax));
+                    thread.call.set(None);
+                    self.go_on(thread, Resume::State(state));
+                }
+                Outcome::Gone => {}
+            },
+        }
+    }
+
+    fn start_async(self: &Rc<Self>, c: Ctx, nr: u64, f: fn(Ctx) -> crate::syscall::Pending) {
+        let (server, thread, args) = (self.clone(), c.thread.clone(), c.args);
+        let context = c.clone();
+        let task = self.executor.spawn(async move {
+            let result = f(c.clone()).await;
+            server.finish(&c, nr, result);
+        });
+        match task {
+            Ok(task) => thread.call.set(Some(CallInProgress { nr, args, task: Some(task) })),
+            Err(e) => self.finish(&context, nr, Err(e)),
+        }
+    }
+
+    /// A call has ended: answers it, unless its thread has ended too.
+    fn finish(self: &Rc<Self>, c: &Ctx, nr: u64, result: SysResult) {
+        if c.thread.call.take().is_none() {
+            return;
+        }
+        self.trace.leave(c, nr, &result);
+        self.go_on(&c.thread, Resume::Call { nr, result });
+    }
+
+    fn page_fault(self: &Rc<Self>, thread: &Rc<Thread>, fault: PageFault) {
+        let Some(process) = thread.process.upgrade() else { return };
+        let result = process.mm().space.borrow_mut().fault(fault.addr, fault.access);
+        let (signal, code) = match result {
+            Ok(items) => return self.go_on(thread, Resume::Fault(items)),
+            Err(FaultError::NoMapping) => (Signal::SIGSEGV, info::SEGV_MAPERR),
+            Err(FaultError::Denied) => (Signal::SIGSEGV, info::SEGV_ACCERR),
+            Err(FaultError::Bus) => (Signal::SIGBUS, info::BUS_ADRERR),
+            Err(FaultError::NoMemory) => return self.out_of_memory(thread),
+        };
+        thread.last_fault.set(LastFault { vector: 14, code: fault.code, cr2: fault.addr });
+        self.force_signal(thread, &process, SigInfo::fault(signal, code, fault.addr));
+        self.go_on(thread, Resume::Fault(Vec::new()));
+    }
+
+    /// There is no memory for a page that the program needs: it is ended, the others go on.
+    fn out_of_memory(self: &Rc<Self>, thread: &Rc<Thread>) {
+        let Some(process) = thread.process.upgrade() else { return };
+        self.machine.log(&format!("linux: out of memory: killed process {}", process.pid));
+        self.exit_process(&process, exit::killed_by(Signal::SIGKILL));
+    }
+
+    fn exception(self: &Rc<Self>, thread: &Rc<Thread>, e: Exception) {
+        let Some(process) = thread.process.upgrade() else { return };
+        thread.last_fault.set(LastFault { vector: e.vector, code: e.code, cr2: e.cr2 });
+        let signal =
+            crate::signal::fault::signal_for(&e, || self.machine.state(thread.l4.get()).ok().map(|s| s.fpu));
+        self.force_signal(thread, &process, signal);
+        self.go_on(thread, Resume::Fault(Vec::new()));
+    }
 }

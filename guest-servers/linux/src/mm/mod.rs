@@ -26,6 +26,7 @@ pub mod vma;
 
 use crate::frames::FramePool;
 use crate::machine::Machine;
+use alloc::collections::BTreeSet;
 use alloc::rc::Rc;
 use core::cell::{Cell, RefCell};
 use space::Space;
@@ -41,14 +42,49 @@ pub const MMAP_MIN: u64 = 0x1_0000;
 /// An address space, shared by the threads of a process and by a parent and its vfork child.
 pub struct Mm {
     pub space: RefCell<Space>,
+    /// Processes that run in it.
+    users: Cell<u32>,
+    /// Numbers of the L4 threads in it.
+    lthreads: RefCell<BTreeSet<u16>>,
 }
 
 impl Mm {
     pub fn new(frames: FramePool, machine: Rc<dyn Machine>) -> Rc<Self> {
-        Rc::new(Self { space: RefCell::new(Space::new(frames, TaskHandle::new(machine))) })
+        Self::from_space(Space::new(frames, TaskHandle::new(machine)))
     }
     pub fn from_space(space: Space) -> Rc<Self> {
-        Rc::new(Self { space: RefCell::new(space) })
+        Rc::new(Self {
+            space: RefCell::new(space),
+            users: Cell::new(0),
+            lthreads: RefCell::new(BTreeSet::from([0])),
+        })
+    }
+    /// One more process runs in it.
+    pub fn enter(&self) {
+        self.users.set(self.users.get() + 1);
+    }
+    /// One process fewer. Returns whether there are others.
+    pub fn leave(&self) -> bool {
+        self.users.set(self.users.get().saturating_sub(1));
+        self.users.get() > 0
+    }
+    /// Whether more than one process runs in it.
+    pub fn is_shared(&self) -> bool {
+        self.users.get() > 1
+    }
+    /// The one L4 thread in it has this number.
+    pub fn adopt_lthread(&self, number: u16) {
+        *self.lthreads.borrow_mut() = BTreeSet::from([number]);
+    }
+    /// A number for one more L4 thread.
+    pub fn take_lthread(&self) -> Option<u16> {
+        let mut taken = self.lthreads.borrow_mut();
+        let free = (0..ThreadId::LTHREADS as u16).find(|n| !taken.contains(n))?;
+        taken.insert(free);
+        Some(free)
+    }
+    pub fn release_lthread(&self, number: u16) {
+        self.lthreads.borrow_mut().remove(&number);
     }
     /// Says which task has this address space. Until then nothing is mapped anywhere.
     pub fn set_task(&self, thread: ThreadId) {

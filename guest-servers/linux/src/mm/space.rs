@@ -165,8 +165,7 @@ impl Space {
         }
         for (_, page) in self.pages.range_mut(span.start()..span.end()) {
             // Taking away the right to read takes away everything.
-            page.mapped =
-                if rights.contains(Rights::R) { Rights::NONE } else { page.mapped.without(rights) };
+            page.mapped = if rights.contains(Rights::R) { Rights::NONE } else { page.mapped.without(rights) };
         }
     }
 
@@ -183,7 +182,9 @@ impl Space {
         let half = base + (1 << (log2 - 1));
         // Smaller blocks first where one half has nothing to lose: the µ-kernel need not look there.
         let one_half = log2 > 12 && (!loses(from, to.min(half)) || !loses(from.max(half), to));
-        if log2 == 12 || (!one_half && !loses(base, span.start().min(end)) && !loses(span.end().max(base), end)) {
+        if log2 == 12
+            || (!one_half && !loses(base, span.start().min(end)) && !loses(span.end().max(base), end))
+        {
             out.push(Fpage::memory(base, log2, rights));
             return;
         }

@@ -17,6 +17,10 @@ impl Credentials {
     pub fn is_root(&self) -> bool {
         self.euid == 0
     }
+    /// What accesses to files are checked with.
+    pub fn for_files(&self) -> crate::fs::Credentials {
+        crate::fs::Credentials { uid: self.euid, gid: self.egid, groups: self.groups.clone() }
+    }
     /// Whether a process with these may send signals to one with `other` (kill(2)).
     pub fn may_signal(&self, other: &Self) -> bool {
         self.is_root() || [self.euid, self.uid].iter().any(|id| *id == other.uid || *id == other.suid)

@@ -4,7 +4,8 @@ use super::credentials::Credentials;
 use super::limits::Limits;
 use super::{Pid, Thread};
 use crate::exec::WaitQueue;
-use crate::fs::{FdTable, FsContext};
+use crate::fs::context::FsInfo;
+use crate::fs::{Dentry, FdTable};
 use crate::mm::Mm;
 use crate::signal::action::Actions;
 use crate::signal::pending::PendingSignals;
@@ -61,13 +62,15 @@ pub struct Process {
 
     pub mm: RefCell<Rc<Mm>>,
     pub files: RefCell<Rc<FdTable>>,
-    pub fs: RefCell<Rc<FsContext>>,
+    pub fs: RefCell<Rc<FsInfo>>,
     pub credentials: RefCell<Credentials>,
     pub limits: RefCell<Limits>,
 
     pub actions: RefCell<Actions>,
     /// Signals sent to the process as a whole.
     pub pending: RefCell<PendingSignals>,
+    /// Woken when a signal becomes pending, blocked or not (`sigtimedwait`).
+    pub signal_sent: WaitQueue,
     /// What the parent is sent when this ends; none after some kinds of clone.
     pub exit_signal: Option<Signal>,
     /// Sent when the parent ends (`prctl(PR_SET_PDEATHSIG)`).
@@ -83,8 +86,10 @@ pub struct Process {
     pub comm: Cell<[u8; 16]>,
     /// Arguments, each ended by NUL, as `/proc/PID/cmdline` shows them.
     pub cmdline: RefCell<Vec<u8>>,
-    /// Path of the program.
-    pub exe: RefCell<Vec<u8>>,
+    /// Environment as the program was given it, likewise.
+    pub environ: RefCell<Vec<u8>>,
+    /// The program's file.
+    pub exe: RefCell<Option<Rc<Dentry>>>,
     pub start_ns: u64,
     pub times: Cell<Times>,
     pub child_times: Cell<Times>,
@@ -98,7 +103,7 @@ impl Process {
     pub fn files(&self) -> Rc<FdTable> {
         self.files.borrow().clone()
     }
-    pub fn fs(&self) -> Rc<FsContext> {
+    pub fn fs(&self) -> Rc<FsInfo> {
         self.fs.borrow().clone()
     }
     pub fn parent(&self) -> Option<Rc<Process>> {

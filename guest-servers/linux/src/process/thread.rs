@@ -3,8 +3,10 @@
 use super::{Pid, Process};
 use crate::exec::{Interrupt, TaskId};
 use crate::signal::altstack::AltStack;
+use crate::signal::deliver::Held;
+use crate::signal::frame::LastFault;
 use crate::signal::pending::PendingSignals;
-use crate::signal::set::SigSet;
+use crate::signal::set::{SigSet, Signal};
 use alloc::rc::{Rc, Weak};
 use core::cell::{Cell, RefCell};
 use ukernel_abi::ThreadId;
@@ -43,8 +45,10 @@ pub struct Thread {
     /// Cleared, and its futex woken, when the thread ends (set_tid_address(2)).
     pub clear_child_tid: Cell<u64>,
     pub robust_list: Cell<(u64, u64)>,
+    /// The exception that a signal handler is told of.
+    pub last_fault: Cell<LastFault>,
     /// What it was to be answered when its process was stopped.
-    pub held: RefCell<Option<crate::signal::deliver::Held>>,
+    pub held: RefCell<Option<Held>>,
 }
 
 impl Thread {
@@ -62,6 +66,7 @@ impl Thread {
             restart: Cell::new(None),
             clear_child_tid: Cell::new(0),
             robust_list: Cell::new((0, 0)),
+            last_fault: Cell::default(),
             held: RefCell::new(None),
         })
     }
@@ -77,6 +82,6 @@ impl Thread {
         if self.saved_mask.get().is_none() {
             self.saved_mask.set(Some(self.mask.get()));
         }
-        self.mask.set(mask.without(crate::signal::set::Signal::UNBLOCKABLE));
+        self.mask.set(mask.without(Signal::UNBLOCKABLE));
     }
 }

@@ -33,13 +33,28 @@ pub const TRAP_TRACE: i32 = 2;
 pub enum Detail {
     None,
     /// From kill(2): who sent it.
-    Sender { pid: i32, uid: u32 },
+    Sender {
+        pid: i32,
+        uid: u32,
+    },
     /// With a value (sigqueue(3)).
-    Value { pid: i32, uid: u32, value: u64 },
+    Value {
+        pid: i32,
+        uid: u32,
+        value: u64,
+    },
     /// SIGCHLD.
-    Child { pid: i32, uid: u32, status: i32, utime: u64, stime: u64 },
+    Child {
+        pid: i32,
+        uid: u32,
+        status: i32,
+        utime: u64,
+        stime: u64,
+    },
     /// SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP.
-    Fault { addr: u64 },
+    Fault {
+        addr: u64,
+    },
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -115,8 +130,11 @@ mod tests {
 
     #[test]
     fn a_queued_value_survives() {
-        let info =
-            SigInfo { signal: Signal::SIGUSR1, code: SI_QUEUE, detail: Detail::Value { pid: 1, uid: 2, value: 99 } };
+        let info = SigInfo {
+            signal: Signal::SIGUSR1,
+            code: SI_QUEUE,
+            detail: Detail::Value { pid: 1, uid: 2, value: 99 },
+        };
         assert_eq!(SigInfo::from_queue(Signal::SIGUSR1, &info.to_bytes()), info);
     }
 }

@@ -59,14 +59,8 @@ impl Signal {
         }
     }
     /// Signals raised by what the thread itself did. They are delivered before others.
-    pub const SYNCHRONOUS: SigSet = SigSet::of(&[
-        Self::SIGSEGV,
-        Self::SIGBUS,
-        Self::SIGILL,
-        Self::SIGTRAP,
-        Self::SIGFPE,
-        Self::SIGSYS,
-    ]);
+    pub const SYNCHRONOUS: SigSet =
+        SigSet::of(&[Self::SIGSEGV, Self::SIGBUS, Self::SIGILL, Self::SIGTRAP, Self::SIGFPE, Self::SIGSYS]);
     pub const STOPS: SigSet = SigSet::of(&[Self::SIGSTOP, Self::SIGTSTP, Self::SIGTTIN, Self::SIGTTOU]);
     /// Those that cannot be caught, blocked or ignored.
     pub const UNBLOCKABLE: SigSet = SigSet::of(&[Self::SIGKILL, Self::SIGSTOP]);

@@ -11,12 +11,21 @@
 //! says how complete it is: `docs/linux.md` is generated from that.
 
 pub mod args;
-pub mod fs_calls;
+mod caller;
+mod control;
+mod futex;
 mod ids;
+mod limits;
+mod memory;
 pub mod names;
+pub mod process;
+mod signals;
+pub mod system;
 pub mod table;
+mod time;
 
 use crate::errno::Errno;
+use crate::machine::ThreadState;
 use crate::mm::user::UserMemory;
 use crate::process::{Process, Thread};
 use crate::server::Server;
@@ -52,9 +61,14 @@ impl Ctx {
     pub fn uint(&self, n: usize) -> u32 {
         self.args[n] as u32
     }
+    /// Waits for `future` unless a signal comes first: then the call ends with ERESTARTSYS, which becomes EINTR or makes the
+    /// call again. A future that is ready is not interrupted.
+    pub async fn interruptible<F: Future>(&self, future: F) -> Result<F::Output, Errno> {
+        self.thread.interrupt.guard(future).await.map_err(|_| Errno::ERESTARTSYS)
+    }
     /// Access to the memory of the process.
     pub fn user(&self) -> UserMemory {
-        UserMemory::new(&self.server, &self.proc)
+        UserMemory::new(&self.proc)
     }
 }
 
@@ -62,8 +76,10 @@ impl Ctx {
 pub enum Outcome {
     /// As other calls do.
     Return(SysResult),
-    /// The thread goes on with registers that the handler has set up; there is nothing to answer.
+    /// The handler has set the thread going; there is nothing to answer.
     Resumed,
+    /// The thread goes on with this state.
+    State(Box<ThreadState>),
     /// The thread is gone.
     Gone,
 }
@@ -76,7 +92,7 @@ pub enum Handler {
     /// May wait.
     Async(fn(Ctx) -> Pending),
     /// Changes the caller's own thread in ways that a value does not describe (`exit`, `execve`, `rt_sigreturn`).
-    Control(fn(Ctx) -> Pin<Box<dyn Future<Output = Outcome>>>),
+    Control(fn(&Ctx) -> Outcome),
 }
 
 /// How much of what Linux does a call does here.
@@ -104,12 +120,7 @@ impl Entry {
     pub const fn wait(nr: u32, name: &'static str, args: &'static [Arg], f: fn(Ctx) -> Pending) -> Self {
         Self { nr: nr as u16, name, args, coverage: Coverage::Full, handler: Handler::Async(f) }
     }
-    pub const fn control(
-        nr: u32,
-        name: &'static str,
-        args: &'static [Arg],
-        f: fn(Ctx) -> Pin<Box<dyn Future<Output = Outcome>>>,
-    ) -> Self {
+    pub const fn control(nr: u32, name: &'static str, args: &'static [Arg], f: fn(&Ctx) -> Outcome) -> Self {
         Self { nr: nr as u16, name, args, coverage: Coverage::Full, handler: Handler::Control(f) }
     }
     /// Says what is missing.

@@ -1,0 +1,112 @@
+//! Copying an address space.
+//!
+//! Frames are shared and copied when one side writes. That costs both sides a fault a block later, and the parent its
+//! right to write, so a small program's writable pages are copied at once: a page is copied in less than a microsecond, a fault
+//! may cost a hundred. Only what goes beyond [`COPY_AT_ONCE`] pages is left to copy-on-write.
+
+use super::space::{Page, Space};
+use super::span::Span;
+use super::vma::Vma;
+use super::{PAGE, TaskHandle};
+use crate::errno::Errno;
+use crate::frames::Frame;
+use alloc::rc::Rc;
+use alloc::vec::Vec;
+use ukernel_abi::Rights;
+
+/// Private writable pages up to which fork copies them at once (512 KiB).
+pub const COPY_AT_ONCE: usize = 128;
+/// Frames that must be left after copying.
+const KEEP_FREE: usize = 2048;
+
+impl Space {
+    /// A copy of this space, for a task that does not exist yet.
+    pub fn fork(&mut self) -> Result<Space, Errno> {
+        self.fork_with_limit(COPY_AT_ONCE)
+    }
+
+    /// As [`Space::fork`], copying at once up to `limit` pages.
+    pub fn fork_with_limit(&mut self, limit: usize) -> Result<Space, Errno> {
+        let mut child = Space::new(self.frames.clone(), TaskHandle::new(Rc::clone(&self.task().machine)));
+        child.vmas = self.vmas.clone();
+        (child.brk_start, child.brk, child.mmap_top) = (self.brk_start, self.brk, self.mmap_top);
+        child.stack_limit = self.stack_limit;
+
+        let writable = self.private_writable_pages();
+        let copies = writable.len() <= limit && self.frames.free_frames() > writable.len() + KEEP_FREE;
+        if copies {
+            self.copy_pages(&writable, &mut child)?;
+        }
+        for (addr, page) in &self.pages {
+            child.pages.entry(*addr).or_insert_with(|| Page::new(page.frame.clone()));
+        }
+        if !copies {
+            self.revoke_private_writes();
+        }
+        Ok(child)
+    }
+
+    /// Pages that would have to be copied when one side writes to them.
+    fn private_writable_pages(&self) -> Vec<u64> {
+        let mut out = Vec::new();
+        for vma in self.vmas.values().filter(|v| is_private_writable(v)) {
+            let pages = self.pages.range(vma.span.start()..vma.span.end());
+            out.extend(pages.filter(|(_, p)| p.is_exclusive()).map(|(a, _)| *a));
+        }
+        out
+    }
+
+    /// Copies pages into the child, neighbours into neighbouring frames, so that few flexpages map them.
+    fn copy_pages(&self, addrs: &[u64], child: &mut Space) -> Result<(), Errno> {
+        let mut rest = addrs;
+        while let Some(&first) = rest.first() {
+            let n = aligned_run(rest);
+            let frames = match self.frames.alloc_run_to_overwrite(n, n * PAGE as usize) {
+                Ok(frames) => frames,
+                Err(_) => {
+                    (0..n).map(|_| self.frames.alloc_to_overwrite()).collect::<Result<Vec<Frame>, _>>()?
+                }
+            };
+            for (i, frame) in frames.into_iter().enumerate() {
+                let addr = first + i as u64 * PAGE;
+                if let Some(page) = self.pages.get(&addr) {
+                    frame.copy_from(&page.frame);
+                    child.pages.insert(addr, Page::new(frame));
+                }
+            }
+            rest = &rest[n..];
+        }
+        Ok(())
+    }
+
+    /// Takes the right to write private pages from the parent, with one call to the µ-kernel. Shared pages lose it
+    /// too, and get it back at the next fault: that is cheaper than leaving them out.
+    fn revoke_private_writes(&mut self) {
+        let mapped = |p: &Page| p.mapped.contains(Rights::W);
+        let mut writable = self.pages.iter().filter(|(_, p)| mapped(p)).map(|(a, _)| *a);
+        let Some(first) = writable.next() else { return };
+        let last = writable.next_back().unwrap_or(first);
+        if let Some(span) = Span::between(first, last + PAGE) {
+            self.revoke(span, Rights::W);
+        }
+    }
+}
+
+fn is_private_writable(vma: &Vma) -> bool {
+    !vma.backing.is_shared() && vma.prot.rights().contains(Rights::W)
+}
+
+/// How many addresses from the first on make a naturally aligned block of consecutive pages: a power of two, at most 16.
+fn aligned_run(addrs: &[u64]) -> usize {
+    let mut n = 1;
+    while n < 16 {
+        let next = 2 * n;
+        let aligned = addrs[0].is_multiple_of(next as u64 * PAGE);
+        let consecutive = addrs.len() >= next && (0..next).all(|i| addrs[i] == addrs[0] + i as u64 * PAGE);
+        if !aligned || !consecutive {
+            break;
+        }
+        n = next;
+    }
+    n
+}
