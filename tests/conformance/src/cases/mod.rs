@@ -1,0 +1,65 @@
+//! What is tested. A case makes its own puppets, and they are gone when it ends.
+//!
+//! - [`ipc`]: messages between threads
+//! - [`mapping`]: flexpages of memory
+//! - [`faults`]: page faults, exceptions, foreign system calls
+//! - [`threads`]: registers and states of threads
+//! - [`scheduling`]: priorities, time slices, FPU state under preemption
+//! - [`tasks`]: tasks and what the kernel spends on them
+//! - [`devices`]: I/O ports and interrupt lines
+
+mod devices;
+mod faults;
+mod ipc;
+mod mapping;
+mod scheduling;
+mod tasks;
+mod threads;
+
+use crate::report::Case;
+
+pub const CASES: &[Case] = &[
+    ("ipc/call-and-reply", ipc::call_and_reply),
+    ("ipc/long-message", ipc::long_message),
+    ("ipc/timeout-zero", ipc::timeout_zero),
+    ("ipc/timeout-finite", ipc::timeout_finite),
+    ("ipc/closed-receive", ipc::closed_receive),
+    ("ipc/order-of-senders", ipc::order_of_senders),
+    ("ipc/stale-identifier", ipc::stale_identifier),
+    ("ipc/bad-arguments", ipc::bad_arguments),
+    ("ipc/confined-to-the-clan", ipc::confined_to_the_clan),
+    ("ipc/aborted", ipc::aborted),
+    ("ipc/cancelled", ipc::cancelled),
+    ("ipc/id-nearest", ipc::id_nearest),
+    ("mapping/on-fault", mapping::on_fault),
+    ("mapping/shared", mapping::shared),
+    ("mapping/demote-and-unmap", mapping::demote_and_unmap),
+    ("mapping/unmap-derived", mapping::unmap_derived),
+    ("mapping/unmap-in-task", mapping::unmap_in_task),
+    ("mapping/grant", mapping::grant),
+    ("mapping/windows", mapping::windows),
+    ("mapping/bad-flexpages", mapping::bad_flexpages),
+    ("mapping/kernel-area", mapping::kernel_area),
+    ("faults/execute", faults::execute),
+    ("faults/exceptions", faults::exceptions),
+    ("faults/foreign-call", faults::foreign_call),
+    ("faults/answered-by-registers", faults::answered_by_registers),
+    ("faults/no-such-call", faults::no_such_call),
+    ("threads/states", threads::states),
+    ("threads/stop-and-resume", threads::stop_and_resume),
+    ("threads/registers", threads::registers),
+    ("threads/flags", threads::flags),
+    ("threads/create-and-destroy", threads::create_and_destroy),
+    ("threads/not-ones-own", threads::not_ones_own),
+    ("scheduling/time-slices", scheduling::time_slices),
+    ("scheduling/priorities", scheduling::priorities),
+    ("scheduling/limits", scheduling::limits),
+    ("scheduling/vector-registers", scheduling::vector_registers),
+    ("tasks/thousand", tasks::thousand),
+    ("tasks/quota", tasks::quota),
+    ("tasks/mapping-quota", tasks::mapping_quota),
+    ("tasks/children-go-too", tasks::children_go_too),
+    ("tasks/not-ones-own", tasks::not_ones_own),
+    ("devices/ports", devices::ports),
+    ("devices/interrupts", devices::interrupts),
+];

@@ -1,0 +1,83 @@
+//! Priorities, time slices, FPU state under preemption. This server has the highest priority: that it runs at all while a
+//! puppet counts shows that the timer preempts.
+
+use crate::puppet::{Code, FRAMES, PRIORITY, Puppet};
+use crate::report::{Check, holds, same};
+use ukernel_abi::utcb::Regs;
+use userlib::thread::set_schedule;
+use userlib::{Me, Status, ThreadId, ipc};
+
+/// Many time slices.
+const LONG: u32 = 150_000;
+
+fn sleep(us: u32) {
+    let _nothing_comes = ipc::receive(ThreadId::SIGMA0, us);
+}
+
+/// A puppet that has its code and stack mapped, and counts.
+fn counter(me: Me, number: usize, priority: u8) -> Check<Puppet> {
+    let puppet = Puppet::with(me, number, FRAMES, priority)?;
+    puppet.run(Code::Stop, Regs::default())?;
+    puppet.start(Code::Count, Regs::default())?;
+    Ok(puppet)
+}
+
+pub fn time_slices(me: Me) -> Check {
+    let (first, second) = (counter(me, 0, PRIORITY)?, counter(me, 1, PRIORITY)?);
+    sleep(LONG);
+    let (a, b) = (first.regs()?.rbx, second.regs()?.rbx);
+    holds("both run", a > 0 && b > 0)?;
+    holds("about as much", a / 8 < b && b / 8 < a)
+}
+
+pub fn priorities(me: Me) -> Check {
+    // Made ready to count while nobody else runs, so that it is the priority that keeps it from counting.
+    let low = Puppet::with(me, 1, FRAMES, PRIORITY - 10)?;
+    low.run(Code::Stop, Regs::default())?;
+    let high = counter(me, 0, PRIORITY)?;
+    low.start(Code::Count, Regs::default())?;
+    sleep(LONG);
+    holds("the higher one runs", high.regs()?.rbx > 0)?;
+    same("the lower one does not", low.regs()?.rbx, 0_u64)?;
+    let (old, _) = set_schedule(high.id, Some(PRIORITY - 20), None)?;
+    same("old priority", old, PRIORITY)?;
+    sleep(LONG);
+    holds("now it runs", low.regs()?.rbx > 0)?;
+    let before = high.regs()?.rbx;
+    sleep(LONG);
+    same("and the other does not", high.regs()?.rbx, before)
+}
+
+pub fn limits(me: Me) -> Check {
+    let puppet = Puppet::new(me, 0)?;
+    let (own, _) = set_schedule(me.id, None, None)?;
+    same("above one's own", set_schedule(puppet.id, Some(own + 1), None), Status::Denied)?;
+    same("a stranger", set_schedule(ThreadId::ROOT, Some(1), None), Status::Denied)?;
+    same("too short a time slice", set_schedule(puppet.id, None, Some(10)), Status::BadArgument)?;
+    set_schedule(puppet.id, Some(own), Some(3_000))?;
+    let (priority, slice) = set_schedule(puppet.id, None, None)?;
+    same("priority as set", priority, own)?;
+    same("time slice as set", slice, 3_000_u32)?;
+    let (status, _) = puppet.call(ukernel_abi::Call::ThreadSchedule, me.id, [1, 0, 0, 0, 0, 0, 0])?;
+    same("a puppet on its chief", status, Status::Denied)?;
+    let (status, _) = puppet.call(ukernel_abi::Call::ThreadSwitch, ThreadId::NIL, [0; 7])?;
+    same("thread_switch", status, Status::Ok)
+}
+
+pub fn vector_registers(me: Me) -> Check {
+    const ROUNDS: u64 = 3_000_000;
+    let puppets = [Puppet::new(me, 0)?, Puppet::new(me, 1)?, Puppet::new(me, 2)?];
+    for puppet in &puppets {
+        puppet.run(Code::Stop, Regs::default())?;
+    }
+    for (number, puppet) in (1..).zip(&puppets) {
+        set_schedule(puppet.id, None, Some(1_000))?;
+        puppet.start(Code::Vectors, Regs { rdi: number * 0x1111_1111, rbx: ROUNDS, ..Regs::default() })?;
+    }
+    for (number, puppet) in (1..).zip(&puppets) {
+        let regs = puppet.finish()?;
+        same("what the registers hold", regs.rax, number * 0x1111_1111)?;
+        same("rounds that are left", regs.rbx, 0_u64)?;
+    }
+    Ok(())
+}
