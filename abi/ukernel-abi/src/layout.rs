@@ -3,6 +3,7 @@
 //! ```text
 //! 0x0000_0000_0000_0000 – 0x0000_7eff_ffff_ffff   the task's own
 //! 0x0000_7f00_0000_0000 + n · 4 KiB               UTCB of lthread n, if it has one
+//! 0x0000_7f01_0000_0000 + n · 4 KiB               vector state of lthread n, on machines that need it there
 //! 0x0000_7f80_0000_0000 – 0x0000_7fff_ffff_ffff   the kernel's, the same in every task:
 //!     0x0000_7fff_0000_0000                           gate page
 //!     0x0000_7fff_0000_1000                           kernel interface page
@@ -25,3 +26,12 @@ pub const KIP: u64 = 0x7fff_0000_1000;
 pub const fn utcb(lthread: u16) -> u64 {
     UTCB_BASE + lthread as u64 * PAGE
 }
+
+/// Address of the page in which the kernel keeps the upper parts of the vector registers of lthread `n`, on machines where only
+/// user mode can save them. The thread may write to it, to nobody's harm but its own.
+pub const fn vector_area(lthread: u16) -> u64 {
+    UTCB_BASE + (1 << 32) + lthread as u64 * PAGE
+}
+/// Offsets in the gate page of the code that saves and restores these registers. It is of no use to programs.
+pub const VECTOR_SAVE: u64 = 0x40;
+pub const VECTOR_RESTORE: u64 = 0x60;

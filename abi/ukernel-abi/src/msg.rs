@@ -59,7 +59,7 @@ impl Label {
     /// 2 write, 1 execute; exactly one bit), page-fault error code (SDM vol. 3, 4.7).
     /// The reply may carry map items; it resumes the thread.
     pub const PAGE_FAULT: Self = Self(0x8001);
-    /// From a thread to its handler. Words: vector, error code, ip, sp, rflags, CR2 (vector 14 only).
+    /// From a thread to its handler. Words: vector, error code, ip, sp, rflags.
     /// The reply resumes the thread; it may carry map items.
     pub const EXCEPTION: Self = Self(0x8002);
     /// From a thread to its handler: a system call that is not L4's. Words: number (rax), rdi, rsi, rdx, r10, r8, r9.

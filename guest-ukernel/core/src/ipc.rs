@@ -19,6 +19,10 @@ use crate::sched::Sched;
 use crate::thread::{Outgoing, Thread, ThreadRef};
 use crate::timeout::Timeouts;
 
+/// A map item was bad, or there was no memory for it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct NotMapped;
+
 /// What the state machine needs of the rest of the kernel.
 pub trait Env {
     fn sched(&self) -> &Sched;
@@ -31,7 +35,7 @@ pub trait Env {
     /// TSC reading in `us` microseconds.
     fn deadline(&self, us: u32) -> u64;
     /// Map an item of `from`'s to `to` within `windows`.
-    fn map(&self, from: ThreadRef, item: MapItem, to: ThreadRef, windows: Windows) -> Result<(), ()>;
+    fn map(&self, from: ThreadRef, item: MapItem, to: ThreadRef, windows: Windows) -> Result<(), NotMapped>;
     /// Whether the task of `t` has the right to interrupt line `line`.
     fn may_attach(&self, t: ThreadRef, line: u8) -> bool;
     /// `line` has got its first owner, or lost its last.
@@ -74,7 +78,7 @@ pub fn ipc(env: &impl Env, me: ThreadRef) {
     if to.accepts(me.id.get()) {
         match transfer(env, me, to) {
             Ok(()) => receive(env, me),
-            Err(()) => finish(env, me, Status::MapFailed),
+            Err(NotMapped) => finish(env, me, Status::MapFailed),
         }
     } else {
         match TimeoutArgs(frame.r14.get()).send() {
@@ -113,11 +117,12 @@ pub fn fault(env: &impl Env, me: ThreadRef, outgoing: Outgoing) {
 pub fn interrupt(env: &impl Env, line: u8) {
     let Some(owner) = env.irqs().owner(line) else { return };
     env.irqs().raise(line);
-    if owner.state.get() == RunState::Receiving && owner.accepts(ThreadId::irq(line)) {
-        if let Some(count) = env.irqs().take(line) {
-            env.timeouts().remove(owner);
-            deliver_interrupt(env, owner, line, count);
-        }
+    if owner.state.get() == RunState::Receiving
+        && owner.accepts(ThreadId::irq(line))
+        && let Some(count) = env.irqs().take(line)
+    {
+        env.timeouts().remove(owner);
+        deliver_interrupt(env, owner, line, count);
     }
 }
 
@@ -252,7 +257,7 @@ fn accept(env: &impl Env, s: ThreadRef, t: ThreadRef) -> Option<ThreadRef> {
     t.state.set(RunState::Receiving);
     match (transfer(env, s, t), s.outgoing.get()) {
         (Ok(()), Outgoing::Ipc) => Some(s),
-        (Err(()), Outgoing::Ipc) => {
+        (Err(NotMapped), Outgoing::Ipc) => {
             finish(env, s, Status::MapFailed);
             None
         }
@@ -265,7 +270,7 @@ fn accept(env: &impl Env, s: ThreadRef, t: ThreadRef) -> Option<ThreadRef> {
 
 /// Move the message of `from` to `to`, which accepts it. `to` is ready afterwards.
 /// An error says that an item was not mapped; all else was transferred.
-fn transfer(env: &impl Env, from: ThreadRef, to: ThreadRef) -> Result<(), ()> {
+fn transfer(env: &impl Env, from: ThreadRef, to: ThreadRef) -> Result<(), NotMapped> {
     let tag = match from.outgoing.get() {
         Outgoing::Ipc => Tag::from_rax(from.frame.rax.get()),
         outgoing => {
@@ -307,10 +312,10 @@ fn write_fault(outgoing: Outgoing, from: &Thread, to: &Thread) -> Tag {
         Outgoing::PageFault { addr, access } => {
             (Label::PAGE_FAULT, [addr, src.rip.get(), access, src.entry.get(), 0, 0, 0], 4)
         }
-        Outgoing::Exception { vector, cr2 } => (
+        Outgoing::Exception { vector } => (
             Label::EXCEPTION,
-            [vector, src.entry.get(), src.rip.get(), src.rsp.get(), src.rflags.get(), cr2, 0],
-            6,
+            [vector, src.entry.get(), src.rip.get(), src.rsp.get(), src.rflags.get(), 0, 0],
+            5,
         ),
         Outgoing::Foreign | Outgoing::Ipc => (
             Label::FOREIGN,
@@ -333,12 +338,12 @@ fn write_fault(outgoing: Outgoing, from: &Thread, to: &Thread) -> Tag {
 }
 
 /// Copy the message words that do not travel in registers.
-fn copy_utcb_words(tag: Tag, from: &Thread, to: &Thread) -> Result<(), ()> {
+fn copy_utcb_words(tag: Tag, from: &Thread, to: &Thread) -> Result<(), NotMapped> {
     let words = tag.words() + 2 * tag.items();
     if words <= REGISTER_WORDS {
         return Ok(());
     }
-    let (src, dst) = (from.utcb.get().ok_or(())?, to.utcb.get().ok_or(())?);
+    let (src, dst) = (from.utcb.get().ok_or(NotMapped)?, to.utcb.get().ok_or(NotMapped)?);
     for (d, s) in dst.words.iter().zip(&src.words).take(words).skip(REGISTER_WORDS) {
         d.set(s.get());
     }
@@ -346,7 +351,13 @@ fn copy_utcb_words(tag: Tag, from: &Thread, to: &Thread) -> Result<(), ()> {
 }
 
 /// Map the items of a message. All are tried, whatever becomes of one.
-fn map_items(env: &impl Env, tag: Tag, from: ThreadRef, to: ThreadRef, windows: Windows) -> Result<(), ()> {
+fn map_items(
+    env: &impl Env,
+    tag: Tag,
+    from: ThreadRef,
+    to: ThreadRef,
+    windows: Windows,
+) -> Result<(), NotMapped> {
     if tag.items() == 0 {
         return Ok(());
     }

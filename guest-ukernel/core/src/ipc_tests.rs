@@ -38,9 +38,9 @@ impl Env for Mock {
     fn deadline(&self, us: u32) -> u64 {
         self.now.get() + us as u64
     }
-    fn map(&self, from: ThreadRef, item: MapItem, to: ThreadRef, _: Windows) -> Result<(), ()> {
+    fn map(&self, from: ThreadRef, item: MapItem, to: ThreadRef, _: Windows) -> Result<(), NotMapped> {
         self.mapped.borrow_mut().push((from.id.get(), item, to.id.get()));
-        if self.map_fails.get() { Err(()) } else { Ok(()) }
+        if self.map_fails.get() { Err(NotMapped) } else { Ok(()) }
     }
     fn may_attach(&self, _: ThreadRef, line: u8) -> bool {
         line < 32
@@ -78,7 +78,15 @@ impl Mock {
         self.call_tagged(t, to, from, Tag::new(Label(7), 1, 0), word, timeouts);
     }
 
-    fn call_tagged(&self, t: ThreadRef, to: ThreadId, from: ThreadId, tag: Tag, word: u64, timeouts: TimeoutArgs) {
+    fn call_tagged(
+        &self,
+        t: ThreadRef,
+        to: ThreadId,
+        from: ThreadId,
+        tag: Tag,
+        word: u64,
+        timeouts: TimeoutArgs,
+    ) {
         t.frame.rax.set(tag.to_rax() | Call::Ipc.rax());
         t.frame.rbx.set(word);
         t.frame.r12.set(to.0);
@@ -205,8 +213,9 @@ fn foreign_call_goes_to_the_handler_and_its_answer_into_rax() {
         if handler_first {
             m.call(server, ThreadId::NIL, ThreadId::ANY, 0, NEVER);
         }
-        for (cell, value) in
-            [&program.frame.rax, &program.frame.rdi, &program.frame.rsi, &program.frame.r9].into_iter().zip(1..)
+        for (cell, value) in [&program.frame.rax, &program.frame.rdi, &program.frame.rsi, &program.frame.r9]
+            .into_iter()
+            .zip(1..)
         {
             cell.set(value);
         }

@@ -42,6 +42,32 @@ pub struct Frame {
 const _: () = assert!(size_of::<Frame>() == size_of::<ukernel_abi::utcb::Regs>());
 
 impl Frame {
+    pub const fn new() -> Self {
+        Self {
+            r15: Cell::new(0),
+            r14: Cell::new(0),
+            r13: Cell::new(0),
+            r12: Cell::new(0),
+            rbp: Cell::new(0),
+            rbx: Cell::new(0),
+            r11: Cell::new(0),
+            r10: Cell::new(0),
+            r9: Cell::new(0),
+            r8: Cell::new(0),
+            rax: Cell::new(0),
+            rcx: Cell::new(0),
+            rdx: Cell::new(0),
+            rsi: Cell::new(0),
+            rdi: Cell::new(0),
+            entry: Cell::new(0),
+            rip: Cell::new(0),
+            cs: Cell::new(0),
+            rflags: Cell::new(0),
+            rsp: Cell::new(0),
+            ss: Cell::new(0),
+        }
+    }
+
     /// Message words that travel in registers, in their order.
     pub fn words(&self) -> [&Cell<u64>; ukernel_abi::msg::REGISTER_WORDS] {
         [&self.rbx, &self.rdi, &self.rsi, &self.rdx, &self.r10, &self.r8, &self.r9]
@@ -59,7 +85,6 @@ pub enum Outgoing {
     },
     Exception {
         vector: u64,
-        cr2: u64,
     },
     Foreign,
 }
@@ -125,6 +150,8 @@ pub struct Thread {
     pub timeslice: Cell<u64>,
     pub fs_base: Cell<u64>,
     pub gs_base: Cell<u64>,
+    /// Physical address of its page at `layout::vector_area`; 0 if it has none.
+    pub vector_frame: Cell<u64>,
     pub fpu: FpuArea,
 }
 
@@ -136,7 +163,7 @@ const _: () = assert!(core::mem::offset_of!(Thread, frame) == 8);
 /// Offset of the end of the frame in the TCB: what `tss.rsp0` points to. A multiple of 16, because the processor aligns
 /// the stack before it pushes (SDM vol. 3, 6.14.2).
 pub const FRAME_END: usize = 8 + size_of::<Frame>();
-const _: () = assert!(FRAME_END % 16 == 0);
+const _: () = assert!(FRAME_END.is_multiple_of(16));
 const _: () = assert!(size_of::<Thread>() <= 2048);
 
 impl Default for Thread {
@@ -167,6 +194,7 @@ impl Default for Thread {
             timeslice: Cell::new(0),
             fs_base: Cell::new(0),
             gs_base: Cell::new(0),
+            vector_frame: Cell::new(0),
             fpu: FpuArea(Cell::new(FpuState::INIT)),
         }
     }

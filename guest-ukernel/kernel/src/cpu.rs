@@ -7,11 +7,12 @@ use core::mem::offset_of;
 use ukernel_core::sched::Sched;
 use ukernel_core::thread::{FRAME_END, Frame, ThreadRef};
 
-use crate::arch::{apic::Apic, fpu, insn, segments};
+use crate::arch::fpu::{self, Step};
+use crate::arch::{apic::Apic, insn, segments};
 use crate::kernel::kernel;
 
 /// One CPU's own. GS base points here while the CPU is in the kernel.
-#[repr(C)]
+#[repr(C, align(64))]
 pub struct Cpu {
     /// Address of this structure, for [`cpu`].
     this: Cell<u64>,
@@ -21,14 +22,17 @@ pub struct Cpu {
     frame_end: Cell<u64>,
     /// Of the SYSCALL entry, which has no register to spare.
     scratch: Cell<u64>,
-    pub sched: Sched,
+    /// Its frame must end at a multiple of 16.
     pub fpu: fpu::Owner,
+    pub sched: Sched,
     pub apic: Apic,
     /// Page-table root in CR3.
     cr3: Cell<u64>,
     /// TSC reading at which the running thread has used up its time slice; 0 while nobody waits for that.
     slice_end: Cell<u64>,
 }
+
+const _: () = assert!(offset_of!(Cpu, fpu) % 16 == 0);
 
 pub const CPU_STACK: usize = offset_of!(Cpu, stack);
 pub const CPU_FRAME_END: usize = offset_of!(Cpu, frame_end);
@@ -52,8 +56,8 @@ impl Cpu {
             stack: Cell::new(0),
             frame_end: Cell::new(0),
             scratch: Cell::new(0),
-            sched: Sched::new(),
             fpu: fpu::Owner::none(),
+            sched: Sched::new(),
             apic: Apic::new(),
             cr3: Cell::new(0),
             slice_end: Cell::new(0),
@@ -81,28 +85,44 @@ impl Cpu {
     }
 
     /// Choose the thread to run and make the CPU ready for it; wait if there is none. Returns the frame to leave with.
-    pub fn leave(&self) -> &'static Frame {
+    pub fn leave(&'static self) -> &'static Frame {
         loop {
             let choice = self.sched.choose();
             self.set_timer(choice.is_some_and(|c| c.contended));
             if let Some(choice) = choice {
-                self.switch_to(choice.thread);
-                return &choice.thread.frame;
+                return self.switch_to(choice.thread);
             }
             insn::wait_for_interrupt();
         }
     }
 
-    fn switch_to(&self, t: ThreadRef) {
-        let frame_end = t as *const _ as u64 + FRAME_END as u64;
+    /// Make the CPU ready for `t`. Returns the frame to leave with: that of `t`, or of the stub that has to run before.
+    fn switch_to(&'static self, t: ThreadRef) -> &'static Frame {
+        if t.uses_fpu.get() && !self.fpu.is(t) {
+            match self.fpu.switch(t) {
+                Step::Done => {}
+                Step::Stub(stub) => return self.enter(stub.frame, stub.cr3, stub.frame_end),
+            }
+        }
+        self.enter(&t.frame, t.cr3.get(), t as *const _ as u64 + FRAME_END as u64)
+    }
+
+    /// The stub that saves or restores vector registers has come back.
+    pub fn stub_done(&'static self, well: bool) -> &'static Frame {
+        let t = self.current();
+        match self.fpu.stub_done(well) {
+            Step::Done => self.enter(&t.frame, t.cr3.get(), t as *const _ as u64 + FRAME_END as u64),
+            Step::Stub(stub) => self.enter(stub.frame, stub.cr3, stub.frame_end),
+        }
+    }
+
+    fn enter(&self, frame: &'static Frame, cr3: u64, frame_end: u64) -> &'static Frame {
         if self.frame_end.get() != frame_end {
             self.frame_end.set(frame_end);
             segments::set_kernel_stack(frame_end);
-            self.set_space(t.cr3.get());
+            self.set_space(cr3);
         }
-        if t.uses_fpu.get() {
-            self.fpu.switch(t);
-        }
+        frame
     }
 
     /// Switch to the space whose page-table root is `root`.

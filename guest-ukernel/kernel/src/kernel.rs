@@ -3,7 +3,7 @@
 use ukernel_abi::msg::MapItem;
 use ukernel_abi::utcb::RunState;
 use ukernel_abi::{FpageKind, ThreadId};
-use ukernel_core::ipc::{Env, Windows};
+use ukernel_core::ipc::{Env, NotMapped, Windows};
 use ukernel_core::irq::Irqs;
 use ukernel_core::sched::Sched;
 use ukernel_core::thread::{Thread, ThreadRef};
@@ -63,13 +63,13 @@ impl Env for Kernel {
         self.clock.deadline(us)
     }
 
-    fn map(&self, from: ThreadRef, item: MapItem, to: ThreadRef, windows: Windows) -> Result<(), ()> {
+    fn map(&self, from: ThreadRef, item: MapItem, to: ThreadRef, windows: Windows) -> Result<(), NotMapped> {
         let window = match item.snd.kind() {
             Some(FpageKind::Memory) => windows.memory,
             _ => windows.io,
         };
         let (from, to) = (tcb::space_of(from), tcb::space_of(to));
-        MEM.map(from, item, to, window).map_err(|_| ())
+        MEM.map(from, item, to, window).map_err(|_| NotMapped)
     }
 
     fn may_attach(&self, t: ThreadRef, line: u8) -> bool {

@@ -2,6 +2,8 @@
 
 use ukernel_abi::kip::{FLAG_SYSCALL_FAULTS, Kip};
 
+use crate::arch::fpu;
+
 unsafe extern "C" {
     static mut gate_page: [u8; 4096];
     static mut kip_page: Kip;
@@ -23,7 +25,8 @@ pub fn use_int3_gate() {
     // used the gate is the current one, and it returns to offset 2, which stays what it is.
     unsafe {
         (&raw mut gate_page).cast::<[u8; 3]>().write_volatile(INT3_GATE);
-        let flags = &raw mut (*(&raw mut kip_page)).flags;
+        let flags = &raw mut kip_page.flags;
         flags.write_volatile(flags.read_volatile() | FLAG_SYSCALL_FAULTS);
     }
+    fpu::kernel_mode_is_emulated();
 }

@@ -10,7 +10,7 @@ use ukernel_core::queue::{Link, Queue};
 use ukernel_core::thread::{Thread, ThreadRef, UtcbCells};
 
 use crate::arch::layout::phys_to_virt;
-use crate::arch::{boot, segments};
+use crate::arch::{boot, fpu, segments};
 use crate::cpu::cpu;
 use crate::events::Event;
 use crate::kernel::kernel;
@@ -153,7 +153,12 @@ impl Tasks {
     }
 
     /// Make a further thread of `task`.
-    pub fn create_thread(&self, task: &'static Task, lthread: u16, start: &Start) -> Result<ThreadRef, NoMemory> {
+    pub fn create_thread(
+        &self,
+        task: &'static Task,
+        lthread: u16,
+        start: &Start,
+    ) -> Result<ThreadRef, NoMemory> {
         let mem = &*MEM;
         mem.charge(task.space(), 1)?;
         let t = match self.tcbs.create(task.number(), lthread) {
@@ -185,39 +190,37 @@ impl Tasks {
         if start.with_utcb {
             self.give_utcb(t, task)?;
         }
+        if start.uses_fpu && fpu::needs_vector_area() {
+            t.vector_frame.set(give_page(task, layout::vector_area(t.id.get().lthread()))?);
+        }
         t.stopped.set(start.stopped);
         cpu().sched.wake(t);
         Ok(())
     }
 
     fn give_utcb(&self, t: ThreadRef, task: &Task) -> Result<(), NoMemory> {
-        let va = VirtAddr(layout::utcb(t.id.get().lthread()));
-        MEM.charge(task.space(), 1)?;
-        let mapped = MEM.frames.alloc().and_then(|frame| {
-            MEM.map_kernel_page(task.space(), va, frame, Rights::RW).inspect_err(|_| MEM.frames.free(frame))?;
-            Ok(frame)
-        });
-        let frame = mapped.inspect_err(|_| MEM.refund(task.space(), 1))?;
+        let frame = give_page(task, layout::utcb(t.id.get().lthread()))?;
         // SAFETY: the frame is zeroed (a valid UtcbCells), kernel memory mapped in the physmap, and stays so until
-        // `take_utcb` has removed this reference. User code may change it at any time: all fields are cells.
-        t.utcb.set(Some(unsafe { &*(phys_to_virt(frame.0) as *const UtcbCells) }));
+        // `take_pages` has removed this reference. User code may change it at any time: all fields are cells.
+        t.utcb.set(Some(unsafe { &*(phys_to_virt(frame) as *const UtcbCells) }));
         Ok(())
     }
 
-    fn take_utcb(&self, t: ThreadRef, task: &Task) {
+    /// Take back the pages that the kernel shares with `t`.
+    fn take_pages(&self, t: ThreadRef, task: &Task) {
+        let lthread = t.id.get().lthread();
         if t.utcb.take().is_some() {
-            let va = VirtAddr(layout::utcb(t.id.get().lthread()));
-            if let Some(frame) = MEM.unmap_kernel_page(task.space(), va) {
-                MEM.frames.free_dirty(frame);
-                MEM.refund(task.space(), 1);
-            }
+            take_page(task, layout::utcb(lthread));
+        }
+        if t.vector_frame.take() != 0 {
+            take_page(task, layout::vector_area(lthread));
         }
     }
 
     /// Delete the thread `t`. With the last thread of a task the task stays, without threads.
     pub fn delete_thread(&self, t: ThreadRef) {
         let task = tcb::task_of(t);
-        self.take_utcb(t, task);
+        self.take_pages(t, task);
         cpu().forget(t);
         let id = t.id.get();
         task.threads.remove(t, LINK);
@@ -300,6 +303,24 @@ impl Tasks {
                 }
             }
         }
+    }
+}
+
+/// Map a new page at `va`, above what the task can touch itself, and charge it. Returns its physical address.
+fn give_page(task: &Task, va: u64) -> Result<u64, NoMemory> {
+    MEM.charge(task.space(), 1)?;
+    let mapped = MEM.frames.alloc().and_then(|frame| {
+        MEM.map_kernel_page(task.space(), VirtAddr(va), frame, Rights::RW)
+            .inspect_err(|_| MEM.frames.free(frame))?;
+        Ok(frame.0)
+    });
+    mapped.inspect_err(|_| MEM.refund(task.space(), 1))
+}
+
+fn take_page(task: &Task, va: u64) {
+    if let Some(frame) = MEM.unmap_kernel_page(task.space(), VirtAddr(va)) {
+        MEM.frames.free_dirty(frame);
+        MEM.refund(task.space(), 1);
     }
 }
 

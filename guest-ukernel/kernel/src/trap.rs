@@ -21,7 +21,7 @@ const FAULT_WRITE: u64 = 1 << 1;
 const FAULT_USER: u64 = 1 << 2;
 const FAULT_FETCH: u64 = 1 << 4;
 
-/// Flags that SYSCALL leaves in R11 and that may come back from there: user flags without TF and NT games (see `regs`).
+/// Flags that are taken from R11 after SYSCALL. RF is not one: the processor clears it there.
 const SYSCALL_FLAGS: u64 = 0x24_0dd5;
 
 /// An interrupt or exception in user mode.
@@ -29,8 +29,9 @@ pub extern "C" fn user_trap(vector: u32) -> *const Frame {
     let cpu = cpu();
     let me = cpu.current();
     match vector {
-        PAGE_FAULT => page_fault(me),
-        BREAKPOINT if me.frame.rip.get() == layout::GATE + 1 => system_call(me),
+        PAGE_FAULT if !cpu.fpu.in_stub() => page_fault(me),
+        BREAKPOINT if me.frame.rip.get() == layout::GATE + 1 && !cpu.fpu.in_stub() => system_call(me),
+        0..32 if cpu.fpu.in_stub() => return cpu.stub_done(vector == BREAKPOINT),
         0..32 => exception(me, vector),
         _ => interrupt(vector),
     }
@@ -95,7 +96,10 @@ fn page_fault(me: ThreadRef) {
     let frame = &me.frame;
     let (addr, error) = (insn::cr2(), frame.entry.get());
     let lstar = entry::syscall_address();
-    if addr == lstar && frame.rip.get() == lstar && error & (FAULT_FETCH | FAULT_USER) == FAULT_FETCH | FAULT_USER {
+    if addr == lstar
+        && frame.rip.get() == lstar
+        && error & (FAULT_FETCH | FAULT_USER) == FAULT_FETCH | FAULT_USER
+    {
         // SYSCALL did not change the privilege level and the program "continues" at LSTAR.
         if frame.rcx.get() == layout::GATE + 2 {
             kip::use_int3_gate();
@@ -115,7 +119,7 @@ fn page_fault(me: ThreadRef) {
 
 fn exception(me: ThreadRef, vector: u32) {
     kernel().events.record(Event::Exception, me.id.get(), vector as u64);
-    ipc::fault(kernel(), me, Outgoing::Exception { vector: vector as u64, cr2: 0 });
+    ipc::fault(kernel(), me, Outgoing::Exception { vector: vector as u64 });
 }
 
 fn interrupt(vector: u32) {

@@ -151,6 +151,12 @@ zero_page:
 gate_page:                              /* see trap.rs: becomes int3; ret; ret where SYSCALL faults */
     syscall
     ret
+    .balign 64, 0xcc                    /* VECTOR_SAVE */
+    xsave64 [rbx]
+    int3
+    .balign 32, 0xcc                    /* VECTOR_RESTORE */
+    xrstor64 [rbx]
+    int3
     .balign 4096, 0xcc
     .globl kip_page
 kip_page:

@@ -208,9 +208,7 @@ pub fn entry_of(vector: u8) -> Option<u64> {
         0..32 => Some(&raw const exception_entries as u64 + vector as u64 * ENTRY_SIZE),
         VECTOR_TIMER => Some(&raw const timer_entry as u64),
         VECTOR_SPURIOUS => Some(&raw const spurious_entry as u64),
-        v if irqs.contains(&v) => {
-            Some(&raw const irq_entries as u64 + (v - VECTOR_IRQ) as u64 * ENTRY_SIZE)
-        }
+        v if irqs.contains(&v) => Some(&raw const irq_entries as u64 + (v - VECTOR_IRQ) as u64 * ENTRY_SIZE),
         _ => None,
     }
 }

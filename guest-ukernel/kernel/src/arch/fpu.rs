@@ -2,39 +2,160 @@
 //!
 //! Servers are built soft-float and use no thread-local segments, so this state changes hands only when a thread that owns some runs after
 //! another one that does, not with every switch. CR0.TS is never used: not every KVM honours it.
+//!
+//! *The upper parts.* FXSAVE keeps x87 and SSE. Where the kernel runs natively that is all there is: without CR4.OSXSAVE user mode has
+//! no AVX. Where kernel mode is emulated, user mode has AVX and AVX-512 whatever the kernel says, and the emulator has no XSAVE.
+//! There the upper parts are saved and restored by a stub in the gate page, which the kernel runs in user mode, in the space of the
+//! thread whose registers they are, with interrupts off: it leaves with the stub's frame in place of the thread's, and
+//! goes on when the stub's breakpoint comes back. Two transitions more for a switch between two programs, none for all others.
 
 use core::arch::asm;
 use core::cell::Cell;
+use core::sync::atomic::{AtomicBool, Ordering};
 
+use ukernel_abi::layout;
 use ukernel_abi::utcb::FpuState;
-use ukernel_core::thread::{FpuArea, Thread, ThreadRef};
+use ukernel_core::mem::{Machine, PhysAddr};
+use ukernel_core::thread::{FpuArea, Frame, Thread, ThreadRef};
 
 use super::insn::*;
+use super::segments::{USER_CS, USER_SS};
+use crate::mem::Physmap;
+
+/// State components that FXSAVE does not have: AVX, opmask, ZMM_Hi256, Hi16_ZMM (SDM vol. 1, 13.1). In the standard format they
+/// end at byte 2688 of the area. AMX tiles are left out: they are 8 KiB, and no program here may ask for them.
+const VECTOR_COMPONENTS: u64 = 0xe4;
+/// XSTATE_BV, in the header of the area: zero means that all components are in their initial state.
+const AREA_HEADER: u64 = 512;
+
+static USE_STUB: AtomicBool = AtomicBool::new(false);
+
+/// Kernel mode has turned out to be emulated here.
+pub fn kernel_mode_is_emulated() {
+    let has_xsave = cpuid(1)[2] & 1 << 26 != 0;
+    USE_STUB.store(has_xsave, Ordering::Relaxed);
+}
+
+/// Whether threads that use the FPU need a page at `layout::vector_area`.
+pub fn needs_vector_area() -> bool {
+    USE_STUB.load(Ordering::Relaxed)
+}
+
+/// How a switch goes on.
+pub enum Step {
+    /// The registers are the new owner's.
+    Done,
+    /// Leave the kernel for the stub.
+    Stub(Stub),
+}
+
+/// What to leave the kernel with to run the stub.
+pub struct Stub {
+    pub frame: &'static Frame,
+    pub frame_end: u64,
+    pub cr3: u64,
+}
+
+#[derive(Clone, Copy)]
+enum Phase {
+    Idle,
+    /// The upper parts of the old owner are being saved; the thread comes next.
+    Saving(ThreadRef),
+    /// The upper parts of the thread are being restored; whether that was tried before.
+    Restoring(ThreadRef, bool),
+}
 
 /// Whose state the registers hold.
-#[derive(Default)]
-pub struct Owner(Cell<Option<ThreadRef>>);
+#[repr(C)]
+pub struct Owner {
+    _align: Cell<u64>,
+    /// Like a thread's frame, for the stub; it ends at a multiple of 16.
+    frame: Frame,
+    owner: Cell<Option<ThreadRef>>,
+    phase: Cell<Phase>,
+}
+
+/// Offset of the end of the stub's frame.
+const STUB_FRAME_END: u64 = 8 + size_of::<Frame>() as u64;
 
 impl Owner {
     pub const fn none() -> Self {
-        Self(Cell::new(None))
-    }
-
-    fn is(&self, t: &Thread) -> bool {
-        self.0.get().is_some_and(|o| core::ptr::eq(o, t))
-    }
-
-    /// Give the registers to `t`, which uses them.
-    #[inline]
-    pub fn switch(&self, t: ThreadRef) {
-        if self.is(t) {
-            return;
+        Self {
+            _align: Cell::new(0),
+            frame: Frame::new(),
+            owner: Cell::new(None),
+            phase: Cell::new(Phase::Idle),
         }
-        if let Some(old) = self.0.get() {
+    }
+
+    #[inline]
+    pub fn is(&self, t: &Thread) -> bool {
+        self.owner.get().is_some_and(|o| core::ptr::eq(o, t))
+    }
+
+    /// Whether the stub is what was left for last.
+    #[inline]
+    pub fn in_stub(&self) -> bool {
+        !matches!(self.phase.get(), Phase::Idle)
+    }
+
+    /// Give the registers to `t`, which is not their owner.
+    pub fn switch(&'static self, t: ThreadRef) -> Step {
+        let old = self.owner.take();
+        if let Some(old) = old {
             save(old);
         }
-        load(t);
-        self.0.set(Some(t));
+        if !needs_vector_area() {
+            load(t);
+            self.owner.set(Some(t));
+            return Step::Done;
+        }
+        match old {
+            Some(old) => {
+                self.phase.set(Phase::Saving(t));
+                self.stub(old, layout::VECTOR_SAVE)
+            }
+            None => self.restore(t, false),
+        }
+    }
+
+    fn restore(&'static self, t: ThreadRef, again: bool) -> Step {
+        self.phase.set(Phase::Restoring(t, again));
+        self.stub(t, layout::VECTOR_RESTORE)
+    }
+
+    /// Have the stub at `offset` of the gate page run in the space of `t`.
+    fn stub(&'static self, t: ThreadRef, offset: u64) -> Step {
+        self.frame.rip.set(layout::GATE + offset);
+        self.frame.rbx.set(layout::vector_area(t.id.get().lthread()));
+        self.frame.rax.set(VECTOR_COMPONENTS);
+        self.frame.rdx.set(0);
+        self.frame.cs.set(USER_CS);
+        self.frame.ss.set(USER_SS);
+        self.frame.rsp.set(0);
+        // Interrupts stay off: the registers are nobody's for the moment.
+        self.frame.rflags.set(2);
+        let frame_end = self as *const Self as u64 + STUB_FRAME_END;
+        Step::Stub(Stub { frame: &self.frame, frame_end, cr3: t.cr3.get() })
+    }
+
+    /// The stub has ended: with its breakpoint, or with an exception.
+    pub fn stub_done(&'static self, well: bool) -> Step {
+        match self.phase.get() {
+            Phase::Saving(t) => self.restore(t, false),
+            Phase::Restoring(t, false) if !well => {
+                // The program has scribbled on its area. It gets the initial state.
+                clear_vectors(t);
+                self.restore(t, true)
+            }
+            Phase::Restoring(t, _) => {
+                self.phase.set(Phase::Idle);
+                load(t);
+                self.owner.set(Some(t));
+                Step::Done
+            }
+            Phase::Idle => Step::Done,
+        }
     }
 
     /// Bring the copy of `t`'s state in its TCB up to date.
@@ -47,8 +168,23 @@ impl Owner {
     /// The copy in the TCB of `t` has been changed, or `t` dies: the registers do not count any more.
     pub fn forget(&self, t: &Thread) {
         if self.is(t) {
-            self.0.set(None);
+            self.owner.set(None);
         }
+    }
+}
+
+/// Back to the state of a new thread.
+pub fn reset(t: &Thread) {
+    t.fpu.0.set(FpuState::INIT);
+    set_bases(t, 0, 0);
+    clear_vectors(t);
+}
+
+/// All upper parts of `t`'s registers become zero.
+fn clear_vectors(t: &Thread) {
+    let area = t.vector_frame.get();
+    if area != 0 {
+        Physmap.fill(PhysAddr(area + AREA_HEADER), 8, 0);
     }
 }
 
@@ -76,7 +212,7 @@ fn fxsave(area: &FpuArea) {
 
 /// Set FS and GS base of `t`. False if one is not canonical.
 pub fn set_bases(t: &Thread, fs: u64, gs: u64) -> bool {
-    let canonical = |a: u64| (a as i64) << 16 >> 16 == a as i64;
+    let canonical = |a: u64| ((a as i64) << 16) >> 16 == a as i64;
     if !canonical(fs) || !canonical(gs) {
         return false;
     }

@@ -148,10 +148,10 @@ impl Info {
 
     /// All modules. The physmap must cover all of RAM by now.
     pub fn modules(&self) -> Modules {
-        let mut modules =
-            Modules { list: [Module { phys: 0, size: 0, name: [0; 32] }; MODULES], count: 0 };
+        let mut modules = Modules { list: [Module { phys: 0, size: 0, name: [0; 32] }; MODULES], count: 0 };
         for e in self.entries() {
-            let is_bundle = e.size >= 4096 && e.phys.is_multiple_of(4096) && read::<u64>(e.phys) == BUNDLE_MAGIC;
+            let is_bundle =
+                e.size >= 4096 && e.phys.is_multiple_of(4096) && read::<u64>(e.phys) == BUNDLE_MAGIC;
             if is_bundle {
                 unpack(e, &mut modules);
             } else {

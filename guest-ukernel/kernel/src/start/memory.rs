@@ -63,7 +63,11 @@ impl Plan {
         let size = (self.free.total() / 8).clamp(2 * MIB, 512 * MIB).next_multiple_of(MIB);
         match self.free.carve(size, 2 * PAGE, BOOT_PHYSMAP) {
             Some(pool) => pool,
-            None => panic!("{} KiB free below 1 GiB, {} KiB needed for the kernel", self.free.total() >> 10, size >> 10),
+            None => panic!(
+                "{} KiB free below 1 GiB, {} KiB needed for the kernel",
+                self.free.total() >> 10,
+                size >> 10
+            ),
         }
     }
 

@@ -186,8 +186,7 @@ fn apply(t: ThreadRef, flags: u64, args: &Args) {
         t.handler.set(args.handler);
     }
     if flags & RESET_FPU != 0 {
-        t.fpu.0.set(ukernel_abi::utcb::FpuState::INIT);
-        fpu::set_bases(t, 0, 0);
+        fpu::reset(t);
         cpu().fpu.forget(t);
     }
     if flags & SET_FS_BASE != 0 {
