@@ -13,6 +13,7 @@
 pub mod args;
 mod caller;
 mod control;
+mod fs_calls;
 mod futex;
 mod ids;
 mod limits;

@@ -1,6 +1,6 @@
 //! Number → entry. Each family of calls has its own list; here they are put together when the server is compiled.
 
-use super::{Coverage, Entry, control, futex, ids, limits, memory, process, signals, system, time};
+use super::{Coverage, Entry, control, fs_calls, futex, ids, limits, memory, process, signals, system, time};
 use alloc::string::String;
 use core::fmt::Write;
 
@@ -9,6 +9,15 @@ const FAMILIES: &[(&str, &[Entry])] = &[
     ("Starting and ending programs", control::CALLS),
     ("Identity", ids::CALLS),
     ("Memory", memory::CALLS),
+    ("Open files", fs_calls::OPEN),
+    ("Descriptors and locks", fs_calls::FCNTL),
+    ("Reading and writing", fs_calls::TRANSFER),
+    ("Copying", fs_calls::COPY),
+    ("Names", fs_calls::NAMES),
+    ("Attributes", fs_calls::ATTRIBUTES),
+    ("Listing", fs_calls::LISTING),
+    ("Readiness", fs_calls::READY),
+    ("Devices", fs_calls::IOCTL),
     ("Signals", signals::CALLS),
     ("Time", time::CALLS),
     ("Limits and usage", limits::CALLS),
