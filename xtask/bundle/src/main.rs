@@ -12,12 +12,23 @@ use anyhow::{Context, Result, bail};
 use std::ffi::OsString;
 use std::fs;
 use std::path::Path;
+use std::process::ExitCode;
 use ukvmm::set::{IMPLIED, ServerSet};
 use vmm_abi::boot::{INITRD_MODULE, SET_MODULE};
 
-fn main() -> Result<()> {
+fn main() -> ExitCode {
     let args: Vec<OsString> = std::env::args_os().skip(1).collect();
-    let [build, set, out] = &args[..] else { bail!("usage: bundle BUILD SET OUT") };
+    match run(&args) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("bundle: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(args: &[OsString]) -> Result<()> {
+    let [build, set, out] = args else { bail!("usage: bundle BUILD SET OUT") };
     let bytes = bundle(Path::new(build), Path::new(set))?;
     fs::write(out, bytes).with_context(|| format!("cannot write {}", Path::new(out).display()))
 }

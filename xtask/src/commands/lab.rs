@@ -71,7 +71,7 @@ impl lab::Sink for PassOn {
     }
 }
 
-/// A copy of `ukvmm` without symbols: what is in the lab takes the lab's memory.
+/// Where `ukvmm` is, built if it is out of date.
 fn ukvmm(no_build: bool) -> Result<PathBuf> {
     let ukvmm = paths::absolute(&paths::build())?.join("ukvmm");
     if !no_build {
