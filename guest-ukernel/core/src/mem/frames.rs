@@ -214,3 +214,84 @@ impl<M: Machine> Frames<M> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+    use super::*;
+    use crate::mem::VirtAddr;
+    use std::vec::Vec;
+
+    /// Pool of 66 frames from 0x1000: the first is not at a pair, and one pair is for information words.
+    struct Words(Vec<Cell<u64>>);
+
+    impl Machine for Words {
+        fn load(&self, at: PhysAddr) -> u64 {
+            self.0[at.0 as usize / 8].get()
+        }
+        fn store(&self, at: PhysAddr, value: u64) {
+            self.0[at.0 as usize / 8].set(value);
+        }
+        fn fill(&self, at: PhysAddr, words: u64, value: u64) {
+            (0..words).for_each(|n| self.store(at.plus(n * 8), value));
+        }
+        fn flush(&self, _: PhysAddr, _: VirtAddr) {}
+    }
+
+    const USABLE: u64 = 62;
+
+    fn frames() -> Frames<Words> {
+        let frames = Frames::new(Words((0..67 * 512).map(|_| Cell::new(0)).collect()));
+        frames.init(PhysAddr(0x1000)..PhysAddr(67 * 0x1000));
+        frames
+    }
+
+    #[test]
+    fn all_frames_are_given_out_once_and_zeroed() {
+        let frames = frames();
+        assert_eq!(frames.free_count(), USABLE);
+        let mut all: Vec<_> = (0..USABLE).map(|_| frames.alloc().expect("free")).collect();
+        assert_eq!(frames.alloc(), Err(NoMemory));
+        assert!(all.iter().all(|f| (0..512).all(|n| frames.machine.load(f.plus(n * 8)) == 0)));
+        all.sort();
+        all.dedup();
+        assert_eq!(all.len() as u64, USABLE);
+        assert!(all[0] >= PhysAddr(0x4000), "not the information words");
+    }
+
+    #[test]
+    fn single_frames_become_pairs_again() {
+        let frames = frames();
+        let all: Vec<_> = (0..USABLE).map(|_| frames.alloc().expect("free")).collect();
+        let (even, odd): (Vec<_>, Vec<_>) = all.into_iter().partition(|f| f.0 & PAGE == 0);
+        even.iter().for_each(|&f| frames.free(f));
+        assert_eq!(frames.alloc_pair(), Err(NoMemory), "no two are side by side");
+        odd.iter().for_each(|&f| frames.free(f));
+        for _ in 0..USABLE / 2 {
+            let pair = frames.alloc_pair().expect("merged");
+            assert_eq!(pair.0 % PAIR, 0);
+            assert!((0..1024).all(|n| frames.machine.load(pair.plus(n * 8)) == 0));
+        }
+        assert_eq!(frames.free_count(), 0);
+    }
+
+    #[test]
+    fn dirty_frames_are_cleaned_when_there_are_no_others() {
+        let frames = frames();
+        let all: Vec<_> = (0..USABLE / 2).map(|_| frames.alloc_pair().expect("free")).collect();
+        for pair in all {
+            for frame in [pair, pair.plus(PAGE)] {
+                frames.machine.fill(frame, 512, u64::MAX);
+                frames.free_dirty(frame);
+            }
+        }
+        assert_eq!(frames.free_count(), USABLE);
+        let dirty = frames.alloc_dirty().expect("free");
+        assert_eq!(frames.machine.load(dirty.plus(8)), u64::MAX, "as it was given back");
+        let pair = frames.alloc_pair().expect("two that can be merged");
+        assert!((0..1024).all(|n| frames.machine.load(pair.plus(n * 8)) == 0));
+        let clean = frames.alloc().expect("free");
+        assert!((0..512).all(|n| frames.machine.load(clean.plus(n * 8)) == 0));
+        assert_eq!(frames.free_count(), USABLE - 4);
+    }
+}

@@ -36,6 +36,8 @@ mod unmap;
 mod window;
 
 #[cfg(test)]
+mod cases;
+#[cfg(test)]
 mod model;
 #[cfg(test)]
 mod rig;

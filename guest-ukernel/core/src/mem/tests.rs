@@ -1,13 +1,13 @@
-//! Random sequences against the model, and what must happen in particular cases.
+//! Random sequences against the model, and with hardly any memory.
 
 extern crate std;
 use std::vec::Vec;
 
+use super::MapError;
 use super::model::{Mapping, Model, Send};
 use super::rig::{Rig, regions};
-use super::{MapError, PhysAddr, VirtAddr};
 use proptest::prelude::*;
-use ukernel_abi::layout::{PAGE, SUPERPAGE, USER_END};
+use ukernel_abi::layout::{PAGE, SUPERPAGE};
 use ukernel_abi::{Fpage, MapItem, Rights};
 
 const SPACES: usize = 4;
@@ -78,7 +78,7 @@ fn run_model(model: &mut Model, op: &Op) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn behaves_as_the_model(ops in prop::collection::vec(op(), 1..40)) {

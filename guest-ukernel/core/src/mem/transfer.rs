@@ -56,7 +56,10 @@ struct Cursor {
 
 /// What became of a step.
 enum Step {
-    Done,
+    /// A leaf was made.
+    Made,
+    /// There is a leaf already that does, perhaps a larger one.
+    There,
     /// Something was in the way and is gone.
     Again,
 }
@@ -121,7 +124,9 @@ impl<M: Machine> Mem<M> {
             let dst = t.dst.plus(at.done);
             if superpage && (va.0 | dst.0) & (SUPERPAGE - 1) == 0 && t.len - at.done >= SUPERPAGE {
                 match self.send_superpage(t, src, dst)? {
-                    Step::Done => at = Cursor { done: at.done + SUPERPAGE, ..Cursor::default() },
+                    Step::Made | Step::There => {
+                        at = Cursor { done: at.done + SUPERPAGE, ..Cursor::default() }
+                    }
                     Step::Again => at = Cursor { done: at.done, ..Cursor::default() },
                 }
                 continue;
@@ -131,14 +136,15 @@ impl<M: Machine> Mem<M> {
                 None => self.slot_of_page(t.to, dst)?,
             };
             match self.send_page(t, src, va, slot, dst).inspect_err(|_| self.prune(t.to, slot))? {
-                Step::Done => self.advance(&mut at, va, src, slot, t.grant),
+                Step::Made => self.advance(&mut at, va, src, slot, t.grant),
+                Step::There => at = Cursor { done: at.done + PAGE, ..Cursor::default() },
                 Step::Again => at = Cursor { done: at.done, ..Cursor::default() },
             }
         }
         Ok(())
     }
 
-    /// Moves on by a page.
+    /// Moves on by a page, of which a leaf was made at `slot`.
     #[inline(always)]
     fn advance(&self, at: &mut Cursor, va: VirtAddr, src: Leaf, slot: PhysAddr, grant: bool) {
         at.done += PAGE;
@@ -184,7 +190,7 @@ impl<M: Machine> Mem<M> {
             let parent = self.node_of(src);
             let head = self.head_for(parent, entry)?;
             self.add_child(t.to, parent, head, slot, dst, entry)?;
-            return Ok(Step::Done);
+            return Ok(Step::Made);
         }
         self.send_over(t, src, slot, dst, entry)
     }
@@ -200,7 +206,7 @@ impl<M: Machine> Mem<M> {
             } else {
                 let parent = self.node_of(src);
                 self.add_child(t.to, parent, parent.at(field::CHILDREN), slot, dst, entry)
-                    .map(|()| Step::Done)
+                    .map(|()| Step::Made)
             };
             return sent.inspect_err(|_| self.prune(t.to, slot));
         }
@@ -245,19 +251,21 @@ impl<M: Machine> Mem<M> {
         let offset = if part_of_superpage { dst.in_superpage() } else { 0 };
         let same_frame = old.addr().plus(offset) == entry.addr();
         if slot == src.slot && same_frame {
-            return Ok(Step::Done);
+            return Ok(Step::There);
         }
         let parent = self.field(node, field::PARENT);
         if same_frame && parent == self.node_of(src).word() && !t.grant {
             if old.rights().contains(entry.rights()) {
-                return Ok(Step::Done);
+                return Ok(Step::There);
             }
             if !part_of_superpage {
                 self.store(slot, old.with(entry.rights()).0);
-                return Ok(Step::Done);
+                return Ok(Step::There);
             }
         }
-        if !part_of_superpage || self.split(node).is_err() {
+        if part_of_superpage {
+            self.split(node)?;
+        } else {
             self.drop_children(node, Part::ALL);
             self.remove(node);
         }
@@ -313,7 +321,7 @@ impl<M: Machine> Mem<M> {
         self.release(from, src.slot);
         self.frames.machine.flush(self.cr3(from), self.va(node));
         self.free_node(from, node);
-        Ok(Step::Done)
+        Ok(Step::Made)
     }
 
     /// Puts `new` where `old` is in its tree, with its children and its index.

@@ -1,0 +1,225 @@
+//! What must happen in particular cases.
+
+extern crate std;
+
+use super::rig::{Rig, TSS_SLOT};
+use super::{Machine, entry::Entry};
+use super::{MapError, NoMemory, PhysAddr, VirtAddr};
+use ukernel_abi::layout::{PAGE, SUPERPAGE, USER_END, utcb};
+use ukernel_abi::{Fpage, MapItem, Rights};
+
+/// σ0 and two more, with memory for everything.
+fn rig() -> Rig {
+    Rig::new(1000, 3, 300)
+}
+
+fn page(va: u64, rights: Rights) -> Fpage {
+    Fpage::memory(va, 12, rights)
+}
+
+impl Rig {
+    fn send(&self, from: usize, snd: Fpage, to: usize, base: u64) -> Result<(), MapError> {
+        self.mem.map(self.space(from), MapItem { snd, base }, self.space(to), Fpage::ALL)
+    }
+    fn at(&self, space: usize, va: u64) -> Option<(u64, Rights)> {
+        self.mem.lookup(self.space(space), VirtAddr(va)).map(|(phys, rights)| (phys.0, rights))
+    }
+}
+
+#[test]
+fn superpages_are_made_where_both_sides_allow() {
+    let rig = rig();
+    rig.send(0, Fpage::memory(0x20_0000, 21, Rights::RW), 1, 0x4000_0000).unwrap();
+    rig.send(0, Fpage::memory(0x20_0000, 21, Rights::RW), 2, 0x5000_1000).unwrap();
+    let sizes = |space| rig.mappings().iter().filter(|m| m.space == space).map(|m| m.size).max();
+    assert_eq!((sizes(0), sizes(1), sizes(2)), (Some(SUPERPAGE), Some(SUPERPAGE), Some(SUPERPAGE)));
+    assert_eq!(rig.at(1, 0x4012_3456), Some((0x32_3456, Rights::RW)));
+    assert_eq!(rig.at(2, 0x5012_3456), Some((0x32_3456, Rights::RW)), "low bits of the base do not count");
+    rig.check_end();
+}
+
+#[test]
+fn memory_outside_the_regions_is_nobodys() {
+    let rig = rig();
+    for phys in [0, 0x10_0000, 0x80_4000, 0xa0_2000, 0x100_0000] {
+        rig.send(0, page(phys, Rights::RWX), 1, 0x1000).unwrap();
+        assert_eq!(rig.at(1, 0x1000), None, "{phys:x}");
+        assert_eq!(rig.mem.fault_in(rig.space(0), VirtAddr(phys)), Ok(false));
+    }
+    rig.send(0, Fpage::ALL, 1, 0).unwrap();
+    let mapped: u64 = rig.mappings().iter().filter(|m| m.space == 1).map(|m| m.size).sum();
+    assert_eq!(mapped, 3 * SUPERPAGE + 0x4000 + 0x2000 + SUPERPAGE);
+    rig.check_end();
+}
+
+#[test]
+fn devices_are_uncached_and_not_executable() {
+    let rig = rig();
+    rig.send(0, page(0xfec0_0000, Rights::RWX), 1, 0x9000).unwrap();
+    assert_eq!(rig.at(1, 0x9008), Some((0xfec0_0008, Rights::RW)));
+    let leaf = rig.mem.find(rig.space(1), VirtAddr(0x9000)).unwrap();
+    assert_eq!(leaf.entry.0 & 0xff, 0x1f, "PCD, PWT, user, writable, present");
+}
+
+#[test]
+fn sigma0_faults_its_own_memory_in() {
+    let rig = rig();
+    assert_eq!(rig.mem.fault_in(rig.space(0), VirtAddr(0x21_2345)), Ok(true));
+    assert_eq!(rig.at(0, 0x21_2345), Some((0x21_2345, Rights::RWX)));
+    assert_eq!(rig.mem.fault_in(rig.space(1), VirtAddr(0x21_2345)), Ok(false), "only σ0");
+}
+
+#[test]
+fn nothing_goes_to_or_from_the_kernels_part() {
+    let rig = rig();
+    let va = VirtAddr(utcb(0));
+    rig.mem.map_kernel_page(rig.space(1), va, PhysAddr(0x7_0000), Rights::RW).unwrap();
+    rig.send(1, page(utcb(0), Rights::RW), 2, 0x1000).unwrap();
+    rig.send(0, page(0x20_0000, Rights::RW), 1, utcb(1)).unwrap();
+    rig.mem.unmap(rig.space(1), Fpage::ALL, true);
+    assert_eq!((rig.at(2, 0x1000), rig.at(1, utcb(1))), (None, None));
+    assert_eq!(rig.at(1, utcb(0)), Some((0x7_0000, Rights::RW)));
+    rig.send(0, Fpage::memory(0, 47, Rights::RW), 1, 0).unwrap();
+    assert!(rig.mappings().iter().all(|m| m.va < USER_END || m.va == utcb(0)));
+    assert_eq!(rig.mem.unmap_kernel_page(rig.space(1), va), Some(PhysAddr(0x7_0000)));
+    assert_eq!(rig.mem.unmap_kernel_page(rig.space(1), va), None);
+    rig.check_end();
+}
+
+#[test]
+fn malformed_items_are_refused() {
+    let rig = rig();
+    let item = |word| MapItem { snd: Fpage(word), base: 0 };
+    let map = |word, window| rig.mem.map(rig.space(0), item(word), rig.space(1), window);
+    for word in [0, 3 << 10, 11 << 4 | 7, 0x1000 | 21 << 4 | 7, u64::MAX] {
+        assert_eq!(map(word, Fpage::ALL), Err(MapError::BadItem), "{word:x}");
+    }
+    let good = page(0x20_0000, Rights::RW);
+    for window in [Fpage::NIL, Fpage::ports(0, 4), Fpage(0x1000 | 21 << 4 | 7)] {
+        assert_eq!(map(good.0, window), Err(MapError::BadItem), "{window:?}");
+    }
+    assert!(rig.mappings().is_empty());
+}
+
+#[test]
+fn chains_of_any_length_come_down() {
+    // Page after page of two spaces, each mapped from the last: as deep as memory allows.
+    let rig = rig();
+    rig.send(0, page(0x20_0000, Rights::RWX), 1, 0).unwrap();
+    for n in 0..8000 {
+        rig.send(1 + n % 2, page(n as u64 * PAGE, Rights::RWX), 2 - n % 2, (n as u64 + 1) * PAGE).unwrap();
+    }
+    assert_eq!(rig.mappings().len(), 8002);
+    rig.mem.unmap(rig.space(1), page(0, Rights::W), false);
+    assert_eq!(rig.at(1, 0), Some((0x20_0000, Rights::RWX)));
+    assert_eq!(rig.at(1, 8000 * PAGE), Some((0x20_0000, Rights::RX)));
+    rig.mem.unmap(rig.space(0), page(0x20_0000, Rights::RWX), false);
+    assert!(rig.mappings().iter().all(|m| m.space == 0));
+    rig.check_end();
+}
+
+#[test]
+fn a_quota_is_a_limit_and_can_be_moved() {
+    let rig = Rig::new(1000, 3, 5);
+    assert_eq!(rig.mem.quota(rig.space(1)), (5, 2));
+    assert_eq!(
+        rig.send(0, page(0x20_0000, Rights::RW), 1, 0),
+        Err(MapError::NoMemory),
+        "σ0 has none for its tables"
+    );
+    rig.mem.grow_quota(rig.space(0), 100);
+    assert_eq!(
+        rig.send(0, page(0x20_0000, Rights::RW), 1, 0),
+        Err(MapError::NoMemory),
+        "a page needs 5 frames"
+    );
+    assert_eq!(rig.mem.quota(rig.space(1)), (5, 2), "what a failure leaves behind");
+    assert_eq!(rig.mem.shrink_quota(rig.space(2), 4), Err(NoMemory), "two are in use");
+    rig.mem.shrink_quota(rig.space(2), 3).unwrap();
+    rig.mem.grow_quota(rig.space(1), 3);
+    rig.send(0, page(0x20_0000, Rights::RW), 1, 0).unwrap();
+    assert_eq!(rig.mem.quota(rig.space(1)), (8, 7));
+    assert!(rig.mem.new_space(1).is_err());
+    rig.check_end();
+}
+
+#[test]
+fn an_image_is_a_child_of_sigma0s_mapping() {
+    let rig = rig();
+    rig.mem
+        .map_image(rig.space(0), PhysAddr(0x20_3000), rig.space(1), VirtAddr(0x7000), 3 * PAGE, Rights::RX)
+        .unwrap();
+    assert_eq!(rig.at(1, 0x9fff), Some((0x20_5fff, Rights::RX)));
+    assert_eq!(rig.at(1, 0xa000), None);
+    rig.mem.unmap(rig.space(0), page(0x20_4000, Rights::RWX), false);
+    assert_eq!((rig.at(1, 0x8000), rig.at(1, 0x9000)), (None, Some((0x20_5000, Rights::RX))));
+}
+
+#[test]
+fn interrupt_lines_are_passed_on_by_those_who_have_them() {
+    let rig = rig();
+    rig.mem.own_all_irqs(rig.space(0));
+    rig.send(0, Fpage::irqs(4, 1), 1, 0).unwrap();
+    rig.send(1, Fpage::irqs(4, 2), 2, 0).unwrap();
+    let has = |space| {
+        (0..=255).filter(|&line| rig.mem.has_irq(rig.space(space), line)).collect::<std::vec::Vec<u8>>()
+    };
+    assert_eq!((has(1), has(2)), (std::vec![4, 5], std::vec![4, 5]), "the second asked for four and had two");
+    rig.mem.unmap(rig.space(1), Fpage::irqs(5, 0), true);
+    assert_eq!(has(1), [4]);
+    rig.send(0, Fpage::irqs(0, 6), 1, 0).unwrap();
+    assert_eq!(has(1).len(), 64);
+}
+
+#[test]
+fn ports_are_the_bits_that_the_processor_sees() {
+    let rig = rig();
+    rig.mem.own_all_ports(rig.space(0), false).unwrap();
+    rig.send(0, Fpage::ports(0x3f8, 3), 1, 0).unwrap();
+    rig.send(1, Fpage::ports(0x3f0, 4), 2, 0).unwrap();
+    for space in [1, 2] {
+        let allowed = (0..=u16::MAX).filter(|&port| rig.mem.has_port(rig.space(space), port));
+        assert!(allowed.eq(0x3f8..0x400));
+        assert_eq!(rig.port_bits(space), Some(8));
+    }
+    rig.mem.unmap(rig.space(1), Fpage::ports(0x3fc, 2), true);
+    assert_eq!((rig.port_bits(1), rig.port_bits(2)), (Some(4), Some(8)));
+    assert_eq!(rig.port_bits(0), None, "σ0 has the ports, not the means to use them");
+    rig.mem.unmap(rig.space(0), Fpage::ports(0x80, 0), true);
+    assert_eq!(rig.port_bits(0), Some(0xffff));
+    assert!(!rig.mem.has_port(rig.space(0), 0x80) && rig.mem.has_port(rig.space(0), 0x81));
+    rig.check_end();
+}
+
+#[test]
+fn all_ports_can_be_passed_on() {
+    let rig = rig();
+    rig.mem.own_all_ports(rig.space(1), true).unwrap();
+    assert_eq!(rig.port_bits(1), Some(0x1_0000));
+    rig.send(1, Fpage::ports(0, 16), 2, 0).unwrap();
+    assert_eq!(rig.port_bits(2), Some(0x1_0000));
+    rig.check_end();
+}
+
+impl Rig {
+    /// Number of ports that the bitmap of CPU 0, as it is mapped, allows; nothing if it is the common one.
+    fn port_bits(&self, space: usize) -> Option<u32> {
+        let word = |table: PhysAddr, n: u64| Entry(self.mem.load(table.plus(n * 8)));
+        let top = word(self.mem.cr3(self.space(space)), TSS_SLOT.into());
+        let table = word(word(top.addr(), 0).addr(), 0).addr();
+        let common = self.mem.template.get().tss.table;
+        assert_eq!(
+            (word(table, 0), word(table, 3)),
+            (word(common, 0), word(common, 3)),
+            "TSS and the last byte"
+        );
+        assert_eq!(word(table, 1), word(table, 5), "the other CPU sees the same");
+        (table != common).then(|| {
+            let halves = [word(table, 1).addr(), word(table, 2).addr()];
+            let words = halves
+                .iter()
+                .flat_map(|half| (0..512).map(|n| self.mem.frames.machine.load(half.plus(n * 8))));
+            words.map(u64::count_zeros).sum()
+        })
+    }
+}
