@@ -11,8 +11,8 @@ pub trait Ports {
     fn write_u32(&self, port: u16, value: u32);
 }
 
-/// Memory that others read and write too. Outside of it reads give zeros and writes are lost: drivers use constant offsets or
-/// ones that they have cut to size.
+/// Memory that others read and write too. Outside of it reads give zeros and writes are lost: drivers use
+/// constant offsets or ones that they have cut to size.
 pub trait Memory {
     fn read(&self, offset: usize, into: &mut [u8]);
     fn read_u32(&self, offset: usize) -> u32;

@@ -1,8 +1,8 @@
 //! console: drives the terminal, through ukvmm's console device or a 16550 UART.
 //!
-//! Two threads, because a client that does not take its input must not keep its output from being printed: one answers
-//! the client's calls and prints, the other waits for the interrupt and sends what has been typed. Each has its half
-//! of the device; the halves share nothing but the hardware.
+//! Two threads, because a client that does not take its input must not keep its output from being printed:
+//! one answers the client's calls and prints, the other waits for the interrupt and sends what has been
+//! typed. Each has its half of the device; the halves share nothing but the hardware.
 //!
 //! - [`device`]: what the two threads want of a device
 //! - [`hardware`]: ports and memory, as the drivers see them; tests have a mock

@@ -67,7 +67,8 @@ fn main(_me: Me) -> ! {
     }
 }
 
-/// The first thread: answers calls. The second one starts with the first client, so that nothing typed before is lost.
+/// The first thread: answers calls. The second one starts with the first client, so that nothing typed before
+/// is lost.
 fn serve(output: impl Output, input: Input, buffer: u64, flags: u32, size: Size) -> ! {
     *INPUT.lock() = Some(input);
     let mut service = Service::new(output, buffer, flags, size);
@@ -112,7 +113,8 @@ fn read(mut source: impl Source) -> ! {
     }
 }
 
-/// Sends an event to the client, for as long as it takes the client to receive it. One that has died gets none.
+/// Sends an event to the client, for as long as it takes the client to receive it. One that has died gets
+/// none.
 fn deliver(event: Event) {
     let client = ThreadId(CLIENT.load(Ordering::Acquire));
     match ipc::send(client, &Message::from(event), ipc::NEVER) {

@@ -1,7 +1,7 @@
 //! Driver of ukvmm's console device (`vmm_abi::console`).
 //!
-//! Its area of 16 KiB is in two parts: registers and input ring, which the reading half has, and the output buffer, which
-//! the client writes and only the device reads.
+//! Its area of 16 KiB is in two parts: registers and input ring, which the reading half has, and the output
+//! buffer, which the client writes and only the device reads.
 
 use crate::device::{NoDevice, Output, Source};
 use crate::hardware::{Memory, Ports};
@@ -68,8 +68,9 @@ impl<P: Ports, M: Memory> Ring<P, M> {
         Bytes::split(&bytes[..len]).0
     }
 
-    /// Tells the device of room if it may have stopped for want of it: it can only have if it has put a whole ring's bytes in
-    /// since it was last told. That is so at most once in a ring's bytes, however fast input comes.
+    /// Tells the device of room if it may have stopped for want of it: it can only have if it has put a whole
+    /// ring's bytes in since it was last told. That is so at most once in a ring's bytes, however fast input
+    /// comes.
     fn tell_of_room(&mut self) {
         if self.tail.wrapping_sub(self.told) as usize >= RX_SIZE {
             self.told = self.tail;

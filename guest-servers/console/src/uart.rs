@@ -1,7 +1,9 @@
-//! Driver of a 16550 UART, for machines that are not ukvmm's. Registers: National Semiconductor PC16550D data sheet.
+//! Driver of a 16550 UART, for machines that are not ukvmm's. Registers: National Semiconductor PC16550D data
+//! sheet.
 //!
-//! Output is polled, because a byte costs an access to a port in any case; input is by interrupt. A serial line does not say
-//! whether a terminal is at its other end: it is taken for one, of unknown size, and its input never ends.
+//! Output is polled, because a byte costs an access to a port in any case; input is by interrupt. A serial
+//! line does not say whether a terminal is at its other end: it is taken for one, of unknown size, and its
+//! input never ends.
 
 use crate::device::{NoDevice, Output, Source};
 use crate::hardware::{Memory, Ports};
@@ -32,7 +34,8 @@ const LSR_SENT: u8 = 0x20;
 
 /// Bytes that the transmitter takes at once when it is empty.
 const FIFO: usize = 16;
-/// Polls after which a transmitter that is never empty counts as broken: seconds, at a microsecond and more a poll.
+/// Polls after which a transmitter that is never empty counts as broken: seconds, at a microsecond and more a
+/// poll.
 const PATIENCE: u32 = 5_000_000;
 
 /// The printing half; the memory is the output buffer.

@@ -1,8 +1,9 @@
 //! console: the terminal.
 //!
-//! A client calls the server's first thread: [`Request::Setup`] once, then [`Request::Write`] after it has put bytes into the buffer
-//! that it was given. A second thread of the server sends [`Event`]s to the client, which does not answer them: that thread
-//! waits for as long as the client does not receive, and meanwhile the input stays where it is.
+//! A client calls the server's first thread: [`Request::Setup`] once, then [`Request::Write`] after it has
+//! put bytes into the buffer that it was given. A second thread of the server sends [`Event`]s to the client,
+//! which does not answer them: that thread waits for as long as the client does not receive, and meanwhile
+//! the input stays where it is.
 
 use crate::message::{Malformed, Message, OK};
 use crate::text::Bytes;
@@ -17,12 +18,12 @@ pub const RESIZE: Label = Label(0x305);
 /// From a client.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Request {
-    /// The client wants the terminal; events go to its thread `events`, which is of the caller's task. The output buffer is
-    /// mapped at `base` of the receive window (give a window of [`BUFFER_LOG2`]). Answer: [`Terminal`] with one item. Setting up again
-    /// replaces the client.
+    /// The client wants the terminal; events go to its thread `events`, which is of the caller's task. The
+    /// output buffer is mapped at `base` of the receive window (give a window of [`BUFFER_LOG2`]). Answer:
+    /// [`Terminal`] with one item. Setting up again replaces the client.
     Setup { events: ThreadId, base: u64 },
-    /// Print the first `len` bytes of the buffer on channel 1 or 2 (`vmm_abi::console`). Answer: `OK` with no words, when
-    /// they have been taken.
+    /// Print the first `len` bytes of the buffer on channel 1 or 2 (`vmm_abi::console`). Answer: `OK` with no
+    /// words, when they have been taken.
     Write { channel: u32, len: u32 },
 }
 

@@ -1,7 +1,7 @@
 //! What the kernel sends in the name of a thread or an interrupt line (`ukernel_abi::msg::Label`).
 //!
-//! No program can send these labels, so what has one is well formed; it is checked all the same, because it costs nothing and
-//! because a server must not panic whatever comes.
+//! No program can send these labels, so what has one is well formed; it is checked all the same, because it
+//! costs nothing and because a server must not panic whatever comes.
 
 use crate::message::{Malformed, Message};
 use ukernel_abi::{Label, Rights};

@@ -1,8 +1,9 @@
 //! The protocols that servers speak with each other: labels, and requests and replies as types.
 //!
-//! Pure data: nothing here sends anything. A request or event is an enum or a struct with two conversions: `From` it
-//! into a [`Message`], and `TryFrom<&Message>` back. Decoding checks the label, the number of words and every field, so a
-//! server's dispatch is a `match` on an enum, and what a hostile client sends is a [`Malformed`] value.
+//! Pure data: nothing here sends anything. A request or event is an enum or a struct with two conversions:
+//! `From` it into a [`Message`], and `TryFrom<&Message>` back. Decoding checks the label, the number of words
+//! and every field, so a server's dispatch is a `match` on an enum, and what a hostile client sends is a
+//! [`Malformed`] value.
 //!
 //! - [`message`]: a message in registers, replies, refusals
 //! - [`name`]: names of servers and modules in message words

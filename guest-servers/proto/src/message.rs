@@ -1,7 +1,8 @@
 //! A message that fits into registers, and the form that all replies have.
 //!
-//! Every request of every protocol is answered with label [`OK`] (and the words and items of that answer) or with
-//! [`REFUSED`] and a [`Refusal`] in word 0. So a client needs one check, [`Message::accepted`], whatever it asked.
+//! Every request of every protocol is answered with label [`OK`] (and the words and items of that answer) or
+//! with [`REFUSED`] and a [`Refusal`] in word 0. So a client needs one check, [`Message::accepted`], whatever
+//! it asked.
 
 use ukernel_abi::msg::REGISTER_WORDS;
 use ukernel_abi::{Label, MapItem, Tag};
@@ -11,8 +12,8 @@ pub const OK: Label = Label(1);
 /// The request was not done. Word 0: a [`Refusal`].
 pub const REFUSED: Label = Label(2);
 
-/// A message of at most seven words, items included (an item is two words). Words beyond those that the tag counts have no
-/// meaning.
+/// A message of at most seven words, items included (an item is two words). Words beyond those that the tag
+/// counts have no meaning.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Message {
     pub tag: Tag,
@@ -133,7 +134,8 @@ impl Message {
         self.args()
     }
 
-    /// A reply: itself if the request was done, else the refusal. What is no reply at all is [`Refusal::BadRequest`].
+    /// A reply: itself if the request was done, else the refusal. What is no reply at all is
+    /// [`Refusal::BadRequest`].
     pub fn accepted(self) -> Result<Self, Refusal> {
         match self.label() {
             OK => Ok(self),

@@ -1,10 +1,11 @@
 //! root: the pager, name service and bookkeeper of all servers of a set.
 //!
-//! A server calls root for everything but [`Request::Log`], [`Request::Exit`] and [`Request::Failed`], which are plain sends
-//! that root never answers (a reply would cost a transition, and nobody could do anything with it).
+//! A server calls root for everything but [`Request::Log`], [`Request::Exit`] and [`Request::Failed`], which
+//! are plain sends that root never answers (a reply would cost a transition, and nobody could do anything
+//! with it).
 //!
-//! Where an answer carries map items the asker sets its receive window first; `base` in the request is where in the window
-//! the item goes (bits above the window's size are ignored, so the address itself will do).
+//! Where an answer carries map items the asker sets its receive window first; `base` in the request is where
+//! in the window the item goes (bits above the window's size are ignored, so the address itself will do).
 
 use crate::message::{Malformed, Message, OK};
 use crate::name::Name;
@@ -29,8 +30,8 @@ pub const SPARE: Label = Label(0x20c);
 pub enum Request {
     /// Text for the machine's log; a newline ends a line. No answer.
     Log(Bytes),
-    /// The machine ends with this status (larger ones than `vmm_abi::exit::GUEST_MAX` come out as that). No answer; from a server
-    /// that may not do this it is logged and ignored.
+    /// The machine ends with this status (larger ones than `vmm_abi::exit::GUEST_MAX` come out as that). No
+    /// answer; from a server that may not do this it is logged and ignored.
     Exit { status: u64 },
     /// The sender cannot go on (it has logged why). The machine ends. No answer.
     Failed,
@@ -40,13 +41,16 @@ pub enum Request {
     Module { name: Name },
     /// A read-only mapping of a boot module from `offset` (page-aligned) on, at `base`. Answer: [`Part`].
     MapModule { name: Name, offset: u64, base: u64 },
-    /// 2^`log2` bytes of memory of the asker's budget, at `base`. Answer: [`Ram`] with one item (read, write).
+    /// 2^`log2` bytes of memory of the asker's budget, at `base`. Answer: [`Ram`] with one item (read,
+    /// write).
     Ram { log2: u32, base: u64 },
     /// As [`Request::Ram`], of the memory that is in nobody's budget; for the last server of the set.
     Spare { log2: u32, base: u64 },
-    /// As [`Request::Ram`], for servers that have devices: the block's physical address is told, for the device.
+    /// As [`Request::Ram`], for servers that have devices: the block's physical address is told, for the
+    /// device.
     Dma { log2: u32, base: u64 },
-    /// The I/O ports and interrupt lines of the asker: as many as fit, without the first `skip`. Answer: [`Devices`].
+    /// The I/O ports and interrupt lines of the asker: as many as fit, without the first `skip`. Answer:
+    /// [`Devices`].
     Devices { skip: u64 },
     /// What the asker has. Answer: [`Info`].
     Info,
@@ -65,7 +69,8 @@ pub struct Found {
 pub struct Module {
     /// Bytes.
     pub size: u64,
-    /// Where in a 2-MiB page the module begins: mapped at an address with the same offset it gets the largest flexpages.
+    /// Where in a 2-MiB page the module begins: mapped at an address with the same offset it gets the largest
+    /// flexpages.
     pub align_offset: u64,
 }
 

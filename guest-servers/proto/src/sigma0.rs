@@ -1,8 +1,9 @@
 //! σ0: all memory of the machine that is not the kernel's, for its one client, root.
 //!
-//! Every answer carries one map item of the block, whose base is its physical address: a client whose receive window
-//! is as large as physical memory gets each frame where it can compute it. RAM is given once; what a client has, it may ask for
-//! again by address (a page that it lost comes back), and so may it ask for modules and device memory.
+//! Every answer carries one map item of the block, whose base is its physical address: a client whose receive
+//! window is as large as physical memory gets each frame where it can compute it. RAM is given once; what a
+//! client has, it may ask for again by address (a page that it lost comes back), and so may it ask for
+//! modules and device memory.
 
 use crate::message::{Malformed, Message, OK};
 use ukernel_abi::{Fpage, Label, MapItem, Rights};

@@ -117,8 +117,8 @@ fn start_one(
     Ok(Server::new(set, thread, kernel_frames, image, module, last))
 }
 
-/// Limit of the kernel memory of a server, in frames: three quarters of all for the one that has processes, for drivers
-/// what a few threads and page tables need.
+/// Limit of the kernel memory of a server, in frames: three quarters of all for the one that has processes,
+/// for drivers what a few threads and page tables need.
 fn kernel_frames(kip: &Kip, last: bool) -> u64 {
     if last { kip.kernel_frames / 4 * 3 } else { DRIVER_FRAMES.min(kip.kernel_frames / 16) }
 }

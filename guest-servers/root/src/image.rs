@@ -1,7 +1,7 @@
 //! A server's program: the segments of its ELF file, which are mapped where they lie in the boot module.
 //!
-//! `server.ld` makes files that allow that: everything is page-aligned and .bss is in the file. A file that is not like
-//! this is refused, with the reason, before anything runs.
+//! `server.ld` makes files that allow that: everything is page-aligned and .bss is in the file. A file that
+//! is not like this is refused, with the reason, before anything runs.
 
 use elf::ElfBytes;
 use elf::abi::{EM_X86_64, ET_EXEC, PF_R, PF_W, PF_X, PT_LOAD};

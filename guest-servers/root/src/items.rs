@@ -1,7 +1,7 @@
 //! The map items of an answer.
 //!
-//! The first three travel in registers when there are no words, further ones in the UTCB; a thread that faults takes as many as
-//! a message has.
+//! The first three travel in registers when there are no words, further ones in the UTCB; a thread that
+//! faults takes as many as a message has.
 
 use ukernel_abi::msg::WORDS;
 use ukernel_abi::{Fpage, MapItem, Rights};
@@ -32,8 +32,8 @@ impl Items {
     }
 }
 
-/// The flexpages that map `len` bytes at `from` to `to`, each the largest that both addresses allow. All three are
-/// multiples of the page size.
+/// The flexpages that map `len` bytes at `from` to `to`, each the largest that both addresses allow. All
+/// three are multiples of the page size.
 pub fn cover(mut from: u64, mut to: u64, len: u64, rights: Rights) -> impl Iterator<Item = MapItem> {
     let end = from + len;
     core::iter::from_fn(move || {

@@ -1,7 +1,7 @@
 //! root: starts the servers of a set and looks after them: pager, bookkeeper, name service.
 //!
-//! It asks σ0 for all memory, and all that it has it can see (`proto::place::PHYSICAL`). It keeps its books in fixed tables:
-//! root has no heap, because nobody could give it one.
+//! It asks σ0 for all memory, and all that it has it can see (`proto::place::PHYSICAL`). It keeps its books
+//! in fixed tables: root has no heap, because nobody could give it one.
 //!
 //! - [`machine`]: what root asks of the µ-kernel and of σ0; tests have a mock
 //! - [`module`]: the boot modules
@@ -13,8 +13,8 @@
 //! - [`boot`]: from the set to running servers
 //! - [`service`]: requests and faults, answered
 //!
-//! A server that faults outside of what it has, or raises an exception, ends the machine with a message that says who,
-//! where and why: until servers are restarted, none of a set can be done without.
+//! A server that faults outside of what it has, or raises an exception, ends the machine with a message that
+//! says who, where and why: until servers are restarted, none of a set can be done without.
 
 #![cfg_attr(not(test), no_std)]
 #![forbid(unsafe_code)]

@@ -15,8 +15,8 @@ pub struct Line {
 impl Line {
     pub const EMPTY: Self = Self { bytes: [0; MAX], len: 0 };
 
-    /// Takes bytes; `out` gets `name: `, text and newline of each line that is complete. Bytes that a terminal would
-    /// act upon come out as dots.
+    /// Takes bytes; `out` gets `name: `, text and newline of each line that is complete. Bytes that a
+    /// terminal would act upon come out as dots.
     pub fn write(&mut self, name: &str, bytes: &[u8], out: &mut dyn FnMut(&[u8])) {
         for byte in bytes {
             if *byte == b'\n' {

@@ -16,8 +16,8 @@ pub struct Server {
     pub set: set::Server<'static>,
     pub thread: ThreadId,
     pub line: Line,
-    /// Whether it is the last of its set: what the machine is there for. It may end the machine, and memory that is in
-    /// nobody's budget is for it.
+    /// Whether it is the last of its set: what the machine is there for. It may end the machine, and memory
+    /// that is in nobody's budget is for it.
     pub is_last: bool,
     kernel_frames: u64,
     image: Image,
@@ -63,7 +63,8 @@ impl Server {
         self.set.call().any(|allowed| allowed == name)
     }
 
-    /// Items for a page fault: the whole segment, or the whole stack. A fault costs more than the pages around it.
+    /// Items for a page fault: the whole segment, or the whole stack. A fault costs more than the pages
+    /// around it.
     pub fn fault(&mut self, machine: &mut impl Machine, fault: &PageFault) -> Result<Items, Fatal> {
         let mut items = Items::NONE;
         if let Some(segment) = self.image.segment_at(fault.address) {
@@ -96,8 +97,8 @@ impl Server {
         Ok(items)
     }
 
-    /// The segment's flexpages, that with the faulting address first: if there are more than a message holds, the thread
-    /// still gets on.
+    /// The segment's flexpages, that with the faulting address first: if there are more than a message holds,
+    /// the thread still gets on.
     fn map_segment(&self, s: &Segment, address: u64, items: &mut Items) {
         let from = PHYSICAL + self.image_phys + s.offset;
         let all = || cover(from, s.address, s.size, s.rights);

@@ -81,8 +81,8 @@ impl Root {
         }
     }
 
-    /// The µ-kernel could not map the items of an answer to `from`, which has its answer nevertheless: for want of
-    /// kernel memory. A thread that waits for a page would fault again for ever.
+    /// The µ-kernel could not map the items of an answer to `from`, which has its answer nevertheless: for
+    /// want of kernel memory. A thread that waits for a page would fault again for ever.
     pub fn map_failed(&mut self, machine: &mut impl Machine, from: ThreadId, was_fault: bool) -> Outcome {
         match self.index_of(from) {
             Some(index) if was_fault => {
@@ -255,8 +255,8 @@ impl Root {
     }
 }
 
-/// The message that `words` makes of the items that will go with it: as many of `items` as fit beside one word, at most
-/// three.
+/// The message that `words` makes of the items that will go with it: as many of `items` as fit beside one
+/// word, at most three.
 fn with_items(items: impl Iterator<Item = MapItem>, words: impl FnOnce(&[MapItem]) -> Message) -> Message {
     let mut some = [MapItem { snd: ukernel_abi::Fpage::NIL, base: 0 }; 3];
     let mut count = 0;

@@ -1,7 +1,7 @@
 //! σ0: hands all memory of the machine to root, its one client.
 //!
-//! The kernel gives σ0 the machine: what σ0 maps to somebody else is named by its physical address. So σ0 needs no memory
-//! but its image and stack, and keeps only one thing: which RAM is still free.
+//! The kernel gives σ0 the machine: what σ0 maps to somebody else is named by its physical address. So σ0
+//! needs no memory but its image and stack, and keeps only one thing: which RAM is still free.
 //!
 //! - [`ranges`]: the set of free addresses
 //! - [`service`]: requests and answers

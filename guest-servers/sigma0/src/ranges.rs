@@ -1,7 +1,8 @@
-//! A set of physical addresses as a short sorted list of ranges, from which aligned blocks of 2^n bytes are cut.
+//! A set of physical addresses as a short sorted list of ranges, from which aligned blocks of 2^n bytes are
+//! cut.
 //!
-//! A list rather than the usual free lists by size: a boot cuts a few hundred blocks at most, a list needs no memory
-//! of its own in what it manages, and a block at a given address is as easy to cut as any.
+//! A list rather than the usual free lists by size: a boot cuts a few hundred blocks at most, a list needs no
+//! memory of its own in what it manages, and a block at a given address is as easy to cut as any.
 
 use core::ops::Range;
 
@@ -76,8 +77,9 @@ impl Ranges {
 
     /// Cuts a block of 2^`log2` bytes, aligned to its size, and returns its address.
     ///
-    /// It comes from the range that has the smallest aligned block that will do, so that large blocks stay whole, and among equals
-    /// from the highest, so that what lies low (and devices of the 32-bit age can reach) lasts longest.
+    /// It comes from the range that has the smallest aligned block that will do, so that large blocks stay
+    /// whole, and among equals from the highest, so that what lies low (and devices of the 32-bit age can
+    /// reach) lasts longest.
     pub fn take(&mut self, log2: u32) -> Option<u64> {
         let best = self.iter().rev().filter(|r| last_block(r, log2).is_some());
         let range = best.min_by_key(largest_log2)?;

@@ -1,7 +1,8 @@
 //! What σ0 answers.
 //!
-//! Root is trusted not to hand RAM out twice, so a block that it has may be asked for again. What σ0 refuses it refuses
-//! because it would be wrong for root too: memory of the kernel, and addresses of which σ0 knows nothing.
+//! Root is trusted not to hand RAM out twice, so a block that it has may be asked for again. What σ0 refuses
+//! it refuses because it would be wrong for root too: memory of the kernel, and addresses of which σ0 knows
+//! nothing.
 
 use crate::ranges::Ranges;
 use core::ops::Range;
@@ -11,8 +12,8 @@ use ukernel_abi::kip::Kip;
 use ukernel_abi::layout::PAGE;
 use ukernel_abi::{Rights, ThreadId};
 
-/// Where devices are: between the RAM below 4 GiB and 4 GiB, as on every PC. The two interrupt controllers are there too, and
-/// are the kernel's.
+/// Where devices are: between the RAM below 4 GiB and 4 GiB, as on every PC. The two interrupt controllers
+/// are there too, and are the kernel's.
 const DEVICES: Range<u64> = 0xc000_0000..0x1_0000_0000;
 const INTERRUPT_CONTROLLERS: Range<u64> = 0xfec0_0000..0xfef0_0000;
 
@@ -45,7 +46,8 @@ impl Service {
         Ok(())
     }
 
-    /// The answer to a message, or none: only root is served, and whoever else finds σ0 is not told that it has.
+    /// The answer to a message, or none: only root is served, and whoever else finds σ0 is not told that it
+    /// has.
     pub fn answer(&mut self, from: ThreadId, message: &Message) -> Option<Message> {
         if from != ThreadId::ROOT {
             return None;

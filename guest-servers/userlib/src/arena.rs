@@ -25,15 +25,15 @@ pub struct Arena {
 }
 
 impl Arena {
-    /// Room for `limit` bytes, all of it empty, at an address that is a multiple of 2 MiB and of the largest power of two
-    /// that is not above `limit`.
+    /// Room for `limit` bytes, all of it empty, at an address that is a multiple of 2 MiB and of the largest
+    /// power of two that is not above `limit`.
     pub fn reserve(limit: u64, source: Source) -> Option<Self> {
         let align = (1u64 << limit.checked_ilog2()?).max(SUPERPAGE);
         Some(Self { range: Range::reserve(limit, align, 0)?, source, size: Cell::new(0) })
     }
 
-    /// Asks root for 2^`log2` bytes more, mapped after what there is. The size so far must be a multiple of that (so begin with
-    /// large blocks).
+    /// Asks root for 2^`log2` bytes more, mapped after what there is. The size so far must be a multiple of
+    /// that (so begin with large blocks).
     pub fn grow(&self, utcb: Utcb, log2: u32) -> Result<(), Refusal> {
         let (size, more) = (self.size.get(), 1u64.checked_shl(log2).ok_or(Refusal::BadRequest)?);
         if size % more != 0 || more > self.range.size() - size {

@@ -1,7 +1,7 @@
 //! Time: the processor's time-stamp counter, made nanoseconds with what the kernel interface page says.
 //!
-//! Reading it costs no system call. Division is done once; a reading costs one widening multiplication (which is one
-//! instruction, while the division of 128 bits would be a library call).
+//! Reading it costs no system call. Division is done once; a reading costs one widening multiplication (which
+//! is one instruction, while the division of 128 bits would be a library call).
 
 use ukernel_abi::kip::Kip;
 
@@ -14,13 +14,14 @@ pub struct Clock {
     epoch_ns: u64,
 }
 
-/// With 40 bits a counter of 1 kHz still fits into `scale`, and one of 5 GHz errs by less than a millisecond a year.
+/// With 40 bits a counter of 1 kHz still fits into `scale`, and one of 5 GHz errs by less than a millisecond
+/// a year.
 const SHIFT: u32 = 40;
 const NS_PER_MS: u64 = 1_000_000;
 
 impl Clock {
-    /// A counter of `khz` that read `epoch_tsc` at `epoch_ns` nanoseconds since 1970. Of 0 kHz, as a kernel that does not
-    /// know would have it, 1 GHz is made: time then runs at the wrong speed, but it runs.
+    /// A counter of `khz` that read `epoch_tsc` at `epoch_ns` nanoseconds since 1970. Of 0 kHz, as a kernel
+    /// that does not know would have it, 1 GHz is made: time then runs at the wrong speed, but it runs.
     pub const fn new(khz: u64, epoch_tsc: u64, epoch_ns: u64) -> Self {
         let khz = if khz == 0 { NS_PER_MS } else { khz };
         Self { scale: (NS_PER_MS << SHIFT) / khz, epoch_tsc, epoch_ns }

@@ -1,8 +1,9 @@
 //! The system call: registers in, registers out.
 //!
-//! The convention is the table in `ukernel_abi::call`. Two things are peculiar to Rust: LLVM keeps rbx for itself, so word 0
-//! is carried in r15 (which the kernel keeps) and exchanged around the call; and a `call` writes to the stack, which
-//! is allowed because the block is not `nostack`, and harms nothing because the target has no red zone.
+//! The convention is the table in `ukernel_abi::call`. Two things are peculiar to Rust: LLVM keeps rbx for
+//! itself, so word 0 is carried in r15 (which the kernel keeps) and exchanged around the call; and a `call`
+//! writes to the stack, which is allowed because the block is not `nostack`, and harms nothing because the
+//! target has no red zone.
 
 use core::arch::asm;
 use ukernel_abi::call::Timeouts;
@@ -47,12 +48,13 @@ impl Frame {
 ///
 /// # Safety
 ///
-/// What the call does to memory of this task (a mapping received, an `fpage_unmap` of its own pages, a thread set to
-/// another instruction) must leave Rust's objects alone.
+/// What the call does to memory of this task (a mapping received, an `fpage_unmap` of its own pages, a thread
+/// set to another instruction) must leave Rust's objects alone.
 pub unsafe fn call(frame: &mut Frame, from: ThreadId, timeouts: Timeouts) {
-    // SAFETY: the gate page is in every task and returns by `ret`. All registers that the interface calls destroyed are outputs
-    // here; rbx, which it changes but asm! cannot name, is saved in r15, which it keeps. Its effects on memory are
-    // the caller's promise, and the compiler assumes that memory has changed.
+    // SAFETY: the gate page is in every task and returns by `ret`. All registers that the interface calls
+    // destroyed are outputs here; rbx, which it changes but asm! cannot name, is saved in r15, which it
+    // keeps. Its effects on memory are the caller's promise, and the compiler assumes that memory has
+    // changed.
     unsafe {
         asm!(
             "xchg r15, rbx",

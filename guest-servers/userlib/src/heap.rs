@@ -1,9 +1,9 @@
 //! The global allocator: talc on blocks that are asked of root.
 //!
-//! Asked of, not faulted in: root can refuse a request, and then the allocation fails in the ordinary way (`try_reserve`
-//! returns an error, other allocations panic, which is logged and ends the machine), whereas a fault that cannot be answered
-//! can only end the server. Blocks begin small and double, so that a server that needs little has little, and
-//! one that needs much asks seldom.
+//! Asked of, not faulted in: root can refuse a request, and then the allocation fails in the ordinary way
+//! (`try_reserve` returns an error, other allocations panic, which is logged and ends the machine), whereas a
+//! fault that cannot be answered can only end the server. Blocks begin small and double, so that a server
+//! that needs little has little, and one that needs much asks seldom.
 
 use crate::lock::RawLock;
 use crate::root;
@@ -55,8 +55,8 @@ unsafe impl Source for Blocks {
         let new_top = top + (1 << log2);
         let pointer = |address: u64| ptr::with_exposed_provenance_mut::<u8>(address as usize);
         let end = match talc.source.claimed {
-            // SAFETY: memory from the old top on has just been mapped for the heap and nobody else knows of it; `end` is
-            // what talc returned last.
+            // SAFETY: memory from the old top on has just been mapped for the heap and nobody else knows of
+            // it; `end` is what talc returned last.
             Some(claimed) => unsafe { talc.extend(claimed.end, pointer(new_top)) },
             // SAFETY: as above, for the heap's first block.
             None => unsafe { talc.claim(pointer(top), (new_top - top) as usize) }.ok_or(())?,
@@ -66,8 +66,8 @@ unsafe impl Source for Blocks {
     }
 }
 
-/// log2 of the next block, at `top`, when `need` bytes are wanted: as much as the heap has already, or as is needed, but
-/// no more than the alignment of `top` allows. `None` if the need cannot be met at all.
+/// log2 of the next block, at `top`, when `need` bytes are wanted: as much as the heap has already, or as is
+/// needed, but no more than the alignment of `top` allows. `None` if the need cannot be met at all.
 fn block_log2(top: u64, need: u64) -> Option<u32> {
     let room = place::HEAP_END.checked_sub(top)?;
     // What is added to the need is for talc's own tables (1 KiB in the first block) and the ends of a chunk.

@@ -1,10 +1,10 @@
 //! Sending and receiving.
 //!
-//! Messages are those of `proto`: seven words in registers. Words and items beyond them are in the thread's UTCB
-//! ([`crate::utcb`]); whoever sends a tag that counts more than seven has put them there.
+//! Messages are those of `proto`: seven words in registers. Words and items beyond them are in the thread's
+//! UTCB ([`crate::utcb`]); whoever sends a tag that counts more than seven has put them there.
 //!
-//! A received map item lands in the receive window that the thread set, and `Utcb::set_window` takes no window over
-//! memory that is Rust's; that is why sending and receiving are safe.
+//! A received map item lands in the receive window that the thread set, and `Utcb::set_window` takes no
+//! window over memory that is Rust's; that is why sending and receiving are safe.
 
 use crate::gate::{self, Frame};
 use proto::Message;
@@ -48,8 +48,8 @@ pub fn call(to: ThreadId, message: &Message) -> Result<Message, Status> {
     ipc(to, message, to, Timeouts::ALL_NEVER).map(|received| received.message)
 }
 
-/// Answers a client that waits, and receives from anybody. A client that does not wait gets no answer: a server must not
-/// be held up by a client.
+/// Answers a client that waits, and receives from anybody. A client that does not wait gets no answer: a
+/// server must not be held up by a client.
 pub fn reply_and_wait(to: ThreadId, reply: &Message) -> Result<Received, Status> {
     ipc(to, reply, ThreadId::ANY, Timeouts::new(NOW, NEVER))
 }

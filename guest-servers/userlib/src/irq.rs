@@ -3,8 +3,9 @@
 use crate::ipc;
 use ukernel_abi::{Label, Status, ThreadId};
 
-/// Attaches the calling thread to `line`, which delivers from then on. The kernel takes the first receive from a line,
-/// with timeout zero, as the wish to have it; that nothing has arrived yet is the expected answer.
+/// Attaches the calling thread to `line`, which delivers from then on. The kernel takes the first receive
+/// from a line, with timeout zero, as the wish to have it; that nothing has arrived yet is the expected
+/// answer.
 pub fn attach(line: u8) -> Result<(), Status> {
     match ipc::receive(ThreadId::irq(line), ipc::NOW) {
         Ok(_) | Err(Status::ReceiveTimeout) => Ok(()),

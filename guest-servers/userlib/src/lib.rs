@@ -1,9 +1,9 @@
 //! What a server needs to run on the µ-kernel: start, system calls, memory, clock, log.
 //!
-//! The only place of the servers where `unsafe` is allowed. What it offers is safe: a server that uses it can get itself
-//! killed (by a fault, by root) but not break Rust's rules. That rests on one division of the address space: image, heap and
-//! stacks are Rust's, and nothing here lets anybody map over them, unmap them or view them as bytes; everything
-//! else is handed out in ranges that no two users share ([`space`]).
+//! The only place of the servers where `unsafe` is allowed. What it offers is safe: a server that uses it can
+//! get itself killed (by a fault, by root) but not break Rust's rules. That rests on one division of the
+//! address space: image, heap and stacks are Rust's, and nothing here lets anybody map over them, unmap them
+//! or view them as bytes; everything else is handed out in ranges that no two users share ([`space`]).
 //!
 //! - [`start`]: entry point, [`server!`]; what the thread is told
 //! - [`gate`]: the system call itself; [`ipc`], [`thread`], [`task`], [`irq`]: the seven calls with types

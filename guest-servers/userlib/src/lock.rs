@@ -1,7 +1,7 @@
 //! A lock for the few things that two threads of a server share.
 //!
-//! There is one processor and strict priority, so a thread that spins would keep the holder from ever letting go. A waiter
-//! gives the processor to the holder instead, which the lock knows by its identifier.
+//! There is one processor and strict priority, so a thread that spins would keep the holder from ever letting
+//! go. A waiter gives the processor to the holder instead, which the lock knows by its identifier.
 
 use crate::thread;
 use core::sync::atomic::{AtomicU64, Ordering};
@@ -14,7 +14,8 @@ pub struct RawLock(AtomicU64);
 /// A value under a lock.
 pub type Lock<T> = lock_api::Mutex<RawLock, T>;
 
-// SAFETY: `lock` returns only when the compare-exchange from nil has succeeded, which it does for one thread until `unlock`.
+// SAFETY: `lock` returns only when the compare-exchange from nil has succeeded, which it does for one thread
+// until `unlock`.
 unsafe impl RawMutex for RawLock {
     const INIT: Self = Self(AtomicU64::new(ThreadId::NIL.0));
     type GuardMarker = GuardNoSend;

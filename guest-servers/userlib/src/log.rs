@@ -1,7 +1,7 @@
 //! The machine's log: `log!("found {n} ports")` prints a line.
 //!
-//! Lines go to root, 48 bytes a message, which marks them with the server's name. σ0 and root themselves write to the
-//! debug port ([`use_debug_port`]): σ0 must not talk to root, which may be waiting for it.
+//! Lines go to root, 48 bytes a message, which marks them with the server's name. σ0 and root themselves
+//! write to the debug port ([`use_debug_port`]): σ0 must not talk to root, which may be waiting for it.
 
 use crate::io::Port;
 use crate::ipc;
@@ -32,7 +32,8 @@ pub(crate) fn is_debug_port() -> bool {
 /// Prints a line; what `log!` calls.
 pub fn line(text: fmt::Arguments) {
     let mut out = Buffer { bytes: [0; MAX], len: 0 };
-    // Neither the buffer nor the formatting of our own types fails; a foreign `Display` that does has had its say.
+    // Neither the buffer nor the formatting of our own types fails; a foreign `Display` that does has had its
+    // say.
     let _ = out.write_fmt(text);
     let _ = out.write_char('\n');
     out.flush();

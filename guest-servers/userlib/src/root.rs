@@ -48,7 +48,8 @@ pub fn info() -> Result<Info, Refusal> {
     ask(Request::Info)
 }
 
-/// A part of this server's arguments (each ended by a NUL) from byte `offset` on; `None` when there are no more.
+/// A part of this server's arguments (each ended by a NUL) from byte `offset` on; `None` when there are no
+/// more.
 pub fn args(offset: usize) -> Result<Option<Args>, Refusal> {
     let args: Args = ask(Request::Args { offset: offset as u64 })?;
     Ok(Some(args).filter(|args| !args.bytes.as_slice().is_empty()))
@@ -63,7 +64,8 @@ pub fn module(module: &str) -> Result<&'static [u8], Refusal> {
     let mut offset = 0;
     while offset < size {
         let request = Request::MapModule { name, offset, base: range.base() + offset };
-        // SAFETY: the window is all that lies above the program; items come at the base asked for, in a range that is ours.
+        // SAFETY: the window is all that lies above the program; items come at the base asked for, in a range
+        // that is ours.
         let part: Part = unsafe { ask_mapping(utcb, WINDOWS, request) }?;
         if part.next <= offset {
             return Err(Refusal::BadRequest);

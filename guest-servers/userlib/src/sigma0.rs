@@ -8,8 +8,8 @@ use ukernel_abi::kip::Module;
 use ukernel_abi::layout::PAGE;
 use ukernel_abi::{Fpage, Rights, ThreadId};
 
-/// Asks σ0 for something. The receive window is open for σ0's answer only: what other servers send must not land among
-/// the memory that root hands out.
+/// Asks σ0 for something. The receive window is open for σ0's answer only: what other servers send must not
+/// land among the memory that root hands out.
 pub fn ask(utcb: Utcb, request: Request) -> Result<Message, Refusal> {
     let all = Fpage::memory(place::PHYSICAL, place::PHYSICAL_LOG2, Rights::RWX);
     utcb.set_window(all).map_err(|_| Refusal::BadRequest)?;
@@ -28,8 +28,9 @@ pub fn module(utcb: Utcb, module: &Module) -> Result<&'static [u8], Refusal> {
         phys += 1 << log2;
     }
     let address = (place::PHYSICAL + module.phys) as usize;
-    // SAFETY: σ0 has mapped every page. Whoever asks for a module's bytes does not let anybody write to them: root
-    // gives modules away read-only, but for the data segment of an ELF, which it reads no more once it has parsed the headers.
+    // SAFETY: σ0 has mapped every page. Whoever asks for a module's bytes does not let anybody write to them:
+    // root gives modules away read-only, but for the data segment of an ELF, which it reads no more once it
+    // has parsed the headers.
     Ok(unsafe {
         core::slice::from_raw_parts(core::ptr::with_exposed_provenance(address), module.size as usize)
     })

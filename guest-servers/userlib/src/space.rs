@@ -16,8 +16,8 @@ pub struct Range {
 }
 
 impl Range {
-    /// `size` bytes at an address that is a multiple of `align` (a power of two, at least a page) plus `offset`.
-    /// `None` when there is no room or the arguments make no sense.
+    /// `size` bytes at an address that is a multiple of `align` (a power of two, at least a page) plus
+    /// `offset`. `None` when there is no room or the arguments make no sense.
     pub fn reserve(size: u64, align: u64, offset: u64) -> Option<Self> {
         let fits = |next| place(next, size, align, offset);
         let before =

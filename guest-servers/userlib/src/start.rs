@@ -1,7 +1,8 @@
 //! How a server's threads start and how they stop.
 //!
-//! The first thread starts at `_start` with its own identifier in rdi, its pager's in rsi and the stack pointer at the end of
-//! its stack. A spawned thread finds its function and identifier on its stack ([`crate::thread::spawn`]).
+//! The first thread starts at `_start` with its own identifier in rdi, its pager's in rsi and the stack
+//! pointer at the end of its stack. A spawned thread finds its function and identifier on its stack
+//! ([`crate::thread::spawn`]).
 
 use crate::utcb::Utcb;
 use crate::{ipc, thread};
@@ -82,7 +83,8 @@ mod entry {
         "and rsp, -16",
         "call {spawned}",
         "ud2",
-        // Data that is not zero: it makes the linker write the segment, .bss and all, into the file (`server.ld`).
+        // Data that is not zero: it makes the linker write the segment, .bss and all, into the file
+        // (`server.ld`).
         ".section .data.start, \"aw\"",
         ".ascii \"L4server\"",
         ".text",

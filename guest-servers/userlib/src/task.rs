@@ -19,7 +19,8 @@ pub struct NewTask {
 }
 
 impl NewTask {
-    /// Makes the task; its first thread comes back. With `SET_REGS` or `SET_FPU` the state is in the caller's UTCB.
+    /// Makes the task; its first thread comes back. With `SET_REGS` or `SET_FPU` the state is in the caller's
+    /// UTCB.
     pub fn make(&self) -> Result<ThreadId, Status> {
         let words = [
             self.flags & !task_new::DELETE,
@@ -50,8 +51,8 @@ pub fn unmap_derived(page: Fpage) -> Result<(), Status> {
     fpage_unmap(page, 0, ThreadId::NIL)
 }
 
-/// Takes the rights of `page` away in the address space of `thread`'s task, of which the caller's task is the chief, and
-/// from everybody who has it from there.
+/// Takes the rights of `page` away in the address space of `thread`'s task, of which the caller's task is the
+/// chief, and from everybody who has it from there.
 pub fn unmap_in(thread: ThreadId, page: Fpage) -> Result<(), Status> {
     if page.kind() != Some(FpageKind::Memory) {
         return Err(Status::BadArgument);

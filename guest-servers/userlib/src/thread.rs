@@ -9,7 +9,8 @@ use ukernel_abi::call::{Timeouts, ex_regs, schedule};
 use ukernel_abi::utcb::RunState;
 use ukernel_abi::{Call, Status, ThreadId};
 
-/// An `lthread_ex_regs` in the making. Register and FPU state (`GET_REGS`, `SET_FPU`, …) goes through the caller's [`Utcb`].
+/// An `lthread_ex_regs` in the making. Register and FPU state (`GET_REGS`, `SET_FPU`, …) goes through the
+/// caller's [`Utcb`].
 #[derive(Clone, Copy, Default, Debug)]
 pub struct ExRegs {
     flags: u64,
@@ -53,8 +54,8 @@ impl ExRegs {
         Self { flags: self.flags | ex_regs::SET_FS_BASE, fs_base, ..self }
     }
 
-    /// Does it to a thread of a task whose chief the caller's task is. Threads of one's own task are refused: where they run is
-    /// Rust's affair ([`spawn`]).
+    /// Does it to a thread of a task whose chief the caller's task is. Threads of one's own task are refused:
+    /// where they run is Rust's affair ([`spawn`]).
     pub fn apply(&self, thread: ThreadId) -> Result<Before, Status> {
         if thread.task() == start::own_id().task() {
             return Err(Status::Denied);
@@ -65,7 +66,8 @@ impl ExRegs {
 
     /// # Safety
     ///
-    /// If the thread is of the caller's task, the change must leave it running sound code on a stack of its own.
+    /// If the thread is of the caller's task, the change must leave it running sound code on a stack of its
+    /// own.
     unsafe fn apply_unchecked(&self, thread: ThreadId) -> Result<Before, Status> {
         let words = [self.flags, self.ip, self.sp, self.pager, self.handler, self.fs_base, 0];
         let mut frame = Frame::new(Call::LthreadExRegs, thread, words);
@@ -102,7 +104,8 @@ pub fn switch_to(to: ThreadId) {
     unsafe { gate::call(&mut frame, ThreadId::NIL, Timeouts::ALL_NEVER) };
 }
 
-/// The calling thread. Free for the first thread of a task, which its stack pointer tells; a system call for others.
+/// The calling thread. Free for the first thread of a task, which its stack pointer tells; a system call for
+/// others.
 pub fn current() -> ThreadId {
     let local = 0u8;
     let sp = (&raw const local).addr() as u64;
@@ -133,8 +136,9 @@ impl<const BYTES: usize> Stack<BYTES> {
     }
 }
 
-/// Starts lthread `number` (not 0) of this task at `main`, with a UTCB, this task's pager as pager and handler, and the
-/// caller's priority. A stack is used once: with one that has been, the answer is [`Status::BadArgument`].
+/// Starts lthread `number` (not 0) of this task at `main`, with a UTCB, this task's pager as pager and
+/// handler, and the caller's priority. A stack is used once: with one that has been, the answer is
+/// [`Status::BadArgument`].
 pub fn spawn<const BYTES: usize>(
     number: u16,
     stack: &'static Stack<BYTES>,

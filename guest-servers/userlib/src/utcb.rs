@@ -1,6 +1,8 @@
-//! A thread's view of its UTCB: message words beyond the seventh, receive windows, register state for other threads.
+//! A thread's view of its UTCB: message words beyond the seventh, receive windows, register state for other
+//! threads.
 //!
-//! Nothing here makes a reference into the page: the kernel writes to it during calls, so everything is copied.
+//! Nothing here makes a reference into the page: the kernel writes to it during calls, so everything is
+//! copied.
 
 use crate::thread;
 use core::marker::PhantomData;
@@ -32,8 +34,8 @@ impl Utcb {
         unsafe { Self::of(thread::current().lthread()) }
     }
 
-    /// Where memory items may be received; [`Fpage::NIL`]: nowhere. Refused if it is not a flexpage of memory or touches what is
-    /// Rust's (image, heap, stack).
+    /// Where memory items may be received; [`Fpage::NIL`]: nowhere. Refused if it is not a flexpage of memory
+    /// or touches what is Rust's (image, heap, stack).
     pub fn set_window(&self, window: Fpage) -> Result<(), Status> {
         if !window.is_nil() && !is_outside_program(window) {
             return Err(Status::BadArgument);
@@ -83,8 +85,9 @@ impl Utcb {
         true
     }
 
-    /// Appends an item to `message`, in registers while there is room and in the UTCB after that; false if a message has no
-    /// more room. The UTCB is used by the next message that is sent: fill one message at a time.
+    /// Appends an item to `message`, in registers while there is room and in the UTCB after that; false if a
+    /// message has no more room. The UTCB is used by the next message that is sent: fill one message at a
+    /// time.
     #[must_use]
     pub fn push_item(&self, message: &mut proto::Message, item: MapItem) -> bool {
         let at = message.tag.words() + 2 * message.tag.items();

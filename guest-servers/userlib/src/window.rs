@@ -1,8 +1,8 @@
 //! Memory that is no Rust object: shared with a device, another server or a program.
 //!
-//! Others may write to it at any time. [`Window::read`] and [`Window::write`] copy by an instruction that the compiler
-//! does not look into, so that a concurrent writer can only make the bytes come out mixed. [`Window::cells`] is for memory that
-//! nobody else writes to while the server looks (a stopped program's).
+//! Others may write to it at any time. [`Window::read`] and [`Window::write`] copy by an instruction that the
+//! compiler does not look into, so that a concurrent writer can only make the bytes come out mixed.
+//! [`Window::cells`] is for memory that nobody else writes to while the server looks (a stopped program's).
 
 use core::arch::asm;
 use core::cell::Cell;
@@ -60,8 +60,8 @@ impl Window {
     /// Bytes from `offset` on; `None` if they are not all inside.
     pub fn cells(&self, offset: usize, len: usize) -> Option<&[Cell<u8>]> {
         let start = self.at(offset, len)?;
-        // SAFETY: the range is this window's (`space`) and holds no Rust object, so cells are the only references into it;
-        // any bytes are valid.
+        // SAFETY: the range is this window's (`space`) and holds no Rust object, so cells are the only
+        // references into it; any bytes are valid.
         Some(unsafe { core::slice::from_raw_parts(start.cast(), len) })
     }
 
@@ -69,8 +69,8 @@ impl Window {
     #[must_use]
     pub fn read(&self, offset: usize, into: &mut [u8]) -> bool {
         let Some(from) = self.at(offset, into.len()) else { return false };
-        // SAFETY: `into` is writable for its length, `from` is in the window, and they do not overlap because no Rust
-        // object is in a window.
+        // SAFETY: `into` is writable for its length, `from` is in the window, and they do not overlap because
+        // no Rust object is in a window.
         unsafe { copy(into.as_mut_ptr(), from, into.len()) };
         true
     }

@@ -86,7 +86,10 @@ proptest! {
     }
 
     #[test]
-    fn blocks_are_aligned_and_never_given_twice(logs in prop::collection::vec(0u32..6, 1..40), base in 0u64..100) {
+    fn blocks_are_aligned_and_never_given_twice(
+        logs in prop::collection::vec(0u32..6, 1..40),
+        base in 0u64..100,
+    ) {
         let mut s = set(&[base..base + 100, base + 150..base + 300]);
         let mut given = BTreeSet::new();
         let total = s.total();
