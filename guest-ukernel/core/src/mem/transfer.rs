@@ -16,7 +16,7 @@ use super::root::Found;
 use super::space::{Mem, Space};
 use super::tables::{Leaf, next_in_table};
 use super::take::Part;
-use super::window::fit;
+use super::window::{fit, memory};
 use ukernel_abi::layout::{PAGE, SUPERPAGE, USER_END};
 use ukernel_abi::{Fpage, FpageKind, MapItem, Rights};
 
@@ -68,42 +68,44 @@ impl<M: Machine> Mem<M> {
     /// Maps or grants what an item of a message says. Parts that the sender does not have are left out. If memory runs out,
     /// what has been mapped stays mapped.
     pub fn map(&self, from: Space, item: MapItem, to: Space, window: Fpage) -> Result<(), MapError> {
-        let snd = item.snd;
-        if !snd.is_valid() || window.is_nil() {
-            return Err(MapError::BadItem);
+        match (memory(item.snd), memory(window)) {
+            (Some(snd), Some(window)) => {
+                let rights = item.snd.rights();
+                if !rights.contains(Rights::R) {
+                    return Ok(());
+                }
+                let at = fit(snd, window, item.base);
+                let len = at.len.min(USER_END.saturating_sub(at.src)).min(USER_END.saturating_sub(at.dst));
+                let (src, dst, grant) = (VirtAddr(at.src), VirtAddr(at.dst), item.is_grant());
+                self.transfer(&Transfer { from, src, to, dst, len, rights, grant }).map_err(MapError::from)
+            }
+            (None, _) if !window.is_nil() => self.map_io(from, item, to),
+            _ => Err(MapError::BadItem),
         }
-        match snd.kind() {
-            Some(FpageKind::Memory) => self.map_memory(from, item, to, window),
+    }
+
+    /// Ports and interrupt lines have no addresses, so they go where they are.
+    #[cold]
+    fn map_io(&self, from: Space, item: MapItem, to: Space) -> Result<(), MapError> {
+        let (first, count) = (item.snd.base(), item.snd.size());
+        let move_away = item.is_grant() && from != to;
+        match item.snd.kind().filter(|_| item.snd.is_valid()) {
             Some(FpageKind::Ports) => {
-                self.map_ports(from, to, snd.base(), snd.size())?;
-                if item.is_grant() && from != to {
-                    self.unmap_ports(from, snd.base(), snd.size());
+                self.map_ports(from, to, first, count)?;
+                if move_away {
+                    self.unmap_ports(from, first, count);
                 }
                 Ok(())
             }
             Some(FpageKind::Irqs) => {
-                self.map_irqs(from, to, snd.base(), snd.size());
-                if item.is_grant() && from != to {
-                    self.unmap_irqs(from, snd.base(), snd.size());
+                self.map_irqs(from, to, first, count);
+                if move_away {
+                    self.unmap_irqs(from, first, count);
                 }
                 Ok(())
             }
-            None => Err(MapError::BadItem),
+            _ => Err(MapError::BadItem),
         }
-    }
-
-    fn map_memory(&self, from: Space, item: MapItem, to: Space, window: Fpage) -> Result<(), MapError> {
-        if !window.is_valid() || window.kind() != Some(FpageKind::Memory) {
-            return Err(MapError::BadItem);
-        }
-        let at = fit(item, window);
-        let len = at.len.min(USER_END.saturating_sub(at.src)).min(USER_END.saturating_sub(at.dst));
-        let rights = item.snd.rights();
-        if rights.contains(Rights::R) {
-            let (src, dst, grant) = (VirtAddr(at.src), VirtAddr(at.dst), item.is_grant());
-            self.transfer(&Transfer { from, src, to, dst, len, rights, grant })?;
-        }
-        Ok(())
     }
 
     pub(super) fn transfer(&self, t: &Transfer) -> Result<(), NoMemory> {

@@ -10,6 +10,7 @@ use super::node::{Node, part_number};
 use super::space::{Mem, Space};
 use super::tables::{Leaf, next_in_table};
 use super::take::Part;
+use super::window::memory;
 use ukernel_abi::layout::{PAGE, SUPERPAGE, USER_END};
 use ukernel_abi::{Fpage, FpageKind, Rights};
 
@@ -20,16 +21,13 @@ impl<M: Machine> Mem<M> {
     /// Ports and interrupt lines have no mapping database: they are taken from the space itself, with `flush`, and stay with
     /// those who have them from it.
     pub fn unmap(&self, space: Space, fpage: Fpage, flush: bool) {
-        if !fpage.is_valid() {
-            return;
+        if let Some(range) = memory(fpage) {
+            let end = VirtAddr((range.base + range.size).min(USER_END));
+            return self.unmap_memory(space, VirtAddr(range.base), end, fpage.rights(), flush);
         }
-        match fpage.kind() {
-            Some(FpageKind::Memory) => {
-                let end = VirtAddr((fpage.base() + fpage.size()).min(USER_END));
-                self.unmap_memory(space, VirtAddr(fpage.base()), end, fpage.rights(), flush);
-            }
-            Some(FpageKind::Ports) if flush => self.unmap_ports(space, fpage.base(), fpage.size()),
-            Some(FpageKind::Irqs) if flush => self.unmap_irqs(space, fpage.base(), fpage.size()),
+        match fpage.kind().filter(|_| flush && fpage.is_valid()) {
+            Some(FpageKind::Ports) => self.unmap_ports(space, fpage.base(), fpage.size()),
+            Some(FpageKind::Irqs) => self.unmap_irqs(space, fpage.base(), fpage.size()),
             _ => {}
         }
     }
