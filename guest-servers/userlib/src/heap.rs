@@ -2,8 +2,8 @@
 //!
 //! Asked of, not faulted in: root can refuse a request, and then the allocation fails in the ordinary way
 //! (`try_reserve` returns an error, other allocations panic, which is logged and ends the machine), whereas a
-//! fault that cannot be answered can only end the server. Blocks begin small and double, so that a server
-//! that needs little has little, and one that needs much asks seldom.
+//! fault that cannot be answered can only end the server. It grows by 2 MiB if the budget allows: mapping one
+//! large page costs the kernel a five-hundredth of what as many small ones do.
 
 use crate::lock::RawLock;
 use crate::root;
@@ -21,9 +21,11 @@ use ukernel_abi::layout;
 #[cfg_attr(not(target_os = "none"), expect(dead_code, reason = "tests use the host's allocator"))]
 static HEAP: TalcLock<RawLock, Blocks> = TalcLock::new(Blocks { claimed: None });
 
-/// log2 of the smallest block, and of the largest that is asked for without need.
-const FIRST: u32 = 16;
-const LARGEST: u32 = 24;
+/// log2 of the block that is asked for when more is not needed: one large page, which costs the kernel no more
+/// than a small one.
+const USUAL: u32 = 21;
+/// log2 of the smallest block.
+const SMALLEST: u32 = 12;
 
 #[derive(Debug)]
 struct Blocks {
@@ -50,7 +52,7 @@ unsafe impl Source for Blocks {
         let utcb = Utcb::current();
         while root::heap_block(utcb, top, log2).is_err() {
             // The budget is nearly used up: the last of it in small blocks.
-            log2 = log2.checked_sub(1).filter(|n| *n >= FIRST).ok_or(())?;
+            log2 = log2.checked_sub(1).filter(|n| *n >= SMALLEST).ok_or(())?;
         }
         let new_top = top + (1 << log2);
         let pointer = |address: u64| ptr::with_exposed_provenance_mut::<u8>(address as usize);
@@ -66,14 +68,13 @@ unsafe impl Source for Blocks {
     }
 }
 
-/// log2 of the next block, at `top`, when `need` bytes are wanted: as much as the heap has already, or as is
-/// needed, but no more than the alignment of `top` allows. `None` if the need cannot be met at all.
+/// log2 of the next block, at `top`, when `need` bytes are wanted: no more than the alignment of `top` allows.
+/// `None` if the need cannot be met at all.
 fn block_log2(top: u64, need: u64) -> Option<u32> {
     let room = place::HEAP_END.checked_sub(top)?;
     // What is added to the need is for talc's own tables (1 KiB in the first block) and the ends of a chunk.
     let need = need.checked_add(layout::PAGE).filter(|need| *need <= room)?;
-    let double = (top - place::HEAP).checked_ilog2().unwrap_or(FIRST).clamp(FIRST, LARGEST);
-    let wish = need.next_power_of_two().ilog2().max(double);
+    let wish = need.next_power_of_two().ilog2().max(USUAL);
     Some(wish.min(top.trailing_zeros()).min(room.ilog2()))
 }
 
@@ -82,22 +83,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn blocks_double() {
-        let mut top = place::HEAP;
-        let mut logs = Vec::new();
-        for _ in 0..6 {
-            let log2 = block_log2(top, 16).unwrap();
-            assert_eq!(top % (1 << log2), 0, "aligned");
-            logs.push(log2);
-            top += 1 << log2;
-        }
-        assert_eq!(logs, [16, 16, 17, 18, 19, 20]);
+    fn large_pages_where_the_address_allows() {
+        assert_eq!(block_log2(place::HEAP, 16), Some(21));
+        assert_eq!(block_log2(place::HEAP + (2 << 20), 16), Some(21));
+        assert_eq!(block_log2(place::HEAP + (64 << 10), 16), Some(16));
     }
 
     #[test]
     fn a_large_need_is_met_at_once_where_the_address_allows() {
         assert_eq!(block_log2(place::HEAP, 20 << 20), Some(25));
-        assert_eq!(block_log2(place::HEAP + (64 << 10), 20 << 20), Some(16));
+        assert_eq!(block_log2(place::HEAP + (2 << 20), 20 << 20), Some(21));
     }
 
     #[test]
