@@ -129,8 +129,8 @@ impl<M: Machine> Mem<M> {
         PhysAddr(self.get(space, word::CR3))
     }
 
-    /// Makes σ0 of a space: its addresses are physical ones, and it has all that [`Mem::init`] was told of, all
-    /// ports and all interrupt lines.
+    /// Makes σ0 of a space: its addresses are physical ones, and it has all the memory that [`Mem::init`] was told of.
+    /// Ports and interrupt lines are given by [`Mem::own_all_ports`] and [`Mem::own_all_irqs`].
     pub fn make_idempotent(&self, space: Space) {
         self.set(space, word::IDEMPOTENT, 1);
     }
