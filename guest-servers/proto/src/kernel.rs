@@ -25,7 +25,6 @@ pub struct Exception {
     pub ip: u64,
     pub sp: u64,
     pub rflags: u64,
-    pub cr2: u64,
 }
 
 /// A system call that is not L4's: its number and six arguments.
@@ -63,8 +62,8 @@ impl TryFrom<&Message> for Event {
                 Ok(Self::PageFault(PageFault { address, ip, access: access.ok_or(Malformed)?, code }))
             }
             Label::EXCEPTION => {
-                let [vector, code, ip, sp, rflags, cr2] = m.args()?;
-                Ok(Self::Exception(Exception { vector, code, ip, sp, rflags, cr2 }))
+                let [vector, code, ip, sp, rflags] = m.args()?;
+                Ok(Self::Exception(Exception { vector, code, ip, sp, rflags }))
             }
             Label::FOREIGN => {
                 let [number, args @ ..] = m.args::<7>()?;
@@ -93,8 +92,8 @@ mod tests {
         assert_eq!(Event::try_from(&call), Ok(Event::Foreign(want)));
         let irq = Message::new(Label::INTERRUPT, [5, 1]);
         assert_eq!(Event::try_from(&irq), Ok(Event::Interrupt(Interrupt { line: 5, count: 1 })));
-        let exception = Message::new(Label::EXCEPTION, [13, 0, 1, 2, 3, 0]);
-        let want = Exception { vector: 13, code: 0, ip: 1, sp: 2, rflags: 3, cr2: 0 };
+        let exception = Message::new(Label::EXCEPTION, [13, 0, 1, 2, 3]);
+        let want = Exception { vector: 13, code: 0, ip: 1, sp: 2, rflags: 3 };
         assert_eq!(Event::try_from(&exception), Ok(Event::Exception(want)));
     }
 

@@ -69,8 +69,8 @@ impl Root {
             Ok(Event::PageFault(fault)) => self.page_fault(machine, index, from, &fault),
             Ok(Event::Exception(e)) => {
                 let why = format_args!(
-                    "exception {}, code {:#x}, cr2 {:#x}, at ip {:#x}, sp {:#x}",
-                    e.vector, e.code, e.cr2, e.ip, e.sp
+                    "exception {}, code {:#x}, at ip {:#x}, sp {:#x}",
+                    e.vector, e.code, e.ip, e.sp
                 );
                 self.died(machine, index, from, why)
             }

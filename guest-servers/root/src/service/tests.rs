@@ -103,7 +103,7 @@ fn a_server_that_faults_elsewhere_ends_the_machine() {
 #[test]
 fn exceptions_and_stray_system_calls_do_too() {
     let mut w = World::new();
-    let exception = Message::new(Label::EXCEPTION, [13, 0, 0x20_1111, 0x3fff_fff0, 0x202, 0]);
+    let exception = Message::new(Label::EXCEPTION, [13, 0, 0x20_1111, 0x3fff_fff0, 0x202]);
     assert_eq!(w.send(CONSOLE, exception), Outcome::Exit(exit::KERNEL_PANIC));
     assert!(w.mock.text().contains("server console died"), "{}", w.mock.text());
     assert!(w.mock.text().contains("exception 13"), "{}", w.mock.text());
