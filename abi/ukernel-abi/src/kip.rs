@@ -4,6 +4,8 @@
 
 /// "L4µK": the first eight bytes of the page.
 pub const MAGIC: u64 = u64::from_le_bytes(*b"L4uK\0\0\0\x01");
+/// Of this layout.
+pub const VERSION: u32 = 1;
 pub const MODULES: usize = 32;
 pub const REGIONS: usize = 16;
 
@@ -74,7 +76,7 @@ impl Module {
 impl Kip {
     pub const EMPTY: Self = Self {
         magic: MAGIC,
-        version: 1,
+        version: VERSION,
         cpus: 1,
         ram_bytes: 0,
         tsc_khz: 0,

@@ -1,6 +1,6 @@
 //! The two pages that every task sees: the gate and the kernel interface page.
 
-use ukernel_abi::kip::{FLAG_SYSCALL_FAULTS, Kip};
+use ukernel_abi::kip::{FLAG_SYSCALL_FAULTS, Kip, MAGIC, VERSION};
 
 use crate::arch::fpu;
 
@@ -9,10 +9,15 @@ unsafe extern "C" {
     static mut kip_page: Kip;
 }
 
-/// Write the kernel interface page. Called once, before any user code runs.
-pub fn publish(kip: Kip) {
-    // SAFETY: the page is the kernel's to write; user code, which only reads it, does not run yet.
-    unsafe { (&raw mut kip_page).write(kip) };
+/// Have `write` fill the kernel interface page in place (it is too large for the stack). Called once, before any user code runs.
+pub fn publish(write: impl FnOnce(&mut Kip)) {
+    // SAFETY: the page is the kernel's to write, all zeroes are a valid `Kip`, nobody has a reference to it, and user code,
+    // which only reads it, does not run yet.
+    let kip = unsafe { &mut *core::ptr::addr_of_mut!(kip_page) };
+    kip.magic = MAGIC;
+    kip.version = VERSION;
+    kip.cpus = 1;
+    write(kip);
 }
 
 /// `int3; ret; ret`: a thread that entered by `syscall` returns to offset 2, one that entered by `int3` to offset 1.

@@ -61,10 +61,9 @@ fn tss(cpu: u64) -> u64 {
     TSS_BASE + cpu * TSS_STRIDE + TSS_OFFSET
 }
 
-/// Set up TSS, interrupt vectors and SYSCALL on the boot CPU. The TSS region must be mapped, the GDT loaded.
+/// Set up TSS and SYSCALL on the boot CPU. The TSS region must be mapped, the GDT loaded.
 pub fn init() {
     init_tss();
-    init_idt();
     // SAFETY: the selectors are those of the GDT just loaded and the entry is the kernel's; SYSCALL is not used before.
     unsafe {
         wrmsr(MSR_STAR, 0x23 << 48 | KERNEL_CS << 32);
@@ -73,8 +72,14 @@ pub fn init() {
     }
 }
 
-/// Load the GDT and flat segments. It clears the base of GS, so it comes before all that uses that.
-pub fn init_gdt() {
+/// Load GDT, flat segments and IDT, so that from here on a mistake of the kernel's has last words. It clears the base of
+/// GS, so it comes before all that uses that.
+pub fn init_tables() {
+    init_gdt();
+    init_idt();
+}
+
+fn init_gdt() {
     let tss = tss(0);
     let descriptors = [
         0,

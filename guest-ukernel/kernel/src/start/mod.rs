@@ -22,7 +22,7 @@ use memory::Plan;
 /// kernel's own page tables are on.
 pub extern "C" fn main(start_info: u64) -> ! {
     let kernel = kernel();
-    segments::init_gdt();
+    segments::init_tables();
     kernel.boot_cpu.init(boot::stack_top());
     let info = Info::read(start_info);
     let mut plan = Plan::make(&info);
@@ -36,7 +36,7 @@ pub extern "C" fn main(start_info: u64) -> ! {
 
     let modules = info.modules();
     let started = servers::prepare(&modules, &mut plan);
-    kip::publish(interface_page(&info, &plan, &modules));
+    kip::publish(|kip| fill(kip, &info, &plan, &modules));
     memory::drop_identity_map();
     servers::start(&started);
     entry::enter_user(cpu().leave())
@@ -51,8 +51,7 @@ fn set_clock(info: &Info) {
     kernel().clock.init(khz, tick_ns);
 }
 
-fn interface_page(info: &Info, plan: &Plan, modules: &info::Modules) -> Kip {
-    let mut kip = Kip::EMPTY;
+fn fill(kip: &mut Kip, info: &Info, plan: &Plan, modules: &info::Modules) {
     kip.ram_bytes = info.ram_bytes();
     match info.ukvmm() {
         Some(boot) => {
@@ -70,7 +69,6 @@ fn interface_page(info: &Info, plan: &Plan, modules: &info::Modules) -> Kip {
         *slot = Module { phys: module.phys, size: module.size, name: module.name };
         kip.module_count += 1;
     }
-    kip
 }
 
 /// `size` rounded up to whole pages.
