@@ -46,7 +46,7 @@ pub fn install(packages: &[Package]) -> Result<()> {
         format!("by hand: apt-get update && apt-get install --no-install-recommends {}", names.join(" "));
     ensure!(has_apt(), "there is no apt-get here; install what Debian calls {}", names.join(", "));
     let Some(root) = as_root() else {
-        bail!("only root may install packages, and sudo asks for a password\n{by_hand}");
+        bail!("only root may install packages, and there is no sudo without a password\n{by_hand}");
     };
     with_update(|| {
         let mut command = root.apt_get();
