@@ -17,7 +17,9 @@ impl Trigger for Line {
 }
 
 /// Takes what the guest transmits.
-struct Transmit(Box<dyn FnMut(&[u8]) + Send>);
+pub type Sink = Box<dyn FnMut(&[u8]) + Send>;
+
+struct Transmit(Sink);
 
 impl Write for Transmit {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
@@ -35,7 +37,7 @@ pub struct Uart {
 }
 
 impl Uart {
-    pub fn new(line: Line, transmit: Box<dyn FnMut(&[u8]) + Send>) -> Self {
+    pub fn new(line: Line, transmit: Sink) -> Self {
         Self { serial: Serial::new(line, Transmit(transmit)) }
     }
 

@@ -39,20 +39,29 @@ pub struct Ending {
     pub status: Status,
     /// For people; `None` where the status says it all.
     pub message: Option<String>,
+    /// The vCPU's registers, where there is a message and they are known.
+    pub registers: Option<String>,
 }
 
 impl Ending {
     fn new(status: u8, message: impl Into<String>) -> Self {
-        Self { status: Status::Exit(status), message: Some(message.into()) }
+        Self { status: Status::Exit(status), message: Some(message.into()), registers: None }
     }
     fn silent(status: Status) -> Self {
-        Self { status, message: None }
+        Self { status, message: None, registers: None }
     }
 
     /// The end of a machine whose vCPU left `report` (`None`: it did not stop), after `request` if there was one.
     pub fn of(report: Option<Report>, request: Option<Request>, kernel: &Path) -> Self {
         let at = report.as_ref().and_then(|r| r.at.as_ref());
-        match (request, report.as_ref()) {
+        let ending = match (request, report.as_ref()) {
+            (Some(Request::Timeout(after)), None) => Self::new(
+                exit::TIMEOUT,
+                format!(
+                    "stopped after {} s (--timeout), while nobody read the guest's output",
+                    after.as_secs_f64()
+                ),
+            ),
             // The guest was faster.
             (_, Some(Report { stop: Stop::Exit(value), .. })) => Self::exited(*value),
             (Some(request), _) => Self::requested(request, at, kernel),
@@ -60,7 +69,8 @@ impl Ending {
             (None, None) => {
                 Self::new(exit::VMM, "the vCPU's thread ended without a report; this is a bug of ukvmm")
             }
-        }
+        };
+        Self { registers: at.filter(|_| ending.message.is_some()).map(|at| at.to_string()), ..ending }
     }
 
     fn exited(value: u32) -> Self {
@@ -151,5 +161,60 @@ fn place(at: Option<&Snapshot>, kernel: &Path) -> String {
         _ if at.in_user_mode() => format!("the guest was in user mode at rip {rip:#x} (cs {cs:#x})"),
         Some(symbol) => format!("the guest was in its kernel at rip {rip:#x} = {symbol} (cs {cs:#x})"),
         None => format!("the guest was in its kernel at rip {rip:#x} (cs {cs:#x})"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ending(stop: Stop, selector: u16, suberror: u32, code: &[u8]) -> Ending {
+        let mut at = Snapshot { code: code.to_vec(), ..Default::default() };
+        at.sregs.cs.selector = selector;
+        at.regs.rip = 0x1234;
+        Ending::of(Some(Report { stop, at: Some(at), suberror }), None, Path::new("/absent"))
+    }
+
+    #[track_caller]
+    fn expect(ending: &Ending, status: u8, text: &str) {
+        assert_eq!(ending.status, Status::Exit(status), "{ending:?}");
+        assert!(ending.message.as_ref().is_some_and(|m| m.contains(text)), "{ending:?}");
+    }
+
+    #[test]
+    fn the_guest_s_own_status_is_told_silently() {
+        let ending = ending(Stop::Exit(7), 0x10, 0, &[]);
+        assert_eq!((ending.status, ending.message, ending.registers), (Status::Exit(7), None, None));
+    }
+
+    #[test]
+    fn whose_fault_it_is_decides_the_status() {
+        expect(&ending(Stop::Shutdown, 0x10, 0, &[]), 121, "triple fault");
+        expect(&ending(Stop::InternalError, 0x10, 1, &[0xf3, 0x0f]), 120, "code f3 0f");
+        expect(&ending(Stop::InternalError, 0x10, 1, &[0xcc]), 120, "breakpoint");
+        expect(&ending(Stop::InternalError, 0x10, 3, &[]), 120, "suberror 3");
+        expect(&ending(Stop::InternalError, 0x33, 1, &[]), 125, "a user program");
+        expect(&ending(Stop::FailEntry(0x21), 0x10, 0, &[]), 125, "0x21");
+        expect(
+            &ending(Stop::RunFailed(kvm_ioctls::Error::new(libc::EFAULT)), 0x10, 0, &[]),
+            125,
+            "KVM_RUN failed",
+        );
+        expect(&ending(Stop::Unexpected("Hlt".into()), 0x10, 0, &[]), 125, "Hlt");
+        expect(&Ending::of(None, None, Path::new("/")), 125, "bug of ukvmm");
+    }
+
+    #[test]
+    fn a_request_decides_unless_the_guest_was_faster() {
+        let of = |stop, request| {
+            Ending::of(Some(Report { stop, at: None, suberror: 0 }), Some(request), Path::new("/absent"))
+        };
+        let time = Duration::from_millis(1500);
+        expect(&of(Stop::Kicked, Request::Timeout(time)), 124, "stopped after 1.5 s");
+        assert_eq!(of(Stop::Exit(3), Request::Timeout(time)).status, Status::Exit(3));
+        assert_eq!(of(Stop::Kicked, Request::Quit).status, Status::Exit(0));
+        assert_eq!(of(Stop::Kicked, Request::Signal(15)).status, Status::Signal(15));
+        expect(&of(Stop::Kicked, Request::Output("no space".into())), 125, "no space");
+        expect(&Ending::of(None, Some(Request::Timeout(time)), Path::new("/")), 124, "nobody read");
     }
 }

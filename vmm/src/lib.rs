@@ -8,10 +8,11 @@
 //! - [`kvm`], [`vm`], [`memory`], [`loader`], [`vcpu`]: the machine
 //! - [`events`], [`output`], [`terminal`]: the world around it
 //! - [`ending`], [`symbols`], [`log`], [`error`]: what the user is told
-//! - `doctor`: what this host can do
+//! - [`doctor`]: what this host can do
 
 pub mod cli;
 pub mod config;
+pub mod doctor;
 pub mod ending;
 pub mod error;
 pub mod events;

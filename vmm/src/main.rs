@@ -3,11 +3,11 @@
 use clap::Parser;
 use clap::error::ErrorKind;
 use std::process::ExitCode;
-use ukvmm::cli::Cli;
+use ukvmm::cli::{Cli, Command};
 use ukvmm::config::Config;
 use ukvmm::ending::{Ending, Status};
 use ukvmm::error::Error;
-use ukvmm::{log, machine, terminal};
+use ukvmm::{doctor, log, machine, terminal};
 use vmm_abi::exit;
 
 fn main() -> ExitCode {
@@ -25,12 +25,18 @@ fn main() -> ExitCode {
         terminal::restore();
         default_hook(info);
     }));
+    if let Some(Command::Doctor) = cli.command {
+        return ExitCode::from(doctor::run());
+    }
     let result = Config::new(cli.run).map_err(Error::from).and_then(machine::run);
     terminal::restore();
     match result {
-        Ok(Ending { status, message }) => {
+        Ok(Ending { status, message, registers }) => {
             if let Some(message) = message {
                 tracing::error!("{message}");
+            }
+            if let Some(registers) = registers {
+                tracing::info!("registers\n{registers}");
             }
             end(status)
         }

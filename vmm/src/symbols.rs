@@ -1,7 +1,7 @@
 //! Which function of the kernel an address is in. Only asked when something has gone wrong, so the file is read then.
 
 use elf::ElfBytes;
-use elf::abi::STT_FUNC;
+use elf::abi::{SHN_UNDEF, STT_FUNC, STT_NOTYPE};
 use elf::endian::LittleEndian;
 use std::path::Path;
 
@@ -21,7 +21,8 @@ fn search(file: &[u8], address: u64) -> Option<String> {
     let (symbols, names) = elf.symbol_table().ok()??;
     let symbol = symbols
         .iter()
-        .filter(|s| s.st_symtype() == STT_FUNC || s.st_symtype() == elf::abi::STT_NOTYPE && s.st_shndx != 0)
+        // Assembly's labels have no type; undefined symbols are in no section.
+        .filter(|s| s.st_shndx != SHN_UNDEF && [STT_FUNC, STT_NOTYPE].contains(&s.st_symtype()))
         .filter(|s| s.st_value <= address && (s.st_size == 0 || address - s.st_value < s.st_size))
         // The nearest one below; of two at one address, the one that has a size.
         .max_by_key(|s| (s.st_value, s.st_size))?;

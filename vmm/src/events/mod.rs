@@ -6,7 +6,7 @@
 //! - [`input`]: standard input → the guest's console
 //! - [`escape`]: the keys that are for us
 //! - [`signals`]: signals that we get
-//! - [`timer`]: `--timeout`
+//! - [`timer`]: the end of `--timeout`
 
 pub mod escape;
 pub mod input;

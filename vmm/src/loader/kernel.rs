@@ -132,11 +132,11 @@ fn file_header(input: &Input) -> Result<Elf64_Ehdr, Defect> {
     if input.file.read_exact_at(&mut ident, 0).is_err() {
         return Err(Defect::Truncated { what: "the ELF header", end: 64, size: input.size });
     }
-    if ident[EI_CLASS as usize] != ELFCLASS64 {
+    if ident[EI_CLASS] != ELFCLASS64 {
         return Err(Defect::Not64);
     }
     let header: Elf64_Ehdr = read(input, "the ELF header", 0)?;
-    if header.e_machine != EM_X86_64 || header.e_ident[EI_DATA as usize] != ELFDATA2LSB as u8 {
+    if header.e_machine != EM_X86_64 || header.e_ident[EI_DATA] != ELFDATA2LSB {
         return Err(Defect::Machine(header.e_machine));
     }
     if header.e_type != ET_EXEC {
@@ -150,7 +150,7 @@ fn file_header(input: &Input) -> Result<Elf64_Ehdr, Defect> {
     Ok(header)
 }
 
-const ELF_MAGIC: &[u8; 4] = &[ELFMAG0 as u8, ELFMAG1, ELFMAG2, ELFMAG3];
+const ELF_MAGIC: &[u8; 4] = &[ELFMAG0, ELFMAG1, ELFMAG2, ELFMAG3];
 
 fn read<T: ByteValued + Default>(input: &Input, what: &'static str, offset: u64) -> Result<T, Defect> {
     let mut value = T::default();
