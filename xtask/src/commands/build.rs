@@ -58,15 +58,16 @@ fn images(bundle: &Path) -> Result<()> {
         &images.join("initrd.cpio"),
         &rootfs::archive(&paths::root().join("images/rootfs/linux.toml"))?.to_bytes()?,
     )?;
-    for entry in fs::read_dir(paths::root().join("images/servers"))? {
-        let path = entry?.path();
-        let Some(name) = path.file_name().filter(|_| path.extension().is_some_and(|e| e == "toml")) else {
-            continue;
-        };
-        install(&path, &images.join("servers").join(name))?;
-        let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+    let sets = fs::read_dir(paths::root().join("images/servers"))?.collect::<Result<Vec<_>, _>>()?;
+    let sets = sets.into_iter().map(|entry| entry.path()).filter(|path| path.extension().is_some_and(|e| e == "toml"));
+    let sets: Vec<_> = sets.collect();
+    for set in &sets {
+        install(set, &images.join("servers").join(set.file_name().unwrap_or_default()))?;
+    }
+    for set in &sets {
+        let stem = set.file_stem().unwrap_or_default().to_string_lossy();
         replace(&images.join(format!("bundle-{stem}.img")), |image| {
-            process::run(Command::new(bundle).arg(paths::build()).arg(&path).arg(image))
+            process::run(Command::new(bundle).arg(paths::build()).arg(set).arg(image))
         })?;
     }
     Ok(())
