@@ -59,7 +59,10 @@ fn images(bundle: &Path) -> Result<()> {
         &rootfs::archive(&paths::root().join("images/rootfs/linux.toml"))?.to_bytes()?,
     )?;
     let sets = fs::read_dir(paths::root().join("images/servers"))?.collect::<Result<Vec<_>, _>>()?;
-    let sets = sets.into_iter().map(|entry| entry.path()).filter(|path| path.extension().is_some_and(|e| e == "toml"));
+    let sets = sets
+        .into_iter()
+        .map(|entry| entry.path())
+        .filter(|path| path.extension().is_some_and(|e| e == "toml"));
     let sets: Vec<_> = sets.collect();
     for set in &sets {
         install(set, &images.join("servers").join(set.file_name().unwrap_or_default()))?;
