@@ -123,7 +123,7 @@ impl Code {
 }
 
 /// The page with the code.
-fn code_page(rights: Rights) -> Fpage {
+pub fn code_page(rights: Rights) -> Fpage {
     Fpage::memory(Code::Call.address() & !0xfff, 12, rights)
 }
 

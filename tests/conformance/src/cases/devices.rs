@@ -2,11 +2,11 @@
 
 use crate::puppet::{Code, Puppet, answer};
 use crate::report::{Check, holds, same};
-use ukernel_abi::MapItem;
-use ukernel_abi::call::Timeouts;
+use ukernel_abi::call::{Timeouts, unmap};
 use ukernel_abi::layout::utcb;
 use ukernel_abi::utcb::Regs;
-use userlib::{Fpage, Me, Status, ThreadId, ipc, irq, root, task};
+use ukernel_abi::{Call, MapItem};
+use userlib::{Fpage, Me, Status, ThreadId, ipc, irq, root};
 use vmm_abi::ports::{DEBUG, DEBUG_PRESENT};
 
 /// The line that the server set gives this server, and one that it does not. Nothing is connected to either.
@@ -33,9 +33,11 @@ pub fn ports(me: Me) -> Check {
     same("what the port says", puppet.run(Code::PortIn, read_port())?.rax, u64::from(DEBUG_PRESENT))?;
     puppet.start(Code::PortIn, Regs { rdx: u64::from(DEBUG) + 1, ..Regs::default() })?;
     same("the port beside it", puppet.exception()?.vector, GENERAL_PROTECTION)?;
-    task::unmap_derived(port)?;
+    // Ports are in no mapping database: a task gives up its own.
+    let (status, _) = puppet.call(Call::FpageUnmap, ThreadId::NIL, [port.0, unmap::FLUSH, 0, 0, 0, 0, 0])?;
+    same("giving it up", status, Status::Ok)?;
     puppet.start(Code::PortIn, read_port())?;
-    same("after it was taken away", puppet.exception()?.vector, GENERAL_PROTECTION)
+    same("after it was given up", puppet.exception()?.vector, GENERAL_PROTECTION)
 }
 
 pub fn interrupts(me: Me) -> Check {

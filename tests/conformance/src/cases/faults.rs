@@ -1,8 +1,9 @@
 //! Page faults, exceptions, foreign system calls.
 
 use crate::memory::Page;
-use crate::puppet::{Code, Puppet};
+use crate::puppet::{Code, Puppet, code_page};
 use crate::report::{Check, holds, same};
+use ukernel_abi::MapItem;
 use ukernel_abi::call::{L4_CALL, ex_regs};
 use ukernel_abi::utcb::Regs;
 use userlib::thread::ExRegs;
@@ -16,15 +17,15 @@ const GENERAL_PROTECTION: u64 = 13;
 pub fn execute(me: Me) -> Check {
     let puppet = Puppet::new(me, 0)?;
     puppet.load_with(DATA, PAGE.item(Rights::RW, DATA))?;
-    puppet.start(Code::Jump, Regs { rdi: DATA, ..Regs::default() })?;
+    let ip = DATA + (Code::Stop.address() & 0xfff);
+    puppet.start(Code::Jump, Regs { rdi: ip, ..Regs::default() })?;
     let fault = puppet.page_fault()?;
-    same("address", fault.address, DATA)?;
-    same("ip", fault.ip, DATA)?;
+    same("address", fault.address, ip)?;
+    same("ip", fault.ip, ip)?;
     same("access", fault.access.0, Rights::X.0)?;
-    PAGE.write(0x0b0f); // ud2
-    puppet.reply([], &[PAGE.item(Rights::RX, DATA)])?;
-    let exception = puppet.exception()?;
-    same("it runs there", exception.ip, DATA)
+    // The puppets' code, at another address.
+    puppet.reply([], &[MapItem::map(code_page(Rights::RX), DATA)])?;
+    same("it runs there", puppet.exception()?.ip, ip)
 }
 
 pub fn exceptions(me: Me) -> Check {

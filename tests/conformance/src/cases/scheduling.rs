@@ -53,11 +53,13 @@ pub fn limits(me: Me) -> Check {
     let (own, _) = set_schedule(me.id, None, None)?;
     same("above one's own", set_schedule(puppet.id, Some(own + 1), None), Status::Denied)?;
     same("a stranger", set_schedule(ThreadId::ROOT, Some(1), None), Status::Denied)?;
-    same("too short a time slice", set_schedule(puppet.id, None, Some(10)), Status::BadArgument)?;
+    set_schedule(puppet.id, None, Some(10))?;
+    // The kernel counts in ticks of the timer: a microsecond may get lost.
+    holds("a time slice has a least length", set_schedule(puppet.id, None, None)?.1 >= 199)?;
     set_schedule(puppet.id, Some(own), Some(3_000))?;
     let (priority, slice) = set_schedule(puppet.id, None, None)?;
     same("priority as set", priority, own)?;
-    same("time slice as set", slice, 3_000_u32)?;
+    holds("time slice as set", slice.abs_diff(3_000) <= 1)?;
     let (status, _) = puppet.call(ukernel_abi::Call::ThreadSchedule, me.id, [1, 0, 0, 0, 0, 0, 0])?;
     same("a puppet on its chief", status, Status::Denied)?;
     let (status, _) = puppet.call(ukernel_abi::Call::ThreadSwitch, ThreadId::NIL, [0; 7])?;
