@@ -8,7 +8,6 @@ pub struct Exception {
     pub vector: u64,
     pub code: u64,
     pub ip: u64,
-    pub cr2: u64,
 }
 
 /// A page fault of a program.

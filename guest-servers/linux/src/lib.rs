@@ -44,3 +44,6 @@ pub mod strace;
 pub mod syscall;
 pub mod time;
 pub mod tty;
+
+#[cfg(test)]
+mod tests;

@@ -76,8 +76,6 @@ pub trait Machine {
     fn restart(&self, thread: ThreadId, regs: &Regs) -> Result<(), MachineError>;
     /// Sets the FS base of a thread that is in a foreign call; the call goes on.
     fn set_fs_base(&self, thread: ThreadId, base: u64) -> Result<(), MachineError>;
-    /// Sets the GS base, likewise.
-    fn set_gs_base(&self, thread: ThreadId, base: u64) -> Result<(), MachineError>;
     /// Takes the thread off the processor until [`Machine::resume`].
     fn stop(&self, thread: ThreadId);
     fn resume(&self, thread: ThreadId);

@@ -254,7 +254,7 @@ impl Server {
 
     fn exception(self: &Rc<Self>, thread: &Rc<Thread>, e: Exception) {
         let Some(process) = thread.process.upgrade() else { return };
-        thread.last_fault.set(LastFault { vector: e.vector, code: e.code, cr2: e.cr2 });
+        thread.last_fault.set(LastFault { vector: e.vector, code: e.code, cr2: 0 });
         let signal =
             crate::signal::fault::signal_for(&e, || self.machine.state(thread.l4.get()).ok().map(|s| s.fpu));
         self.force_signal(thread, &process, signal);

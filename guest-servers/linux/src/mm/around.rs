@@ -54,6 +54,7 @@ impl Space {
         for item in &items {
             self.note_mapped(item);
         }
+        self.flush_stale(window);
         Ok(items)
     }
 
@@ -79,7 +80,8 @@ impl Space {
         let mut out: Vec<Stretch> = Vec::new();
         for (&addr, page) in self.pages.range(window.start()..window.end()) {
             let rights = vma.page_rights(page.is_exclusive());
-            if addr != fault && (page.mapped == rights || rights.is_empty()) {
+            let has_it = page.mapped.contains(rights) && !page.stale;
+            if addr != fault && (has_it || rights.is_empty()) {
                 continue;
             }
             let frame = page.frame.addr();
@@ -96,7 +98,8 @@ impl Space {
     fn note_mapped(&mut self, item: &MapItem) {
         let end = item.base + item.snd.size();
         for (_, page) in self.pages.range_mut(item.base..end) {
-            page.mapped = item.snd.rights();
+            page.mapped = if page.stale { item.snd.rights() } else { page.mapped.union(item.snd.rights()) };
+            page.stale = false;
         }
     }
 }

@@ -53,8 +53,9 @@ impl From<Errno> for FaultError {
 
 impl Space {
     /// Makes the page at `addr` present such that `access` is possible. Returns the block of pages that was made or changed
-    /// for that, which holds `addr`.
-    pub fn ensure(&mut self, addr: u64, access: Rights) -> Result<Span, FaultError> {
+    /// for that, which holds `addr`. The program may still have frames in it that were replaced: the caller sees to
+    /// [`Space::flush_stale`].
+    pub(super) fn ensure(&mut self, addr: u64, access: Rights) -> Result<Span, FaultError> {
         let page = Span::page_of(addr).ok_or(FaultError::NoMapping)?;
         let vma = match self.vma_at(addr) {
             Some(vma) => vma.clone(),
@@ -73,7 +74,8 @@ impl Space {
 
     /// The frame at `addr`, for the server's own use.
     pub fn frame(&mut self, addr: u64, access: Rights) -> Result<Frame, FaultError> {
-        self.ensure(addr, access)?;
+        let made = self.ensure(addr, access)?;
+        self.flush_stale(made);
         self.page(addr).map(|p| p.frame.clone()).ok_or(FaultError::NoMapping)
     }
 
@@ -196,14 +198,10 @@ impl Space {
         Ok(block)
     }
 
-    /// Puts another frame behind an address; what the program has of the old one is taken away.
+    /// Puts another frame behind an address.
     fn replace(&mut self, addr: u64, frame: Frame) {
-        if let Some(span) = Span::page_of(addr)
-            && self.pages.get(&addr).is_some_and(|p| !p.mapped.is_empty())
-        {
-            self.revoke(span, Rights::RWX);
-        }
-        self.pages.insert(addr, Page::new(frame));
+        let mapped = self.pages.get(&addr).map_or(Rights::NONE, |p| p.mapped);
+        self.pages.insert(addr, Page { frame, mapped, stale: !mapped.is_empty() });
     }
 
     /// Makes the stack longer if `addr` is where it may grow to.

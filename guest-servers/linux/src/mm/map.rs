@@ -228,7 +228,10 @@ impl Space {
         let mut at = span.start();
         while at < span.end() {
             match self.ensure(at, access) {
-                Ok(made) => at = made.end().max(at + PAGE),
+                Ok(made) => {
+                    self.flush_stale(made);
+                    at = made.end().max(at + PAGE);
+                }
                 Err(_) => return,
             }
         }

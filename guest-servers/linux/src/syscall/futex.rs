@@ -38,7 +38,7 @@ pub const CALLS: &[Entry] = &[
     Entry::sync(__NR_get_robust_list, "get_robust_list", &[Int, Ptr, Ptr], get_robust_list)
         .partial("only the caller's own"),
     Entry::sync(__NR_arch_prctl, "arch_prctl", &[Enum(ARCH_NAMES), Hex], arch_prctl)
-        .partial("no CPUID faulting, no CET"),
+        .partial("no ARCH_SET_GS, CPUID faulting, CET"),
 ];
 
 /// Size of `struct robust_list_head`.
@@ -147,14 +147,14 @@ fn arch_prctl(c: &Ctx) -> SysResult {
     let (machine, l4) = (&c.server.machine, c.thread.l4.get());
     let base = c.args[1];
     match c.uint(0) {
-        ARCH_SET_FS | ARCH_SET_GS if base >= TASK_SIZE => Err(Errno::EPERM),
+        ARCH_SET_FS if base >= TASK_SIZE => Err(Errno::EPERM),
         ARCH_SET_FS => {
             machine.set_fs_base(l4, base)?;
             Ok(0)
         }
         ARCH_SET_GS => {
-            machine.set_gs_base(l4, base)?;
-            Ok(0)
+            c.server.trace.missing_flag(c, "ARCH_SET_GS");
+            Err(Errno::EINVAL)
         }
         ARCH_GET_FS => c.user().write_u64(base, machine.state(l4)?.fs_base).map(|()| 0),
         ARCH_GET_GS => c.user().write_u64(base, machine.state(l4)?.gs_base).map(|()| 0),

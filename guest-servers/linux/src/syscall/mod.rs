@@ -5,7 +5,7 @@
 //!
 //! - [`table`]: number → [`Entry`], put together from one list a family
 //! - [`args`]: how arguments look in a trace
-//! - `fs_*`: files; `time`, `ids`, `limits`, `memory`, `process`, `signals`, `system`, `futex`: everything else
+//! - `fs_calls`: files; `time`, `ids`, `limits`, `memory`, `process`, `control`, `signals`, `system`, `futex`: everything else
 //!
 //! A call is added by writing its handler into its family's file and an [`Entry`] into the `CALLS` list there. The entry
 //! says how complete it is: `docs/linux.md` is generated from that.
