@@ -2,6 +2,9 @@
 //!
 //! Mapped read-only at [`crate::layout::KIP`] in every task. The kernel writes it once, at boot.
 
+use crate::layout::{PAGE, SUPERPAGE};
+use core::ops::Range;
+
 /// "L4µK": the first eight bytes of the page.
 pub const MAGIC: u64 = u64::from_le_bytes(*b"L4uK\0\0\0\x01");
 /// Of this layout.
@@ -70,6 +73,21 @@ impl Module {
     pub fn name(&self) -> &str {
         let len = self.name.iter().position(|&b| b == 0).unwrap_or(self.name.len());
         core::str::from_utf8(&self.name[..len]).unwrap_or("?")
+    }
+
+    /// The memory that is the module's alone, from `phys` on: whole pages, and whole superpages for one of 1 MiB
+    /// and more, so that it can be mapped with those. Empty if the module's size is nonsense.
+    pub const fn area(&self) -> Range<u64> {
+        let large = self.size >= SUPERPAGE / 2 && self.phys.is_multiple_of(SUPERPAGE);
+        let unit = if large { SUPERPAGE } else { PAGE };
+        let end = match self.phys.checked_add(self.size) {
+            Some(end) => end.checked_next_multiple_of(unit),
+            None => None,
+        };
+        match end {
+            Some(end) => self.phys..end,
+            None => self.phys..self.phys,
+        }
     }
 }
 

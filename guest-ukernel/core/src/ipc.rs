@@ -231,6 +231,11 @@ fn receive_one(env: &impl Env, t: ThreadRef) -> Option<ThreadRef> {
             finish(env, t, Status::NotExistent);
             return None;
         };
+        if !clan::may_send(s, t) {
+            // Nothing could ever come.
+            finish(env, t, Status::Denied);
+            return None;
+        }
         s.waited_for.set(true);
         Some(s).filter(|s| s.state.get() == RunState::Sending && s.partner.get() == t.id.get())
     };

@@ -171,6 +171,8 @@ fn errors_of_the_send_phase() {
     assert_eq!(status(a), Status::BadArgument, "itself");
     m.call(a, other.id.get(), ThreadId::NIL, 0, NEVER);
     assert_eq!(status(a), Status::Denied, "another clan");
+    m.call(a, ThreadId::NIL, other.id.get(), 0, NEVER);
+    assert_eq!(status(a), Status::Denied, "from another clan");
     m.call_tagged(a, b.id.get(), ThreadId::NIL, Tag::new(Label::FOREIGN, 1, 0), 0, NEVER);
     assert_eq!(status(a), Status::BadArgument, "a label of the kernel's");
     m.call_tagged(a, b.id.get(), ThreadId::NIL, Tag::new(Label(1), 8, 0), 0, NEVER);

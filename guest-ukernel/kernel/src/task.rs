@@ -121,7 +121,7 @@ impl Tasks {
         let mem = &*MEM;
         let parent = self.find(chief);
         let number = self.take_number().ok_or(NoMemory)?;
-        let space = match mem.new_space(limit) {
+        let space = match mem.new_space(parent.map(|p| p.space()), limit) {
             Ok(space) => space,
             Err(e) => {
                 self.free_number(number);

@@ -119,27 +119,37 @@ fn chains_of_any_length_come_down() {
 }
 
 #[test]
-fn a_quota_is_a_limit_and_can_be_moved() {
-    let rig = Rig::new(1000, 3, 5);
+fn a_quota_is_a_limit() {
+    let rig = Rig::new(1000, 2, 5);
     assert_eq!(rig.mem.quota(rig.space(1)), (5, 2));
     assert_eq!(
         rig.send(0, page(0x20_0000, Rights::RW), 1, 0),
         Err(MapError::NoMemory),
         "σ0 has none for its tables"
     );
-    rig.mem.grow_quota(rig.space(0), 100);
-    assert_eq!(
-        rig.send(0, page(0x20_0000, Rights::RW), 1, 0),
-        Err(MapError::NoMemory),
-        "a page needs 5 frames"
-    );
     assert_eq!(rig.mem.quota(rig.space(1)), (5, 2), "what a failure leaves behind");
-    assert_eq!(rig.mem.shrink_quota(rig.space(2), 4), Err(NoMemory), "two are in use");
-    rig.mem.shrink_quota(rig.space(2), 3).unwrap();
-    rig.mem.grow_quota(rig.space(1), 3);
-    rig.send(0, page(0x20_0000, Rights::RW), 1, 0).unwrap();
-    assert_eq!(rig.mem.quota(rig.space(1)), (8, 7));
-    assert!(rig.mem.new_space(1).is_err());
+    assert!(rig.mem.new_space(None, 1).is_err());
+    rig.check_end();
+}
+
+#[test]
+fn what_a_space_uses_is_charged_to_those_above_it() {
+    let rig = Rig::new(1000, 2, 100);
+    let top = rig.mem.new_space(None, 20).unwrap();
+    let middle = rig.mem.new_space(Some(top), 100).unwrap();
+    let bottom = rig.mem.new_space(Some(middle), 100).unwrap();
+    let used = || [top, middle, bottom].map(|s| rig.mem.quota(s).1);
+    assert_eq!(used(), [6, 4, 2]);
+    rig.mem.charge(bottom, 14).unwrap();
+    assert_eq!(used(), [20, 18, 16]);
+    assert_eq!(rig.mem.charge(bottom, 1), Err(NoMemory), "the limit of the top");
+    assert!(rig.mem.new_space(Some(middle), 10).is_err());
+    assert_eq!(used(), [20, 18, 16], "what a failure leaves behind");
+    rig.mem.refund(bottom, 4);
+    rig.mem.destroy(bottom);
+    assert_eq!([top, middle].map(|s| rig.mem.quota(s).1), [4, 2], "all of it comes back");
+    rig.mem.destroy(middle);
+    rig.mem.destroy(top);
     rig.check_end();
 }
 

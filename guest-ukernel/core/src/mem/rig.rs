@@ -74,7 +74,7 @@ impl Rig {
         shared[3].1 = entry;
         mem.init(Template { shared, tss }, &regions());
         let frames_at_start = mem.frames.free_count();
-        let spaces: Vec<_> = (0..spaces).map(|_| mem.new_space(quota).ok()).collect();
+        let spaces: Vec<_> = (0..spaces).map(|_| mem.new_space(None, quota).ok()).collect();
         let rig = Self { mem, spaces, frames_at_start };
         rig.mem.make_idempotent(rig.space(0));
         rig

@@ -36,9 +36,14 @@ pub(super) mod word {
     pub const PORTS: u64 = 72;
     /// Not zero: σ0, whose addresses are physical ones.
     pub const IDEMPOTENT: u64 = 80;
+    /// The space that is charged as well, or 0.
+    pub const PARENT: u64 = 88;
     /// Where the nodes begin.
     pub const END: u64 = 128;
 }
+
+/// The top-level table, and the control frame.
+const OWN_FRAMES: u32 = 2;
 
 /// What every space has in common with the others: entries of the top-level table.
 pub const SHARED_SLOTS: usize = 5;
@@ -79,11 +84,23 @@ impl<M: Machine> Mem<M> {
         }
     }
 
-    /// An empty space that may use `limit` frames of kernel memory, its own two included.
-    pub fn new_space(&self, limit: u32) -> Result<Space, NoMemory> {
-        if limit < 2 {
+    /// An empty space that may use `limit` frames of kernel memory, its own two included. What it uses is charged to `parent`, too,
+    /// which must outlive it.
+    pub fn new_space(&self, parent: Option<Space>, limit: u32) -> Result<Space, NoMemory> {
+        if limit < OWN_FRAMES {
             return Err(NoMemory);
         }
+        if let Some(parent) = parent {
+            self.charge(parent, OWN_FRAMES)?;
+        }
+        let made = self.make_space(parent, limit);
+        if let (Err(_), Some(parent)) = (&made, parent) {
+            self.refund(parent, OWN_FRAMES);
+        }
+        made
+    }
+
+    fn make_space(&self, parent: Option<Space>, limit: u32) -> Result<Space, NoMemory> {
         let cr3 = self.frames.alloc()?;
         let control = match self.frames.alloc_dirty() {
             Ok(frame) => frame,
@@ -99,7 +116,8 @@ impl<M: Machine> Mem<M> {
         self.init_first_slab(space);
         self.set(space, word::CR3, cr3.0);
         self.set(space, word::LIMIT, limit.into());
-        self.set(space, word::USED, 2);
+        self.set(space, word::USED, OWN_FRAMES.into());
+        self.set(space, word::PARENT, parent.map_or(0, |p| p.0.get()));
         self.set(space, word::IRQS, 0);
         self.set(space, word::PORTS, 0);
         self.set(space, word::IDEMPOTENT, 0);
@@ -120,6 +138,10 @@ impl<M: Machine> Mem<M> {
         }
         self.store(self.frames.info_at(cr3), 0);
         self.frames.free(cr3);
+        if let Some(parent) = self.payer(space) {
+            let used = self.get(space, word::USED);
+            self.refund(parent, used as u32);
+        }
         self.free_slabs(space);
     }
 
@@ -135,42 +157,40 @@ impl<M: Machine> Mem<M> {
         self.set(space, word::IDEMPOTENT, 1);
     }
 
-    /// Charges `frames` to the space's quota, for memory that the caller takes from [`Mem::frames`] on its behalf.
-    #[inline(always)]
+    /// Charges `frames` to the space's quota and to those above it, for memory that the caller takes from [`Mem::frames`] on its behalf.
     pub fn charge(&self, space: Space, frames: u32) -> Result<(), NoMemory> {
-        let used = self.get(space, word::USED) + u64::from(frames);
-        if used > self.get(space, word::LIMIT) {
-            return Err(NoMemory);
+        let mut at = Some(space);
+        while let Some(space) = at {
+            if self.get(space, word::USED) + u64::from(frames) > self.get(space, word::LIMIT) {
+                return Err(NoMemory);
+            }
+            at = self.payer(space);
         }
-        self.set(space, word::USED, used);
+        let mut at = Some(space);
+        while let Some(space) = at {
+            self.set(space, word::USED, self.get(space, word::USED) + u64::from(frames));
+            at = self.payer(space);
+        }
         Ok(())
     }
 
     /// Undoes [`Mem::charge`].
-    #[inline(always)]
     pub fn refund(&self, space: Space, frames: u32) {
-        self.set(space, word::USED, self.get(space, word::USED) - u64::from(frames));
+        let mut at = Some(space);
+        while let Some(space) = at {
+            self.set(space, word::USED, self.get(space, word::USED) - u64::from(frames));
+            at = self.payer(space);
+        }
+    }
+
+    #[inline(always)]
+    fn payer(&self, space: Space) -> Option<Space> {
+        NonZeroU64::new(self.get(space, word::PARENT)).map(Space)
     }
 
     /// Quota of the space and what is used of it, in frames.
     pub fn quota(&self, space: Space) -> (u32, u32) {
         (self.get(space, word::LIMIT) as u32, self.get(space, word::USED) as u32)
-    }
-
-    /// Takes `frames` off the quota of one space, if that many are not in use, to be given to another.
-    pub fn shrink_quota(&self, space: Space, frames: u32) -> Result<(), NoMemory> {
-        let (limit, used) = self.quota(space);
-        if frames > limit - used {
-            return Err(NoMemory);
-        }
-        self.set(space, word::LIMIT, (limit - frames).into());
-        Ok(())
-    }
-
-    /// Adds `frames` to the quota of a space.
-    pub fn grow_quota(&self, space: Space, frames: u32) {
-        let (limit, _) = self.quota(space);
-        self.set(space, word::LIMIT, limit.saturating_add(frames).into());
     }
 
     /// Whether threads of the space may receive interrupt line `line`.

@@ -55,7 +55,7 @@ fn run(rig: &mut Rig, op: &Op, quota: u32) -> bool {
         Op::Renew { space } => {
             rig.mem.destroy(rig.space(space));
             rig.spaces[space] = None;
-            rig.spaces[space] = rig.mem.new_space(quota).ok();
+            rig.spaces[space] = rig.mem.new_space(None, quota).ok();
             true
         }
     }

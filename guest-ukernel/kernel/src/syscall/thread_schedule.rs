@@ -15,7 +15,8 @@ const MIN_SLICE_US: u64 = 200;
 pub fn call(me: ThreadRef) -> Status {
     let frame = &me.frame;
     let (flags, priority, slice) = (frame.rbx.get(), frame.rdi.get(), frame.rsi.get());
-    if flags & !(schedule::SET_PRIORITY | schedule::SET_TIMESLICE) != 0 {
+    let bad_slice = flags & schedule::SET_TIMESLICE != 0 && !(MIN_SLICE_US..u32::MAX as u64).contains(&slice);
+    if flags & !(schedule::SET_PRIORITY | schedule::SET_TIMESLICE) != 0 || bad_slice {
         return Status::BadArgument;
     }
     let t = match task::controlled(me, ThreadId(frame.r12.get())) {
@@ -31,8 +32,7 @@ pub fn call(me: ThreadRef) -> Status {
         cpu().sched.requeue(t, priority as u8);
     }
     if flags & schedule::SET_TIMESLICE != 0 {
-        let us = slice.clamp(MIN_SLICE_US, u32::MAX as u64 - 1);
-        t.timeslice.set(kernel().clock.ticks(us as u32));
+        t.timeslice.set(kernel().clock.ticks(slice as u32));
     }
     frame.rbx.set(t.run_state());
     frame.rdi.set(old_priority as u64);
