@@ -6,10 +6,11 @@
 //!
 //! - [`cli`], [`config`], [`set`], [`size`]: what the user asks for
 //! - [`kvm`], [`vm`], [`memory`], [`loader`], [`vcpu`]: the machine
-//! - [`events`], [`output`], [`terminal`]: the world around it
+//! - [`board`], [`events`], [`output`], [`terminal`]: the world around it
 //! - [`ending`], [`symbols`], [`log`], [`error`]: what the user is told
 //! - [`doctor`]: what this host can do
 
+pub mod board;
 pub mod cli;
 pub mod config;
 pub mod doctor;

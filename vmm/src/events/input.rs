@@ -7,16 +7,18 @@
 use super::escape::{Command, Escape, HELP};
 use super::{Mailbox, listen};
 use crate::ending::Request;
+use crate::error::{Error, host};
 use crate::log::Stderr;
 use crate::terminal;
 use event_manager::{EventOps, EventSet, Events, MutEventSubscriber};
 use std::fs::File;
 use std::io::{ErrorKind, Read, Write};
 use std::mem::ManuallyDrop;
-use std::os::fd::FromRawFd;
+use std::os::fd::{AsRawFd, FromRawFd};
 use std::sync::Arc;
 use std::time::Duration;
 use vmm_sys_util::eventfd::EventFd;
+use vmm_sys_util::timerfd::TimerFd;
 
 /// Most that is read at a time.
 const CHUNK: usize = 4096;
@@ -53,7 +55,7 @@ pub struct Input<T> {
     is_tty: bool,
     /// Written by the guest's device when it has room.
     room: Arc<EventFd>,
-    timer: vmm_sys_util::timerfd::TimerFd,
+    timer: TimerFd,
     taker: T,
     escape: Escape,
     state: State,
@@ -65,17 +67,26 @@ pub struct Input<T> {
 }
 
 impl<T: Taker> Input<T> {
-    pub fn new(taker: T, room: Arc<EventFd>, mailbox: Mailbox) -> Result<Self, crate::error::Error> {
-        let timer =
-            vmm_sys_util::timerfd::TimerFd::new().map_err(|e| crate::error::host("timer")(e.into()))?;
+    /// `room` is written when the guest has room again, or for the first time.
+    pub fn new(taker: T, room: Arc<EventFd>, mailbox: Mailbox) -> Result<Self, Error> {
         // SAFETY: standard input is open for as long as the process lives (the Rust runtime sees to that), and
         // `ManuallyDrop` keeps this from closing it.
         let stdin = ManuallyDrop::new(unsafe { File::from_raw_fd(libc::STDIN_FILENO) });
+        Self::from(stdin, terminal::is_tty(libc::STDIN_FILENO), taker, room, mailbox)
+    }
+
+    fn from(
+        stdin: ManuallyDrop<File>,
+        is_tty: bool,
+        taker: T,
+        room: Arc<EventFd>,
+        mailbox: Mailbox,
+    ) -> Result<Self, Error> {
         Ok(Self {
             stdin,
-            is_tty: terminal::is_tty(libc::STDIN_FILENO),
+            is_tty,
             room,
-            timer,
+            timer: TimerFd::new().map_err(|e| host("timer")(e.into()))?,
             taker,
             escape: Escape::default(),
             state: State::Unclaimed,
@@ -191,9 +202,9 @@ impl<T: Taker> Input<T> {
 impl<T: Taker> MutEventSubscriber for Input<T> {
     fn process(&mut self, events: Events, ops: &mut EventOps<'_>) {
         let mut readable = false;
-        if events.fd() == std::os::fd::AsRawFd::as_raw_fd(&*self.room) {
+        if events.fd() == self.room.as_raw_fd() {
             let _ = self.room.read();
-        } else if events.fd() == std::os::fd::AsRawFd::as_raw_fd(&self.timer) {
+        } else if events.fd() == self.timer.as_raw_fd() {
             let _ = self.timer.wait();
         } else {
             readable = true;
@@ -211,3 +222,6 @@ impl<T: Taker> MutEventSubscriber for Input<T> {
         listen(ops, Events::new(&self.timer, EventSet::IN));
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -13,7 +13,7 @@ use std::thread::{self, JoinHandle};
 #[derive(Debug)]
 pub struct Report {
     pub stop: Stop,
-    /// `None` if KVM did not tell.
+    /// `None` after [`Stop::Exit`], or if KVM did not tell.
     pub at: Option<Snapshot>,
     /// For [`Stop::InternalError`]: KVM's `suberror`.
     pub suberror: u32,
@@ -72,7 +72,9 @@ fn run(mut fd: VcpuFd, ports: &PortBus, memory: &GuestMemory, kicked: &Kicked) -
         }
     };
     let suberror = if stop == Stop::InternalError { internal_suberror(&mut fd) } else { 0 };
-    Report { at: Snapshot::take(&fd, memory), stop, suberror }
+    // Nobody asks where a guest was that ended by itself, and every run would pay for it.
+    let at = if matches!(stop, Stop::Exit(_)) { None } else { Snapshot::take(&fd, memory) };
+    Report { stop, at, suberror }
 }
 
 fn internal_suberror(fd: &mut VcpuFd) -> u32 {

@@ -1,0 +1,144 @@
+//! What is on the guest's ports, and who takes its input.
+
+use crate::error::Error;
+use crate::events::input::Taker;
+use crate::events::{Mailbox, eventfd};
+use crate::memory::GuestMemory;
+use crate::output::Streams;
+use crate::terminal;
+use crate::vm::Vm;
+use devices::PortBus;
+use devices::console::{self, Channel, Console, Output};
+use devices::debug::DebugPort;
+use devices::exit::ExitPort;
+use devices::uart::{Line, Uart};
+use std::io::Write;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use vmm_abi::{console as port, ports};
+use vmm_sys_util::eventfd::EventFd;
+
+/// The devices of a machine.
+pub struct Board {
+    pub ports: PortBus,
+    pub input: GuestInput,
+    /// Written when `input` has room.
+    pub room: Arc<EventFd>,
+}
+
+/// Makes the devices and connects them with `vm` and with our standard streams.
+pub fn connect(vm: &Vm, mailbox: &Mailbox, uart: bool) -> Result<Board, Error> {
+    let mut ports = PortBus::default();
+    let room = Arc::new(eventfd()?);
+    ports.add(ports::DEBUG, 1, Arc::new(Mutex::new(DebugPort::new(print_debug_line))));
+    ports.add(ports::EXIT, 4, Arc::new(Mutex::new(ExitPort)));
+
+    let signals = ConsoleSignals { irq: vm.interrupt_line(port::IRQ)?, room: room.clone() };
+    let console = Console::new(
+        vm.memory().clone(),
+        tty_flags(),
+        terminal::window_size(),
+        Box::new(Streams::new(mailbox.clone())),
+        Box::new(signals),
+    );
+    let mut input = GuestInput { console: console.input(), uart: None };
+    ports.add(port::PORT_BASE, 1 << port::PORT_LOG2, Arc::new(Mutex::new(console)));
+
+    if uart {
+        let irq = vm.interrupt_line(ports::UART_IRQ)?;
+        let line = Line(Box::new(move || signal(&irq)));
+        let mut streams = Streams::new(mailbox.clone());
+        let device = Arc::new(Mutex::new(Uart::new(line, Box::new(move |b| streams.write(Channel::Out, b)))));
+        input.uart = Some(device.clone());
+        ports.add(ports::UART, 8, device);
+        // It has no way to say that it is there; input is read from the start.
+        signal(&room);
+    }
+    Ok(Board { ports, input, room })
+}
+
+/// An eventfd that cannot be written is full, so it is signalled already.
+fn signal(event: &EventFd) {
+    let _ = event.write(1);
+}
+
+fn print_debug_line(line: &[u8]) {
+    // Nobody to tell if it fails.
+    let _ = crate::log::Stderr.write_all(line);
+    if !line.ends_with(b"\n") {
+        let _ = crate::log::Stderr.write_all(b"\n");
+    }
+}
+
+/// Which of our streams are terminals.
+fn tty_flags() -> u32 {
+    [
+        (libc::STDIN_FILENO, port::STDIN_TTY),
+        (libc::STDOUT_FILENO, port::STDOUT_TTY),
+        (libc::STDERR_FILENO, port::STDERR_TTY),
+    ]
+    .into_iter()
+    .filter(|&(fd, _)| terminal::is_tty(fd))
+    .fold(0, |flags, (_, flag)| flags | flag)
+}
+
+struct ConsoleSignals {
+    irq: EventFd,
+    room: Arc<EventFd>,
+}
+
+impl console::Signals for ConsoleSignals {
+    fn interrupt(&self) {
+        signal(&self.irq);
+    }
+    fn room(&self) {
+        signal(&self.room);
+    }
+}
+
+/// Input goes to the console device once the guest has claimed it, until then to the UART if there is one.
+pub struct GuestInput {
+    console: Arc<Mutex<console::Input<GuestMemory>>>,
+    uart: Option<Arc<Mutex<Uart>>>,
+}
+
+impl GuestInput {
+    /// What to do when the terminal has a new size.
+    pub fn on_resize(&self) -> Box<dyn Fn((u16, u16))> {
+        let console = self.console.clone();
+        Box::new(move |size| lock(&console).resize(size))
+    }
+}
+
+impl Taker for GuestInput {
+    fn is_ready(&self) -> bool {
+        self.uart.is_some() || lock(&self.console).is_claimed()
+    }
+
+    fn room(&self) -> usize {
+        let console = lock(&self.console);
+        match &self.uart {
+            Some(uart) if !console.is_claimed() => {
+                // Locked while it prints, which may block: then it has no room.
+                uart.try_lock().map_or(0, |uart| uart.room())
+            }
+            _ => console.room(),
+        }
+    }
+
+    fn put(&mut self, bytes: &[u8]) {
+        let mut console = lock(&self.console);
+        match &self.uart {
+            Some(uart) if !console.is_claimed() => lock(uart).put(bytes),
+            _ => console.put(bytes),
+        };
+    }
+
+    fn end(&mut self) {
+        lock(&self.console).end();
+    }
+}
+
+/// A thread that panicked has left nothing inconsistent behind such a lock.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
