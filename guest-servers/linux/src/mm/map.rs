@@ -131,7 +131,7 @@ impl Space {
             let mut vma = Vma::anonymous(more, Prot::READ | Prot::WRITE);
             vma.label = "[heap]";
             let taken = self.vmas_in(more).next().is_some();
-            if taken || self.check_commit(more.len()).is_err() || self.insert(vma).is_err() {
+            if taken || self.check_commit(more.bytes()).is_err() || self.insert(vma).is_err() {
                 return self.brk;
             }
         } else if new > old {

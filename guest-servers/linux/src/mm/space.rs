@@ -229,7 +229,7 @@ impl Space {
 
     /// Bytes in all areas.
     pub fn size(&self) -> u64 {
-        self.vmas.values().map(|v| v.span.len()).sum()
+        self.vmas.values().map(|v| v.span.bytes()).sum()
     }
 
     /// The page at a page-aligned address, if it is there.

@@ -35,11 +35,11 @@ impl Span {
     pub const fn end(self) -> u64 {
         self.end
     }
-    pub const fn len(self) -> u64 {
+    pub const fn bytes(self) -> u64 {
         self.end - self.start
     }
     pub const fn pages(self) -> u64 {
-        self.len() / PAGE
+        self.bytes() / PAGE
     }
     pub const fn contains(self, addr: u64) -> bool {
         self.start <= addr && addr < self.end

@@ -72,18 +72,20 @@ fn exec(c: &Ctx, dirfd: i32, [path, argv, envp]: [u64; 3], flags: u32) -> Result
 /// A NULL-terminated array of strings, of which there may be as much as `budget` has left. A null pointer is an empty array.
 fn strings(memory: &UserMemory, addr: u64, budget: &mut usize) -> Result<Vec<Vec<u8>>, Errno> {
     let mut out = Vec::new();
+    if addr == 0 {
+        return Ok(out);
+    }
     let mut at = addr;
-    while addr != 0 {
+    loop {
         let pointer = memory.read_u64(at)?;
         if pointer == 0 {
-            break;
+            return Ok(out);
         }
         let s = memory.read_str(pointer, ARG_MAX_LEN).map_err(too_long)?;
         *budget = budget.checked_sub(s.len() + 1 + 8).ok_or(Errno::E2BIG)?;
         out.push(s);
         at = at.checked_add(8).ok_or(Errno::EFAULT)?;
     }
-    Ok(out)
 }
 
 fn too_long(e: Errno) -> Errno {
