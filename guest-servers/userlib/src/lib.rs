@@ -11,6 +11,7 @@
 //! - [`space`], [`window`], [`arena`]: addresses, memory that is no Rust object, memory that grows
 //! - [`heap`]: the global allocator
 //! - [`sigma0`], [`root`], [`console`]: clients of these servers
+//! - [`ranges`]: a set of addresses, for servers that hand out memory
 //! - [`kip`], [`clock`], [`io`], [`log`]
 //!
 //! The target is soft-float: the kernel saves no FPU state for servers.
@@ -28,6 +29,7 @@ pub mod irq;
 pub mod kip;
 pub mod lock;
 pub mod log;
+pub mod ranges;
 pub mod root;
 pub mod sigma0;
 pub mod space;

@@ -2,10 +2,10 @@
 
 use crate::ipc;
 use crate::utcb::Utcb;
-use proto::sigma0::Request;
+use core::ops::Range;
+use proto::sigma0::{Extent, Request};
 use proto::{Message, Refusal, place};
 use ukernel_abi::kip::Module;
-use ukernel_abi::layout::PAGE;
 use ukernel_abi::{Fpage, Rights, ThreadId};
 
 /// Asks σ0 for something. The receive window is open for σ0's answer only: what other servers send must not
@@ -20,12 +20,17 @@ pub fn ask(utcb: Utcb, request: Request) -> Result<Message, Refusal> {
 
 /// All pages of a boot module. Its bytes, when every page has been given.
 pub fn module(utcb: Utcb, module: &Module) -> Result<&'static [u8], Refusal> {
-    let end = module.phys.checked_add(module.size).ok_or(Refusal::BadRequest)?.next_multiple_of(PAGE);
-    let mut phys = module.phys;
+    let Range { start: mut phys, end } = module.area();
+    if end - phys < module.size {
+        return Err(Refusal::BadRequest);
+    }
     while phys < end {
-        let log2 = Fpage::largest_at(phys, end - phys, Rights::R).log2();
-        ask(utcb, Request::Exact { phys, log2 })?;
-        phys += 1 << log2;
+        let reply = ask(utcb, Request::Exact { phys, size: end - phys })?;
+        let Extent { next } = Extent::try_from(&reply)?;
+        if next <= phys {
+            return Err(Refusal::BadRequest);
+        }
+        phys = next;
     }
     let address = (place::PHYSICAL + module.phys) as usize;
     // SAFETY: σ0 has mapped every page. Whoever asks for a module's bytes does not let anybody write to them:

@@ -26,6 +26,8 @@ pub struct Task {
     /// 0 where there is no task.
     number: Cell<u16>,
     chief: Cell<u16>,
+    /// Identifier of its first thread, living or dead: it stays the task's name.
+    first: Cell<ThreadId>,
     space: Cell<Option<Space>>,
     threads: Queue,
     /// The tasks that this one made, as a list through `next` and `prev`; 0 ends it.
@@ -39,6 +41,7 @@ impl Task {
         Self {
             number: Cell::new(0),
             chief: Cell::new(0),
+            first: Cell::new(ThreadId::NIL),
             space: Cell::new(None),
             threads: Queue::new(),
             first_child: Cell::new(0),
@@ -116,6 +119,12 @@ impl Tasks {
         (number != 0 && task.number() == number).then_some(task)
     }
 
+    /// The task that `id` names: that of its first thread, even if that has died, or any living one.
+    pub fn named(&self, id: ThreadId) -> Option<&'static Task> {
+        let task = self.find(id.task())?;
+        (task.first.get() == id || tcb::find(id).is_some()).then_some(task)
+    }
+
     /// Make a task of chief `chief` with the kernel-memory limit `limit` (frames) and its first thread.
     pub fn create(&self, chief: u16, limit: u32, start: &Start) -> Result<ThreadRef, NoMemory> {
         let mem = &*MEM;
@@ -140,6 +149,7 @@ impl Tasks {
         let task = tcb::task_at(number);
         task.number.set(number);
         task.chief.set(chief);
+        task.first.set(t.id.get());
         task.space.set(Some(space));
         if let Some(parent) = parent {
             self.link(task, parent);

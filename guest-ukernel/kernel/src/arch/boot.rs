@@ -16,7 +16,7 @@ const CR4: u64 = 0x6a0;
 const EFER: u64 = 0x901;
 
 /// Bytes of the stack of a CPU.
-pub const STACK_SIZE: usize = 16 << 10;
+pub const STACK_SIZE: usize = 32 << 10;
 
 global_asm!(
     r#"

@@ -78,8 +78,7 @@ fn create(me: ThreadRef, flags: u64) -> Result<(), Status> {
 
 fn delete(me: ThreadRef) -> Result<(), Status> {
     let id = ThreadId(me.frame.r12.get());
-    // The version need not be that of the first thread, which may have died: any thread of the task names it.
-    let task = kernel().tasks.find(id.task()).ok_or(Status::NotExistent)?;
+    let task = kernel().tasks.named(id).ok_or(Status::NotExistent)?;
     if task.chief() != me.id.get().task() {
         return Err(Status::Denied);
     }

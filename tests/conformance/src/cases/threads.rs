@@ -5,16 +5,12 @@ use crate::puppet::{Code, Puppet, SOON, answer};
 use crate::report::{Check, holds, same};
 use ukernel_abi::call::{Timeouts, ex_regs};
 use ukernel_abi::utcb::{FIXED_FLAGS, Regs, RunState, USER_FLAGS};
-use userlib::thread::ExRegs;
+use userlib::thread::{ExRegs, sleep};
 use userlib::{Me, Rights, Status, ThreadId, ipc};
 
 const DATA: u64 = 0x5000_0000;
 
 /// Sleeps, so that puppets run.
-fn sleep(us: u32) {
-    let _nothing_comes = ipc::receive(ThreadId::SIGMA0, us);
-}
-
 fn state_is(puppet: &Puppet, what: &'static str, state: RunState, stopped: bool) -> Check {
     let before = puppet.state()?;
     same(what, before.state as u64, state as u64)?;
