@@ -1,7 +1,7 @@
 //! Which function of the kernel an address is in. Only asked when something has gone wrong, so the file is read then.
 
 use elf::ElfBytes;
-use elf::abi::{SHN_UNDEF, STT_FUNC, STT_NOTYPE};
+use elf::abi::{SHF_ALLOC, STT_FUNC, STT_NOTYPE};
 use elf::endian::LittleEndian;
 use std::path::Path;
 
@@ -19,10 +19,16 @@ pub fn lookup(path: &Path, address: u64) -> Option<String> {
 fn search(file: &[u8], address: u64) -> Option<String> {
     let elf = ElfBytes::<LittleEndian>::minimal_parse(file).ok()?;
     let (symbols, names) = elf.symbol_table().ok()??;
+    // An address outside all sections is in no function, whatever symbol is below it.
+    let sections = elf.section_headers()?;
+    let section = sections.iter().position(|s| {
+        s.sh_flags & u64::from(SHF_ALLOC) != 0
+            && address.checked_sub(s.sh_addr).is_some_and(|o| o < s.sh_size)
+    })?;
     let symbol = symbols
         .iter()
-        // Assembly's labels have no type; undefined symbols are in no section.
-        .filter(|s| s.st_shndx != SHN_UNDEF && [STT_FUNC, STT_NOTYPE].contains(&s.st_symtype()))
+        // Assembly's labels have no type.
+        .filter(|s| usize::from(s.st_shndx) == section && [STT_FUNC, STT_NOTYPE].contains(&s.st_symtype()))
         .filter(|s| s.st_value <= address && (s.st_size == 0 || address - s.st_value < s.st_size))
         // The nearest one below; of two at one address, the one that has a size.
         .max_by_key(|s| (s.st_value, s.st_size))?;

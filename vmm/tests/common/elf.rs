@@ -45,10 +45,10 @@ impl Elf {
         let mut out = vec![0x7f, b'E', b'L', b'F', self.class, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0];
         out.extend([self.kind, self.machine].map(u16::to_le_bytes).concat());
         out.extend(1u32.to_le_bytes());
-        let shoff = sections.map_or(0, |_| code_at + tail.len() as u64 - 3 * 64);
+        let shoff = sections.map_or(0, |_| code_at + tail.len() as u64 - 4 * 64);
         out.extend([self.entry, 64, shoff].map(u64::to_le_bytes).concat());
         out.extend(0u32.to_le_bytes());
-        let shnum = if sections.is_some() { 3 } else { 0 };
+        let shnum = if sections.is_some() { 4 } else { 0 };
         out.extend([64, 56, self.phnum, 64, shnum, 0].map(u16::to_le_bytes).concat());
         // PT_LOAD, readable and executable.
         out.extend([1u32, 5].map(u32::to_le_bytes).concat());
@@ -59,21 +59,30 @@ impl Elf {
         out
     }
 
-    /// Appends a symbol table of one function, its names, and three section headers (null, SYMTAB, STRTAB).
+    /// Appends a symbol table of one function, its names, and four section headers (null, text, SYMTAB, STRTAB).
     fn symbol_sections(&self, name: &str, code_at: u64, tail: &mut Vec<u8>) {
+        const PROGBITS: u32 = 1;
+        const SYMTAB: u32 = 2;
+        const STRTAB: u32 = 3;
+        const ALLOC_EXEC: u64 = 6;
+        const TEXT: u8 = 1;
         let names = format!("\0{name}\0");
         let names_at = code_at + tail.len() as u64;
         tail.extend(names.as_bytes());
         let symbols_at = code_at + tail.len() as u64;
+        let size = self.code.len() as u64;
         tail.extend([0; 24]);
-        tail.extend([1, 0, 0, 0, 2, 0, 1, 0]);
-        tail.extend([self.entry, self.code.len() as u64].map(u64::to_le_bytes).concat());
+        tail.extend([1, 0, 0, 0, 2, 0, TEXT, 0]);
+        tail.extend([self.entry, size].map(u64::to_le_bytes).concat());
         tail.extend([0; 64]);
-        for (kind, offset, size, link, entry) in
-            [(2u32, symbols_at, 48u64, 2u32, 24u64), (3, names_at, names.len() as u64, 0, 0)]
-        {
+        // Type, flags, address, offset, size, link, entry size.
+        for (kind, flags, address, offset, size, link, entry) in [
+            (PROGBITS, ALLOC_EXEC, self.vaddr, code_at, size, 0u32, 0u64),
+            (SYMTAB, 0, 0, symbols_at, 48, 3, 24),
+            (STRTAB, 0, 0, names_at, names.len() as u64, 0, 0),
+        ] {
             tail.extend([0, kind].map(u32::to_le_bytes).concat());
-            tail.extend([0, 0, offset, size].map(u64::to_le_bytes).concat());
+            tail.extend([flags, address, offset, size].map(u64::to_le_bytes).concat());
             tail.extend([link, 1].map(u32::to_le_bytes).concat());
             tail.extend([1, entry].map(u64::to_le_bytes).concat());
         }
