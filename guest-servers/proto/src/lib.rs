@@ -8,6 +8,7 @@
 //! - [`message`]: a message in registers, replies, refusals
 //! - [`name`]: names of servers and modules in message words
 //! - [`text`]: bytes in message words
+//! - [`items`]: many map items
 //! - [`kernel`]: what the kernel itself sends (faults, exceptions, interrupts, foreign system calls)
 //! - [`sigma0`], [`root`], [`console`]: one module a server
 //! - [`place`]: where things lie in a server's address space
@@ -18,6 +19,7 @@
 #![forbid(unsafe_code)]
 
 pub mod console;
+pub mod items;
 pub mod kernel;
 pub mod message;
 pub mod name;

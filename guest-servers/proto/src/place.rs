@@ -1,7 +1,7 @@
 //! Where things lie in a server's address space. `root` and the run-time library agree on this.
 //!
 //! ```text
-//! 0x0000_0020_1000   image: text, rodata, data (linker script `server.ld`)
+//! 0x0000_0020_0000   image: text, rodata, data (linker script `server.ld`)
 //! 0x0000_1000_0000   heap: blocks asked of root, up to HEAP_END
 //! 0x0000_3fff_0000   stack of the first thread, up to STACK_END
 //! 0x0001_0000_0000   windows: the server's own use

@@ -1,11 +1,12 @@
 //! σ0: all memory of the machine that is not the kernel's, for its one client, root.
 //!
-//! Every answer carries one map item of the block, whose base is its physical address: a client whose receive
+//! The base of every map item in an answer is its physical address: a client whose receive
 //! window is as large as physical memory gets each frame where it can compute it. RAM is given once; what a
 //! client has, it may ask for again by address (a page that it lost comes back), and so may it ask for
 //! modules and device memory.
 
 use crate::message::{Malformed, Message, OK};
+use ukernel_abi::layout::PAGE;
 use ukernel_abi::{Fpage, Label, MapItem, Rights};
 
 pub const FREE: Label = Label(0x101);
@@ -16,19 +17,26 @@ pub const STATUS: Label = Label(0x103);
 pub enum Request {
     /// 2^`log2` bytes of free memory, aligned to their size. Answer: [`Block`].
     Free { log2: u32 },
-    /// 2^`log2` bytes at physical address `phys`: free RAM, a module, or device memory. Answer: [`Block`].
-    Exact { phys: u64, log2: u32 },
+    /// `size` bytes at physical address `phys` (both multiples of the page size): RAM, modules, or device
+    /// memory. Answer: [`Extent`], with as many items as it takes or as a message holds.
+    Exact { phys: u64, size: u64 },
     /// What is free. Answer: [`Status`].
     Status,
 }
 
-/// Memory that σ0 has given: the answer to [`Request::Free`] and [`Request::Exact`].
+/// A block that σ0 has given: the answer to [`Request::Free`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Block {
     pub phys: u64,
     pub log2: u32,
-    /// Device memory comes without the right to execute.
-    pub rights: Rights,
+}
+
+/// The answer to [`Request::Exact`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Extent {
+    /// First address that has not been given: the end of what was asked for, or the client asks again from
+    /// there.
+    pub next: u64,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -48,7 +56,7 @@ impl From<Request> for Message {
     fn from(request: Request) -> Self {
         match request {
             Request::Free { log2 } => Self::new(FREE, [log2.into()]),
-            Request::Exact { phys, log2 } => Self::new(EXACT, [phys, log2.into()]),
+            Request::Exact { phys, size } => Self::new(EXACT, [phys, size]),
             Request::Status => Self::new(STATUS, []),
         }
     }
@@ -64,12 +72,13 @@ impl TryFrom<&Message> for Request {
                 Ok(Self::Free { log2: block_log2(log2)? })
             }
             EXACT => {
-                let [phys, log2] = m.request()?;
-                let log2 = block_log2(log2)?;
-                if phys & ((1 << log2) - 1) != 0 || phys >> 47 != 0 {
-                    return Err(Malformed);
+                let [phys, size] = m.request()?;
+                let ends = phys.checked_add(size).is_some_and(|end| end <= 1 << 47);
+                if ends && size != 0 && (phys | size) & (PAGE - 1) == 0 {
+                    Ok(Self::Exact { phys, size })
+                } else {
+                    Err(Malformed)
                 }
-                Ok(Self::Exact { phys, log2 })
             }
             STATUS => m.request::<0>().map(|_| Self::Status),
             _ => Err(Malformed),
@@ -80,7 +89,7 @@ impl TryFrom<&Message> for Request {
 impl From<Block> for Message {
     fn from(b: Block) -> Self {
         let mut m = Self::ok([b.phys, b.log2.into()]);
-        let _fits = m.push_item(MapItem::map(Fpage::memory(b.phys, b.log2, b.rights), b.phys));
+        let _fits = m.push_item(MapItem::map(Fpage::memory(b.phys, b.log2, Rights::RWX), b.phys));
         m
     }
 }
@@ -90,8 +99,26 @@ impl TryFrom<&Message> for Block {
 
     fn try_from(m: &Message) -> Result<Self, Malformed> {
         let [phys, log2] = m.args()?;
-        let item = m.items().next().filter(|_| m.label() == OK).ok_or(Malformed)?;
-        Ok(Self { phys, log2: block_log2(log2)?, rights: item.snd.rights() })
+        if m.label() == OK && m.tag.items() == 1 {
+            Ok(Self { phys, log2: block_log2(log2)? })
+        } else {
+            Err(Malformed)
+        }
+    }
+}
+
+impl From<Extent> for Message {
+    fn from(e: Extent) -> Self {
+        Self::ok([e.next])
+    }
+}
+
+impl TryFrom<&Message> for Extent {
+    type Error = Malformed;
+
+    fn try_from(m: &Message) -> Result<Self, Malformed> {
+        let [next] = m.args()?;
+        if m.label() == OK { Ok(Self { next }) } else { Err(Malformed) }
     }
 }
 
@@ -117,7 +144,9 @@ mod tests {
 
     #[test]
     fn requests_round_trip() {
-        for r in [Request::Free { log2: 21 }, Request::Exact { phys: 0xb_8000, log2: 12 }, Request::Status] {
+        for r in
+            [Request::Free { log2: 21 }, Request::Exact { phys: 0xb_8000, size: 0x3000 }, Request::Status]
+        {
             assert_eq!(Request::try_from(&r.into()), Ok(r));
         }
     }
@@ -129,8 +158,11 @@ mod tests {
             Message::new(FREE, [48]),
             Message::new(FREE, [u64::MAX]),
             Message::new(FREE, [12, 12]),
-            Message::new(EXACT, [0x1000, 13]),
-            Message::new(EXACT, [1 << 47, 12]),
+            Message::new(EXACT, [0x1000, 0x800]),
+            Message::new(EXACT, [0x1800, 0x1000]),
+            Message::new(EXACT, [0x1000, 0]),
+            Message::new(EXACT, [1 << 47, 0x1000]),
+            Message::new(EXACT, [0x1000, u64::MAX - 0xfff]),
             Message::new(STATUS, [0]),
             Message::new(Label(0x1ff), []),
         ] {
@@ -140,7 +172,7 @@ mod tests {
 
     #[test]
     fn answers_round_trip() {
-        let block = Block { phys: 0x20_0000, log2: 21, rights: Rights::RWX };
+        let block = Block { phys: 0x20_0000, log2: 21 };
         let m = Message::from(block);
         assert_eq!(Block::try_from(&m), Ok(block));
         assert_eq!(
@@ -150,5 +182,7 @@ mod tests {
         let status = Status { free: 1 << 30, largest_log2: 29 };
         assert_eq!(Status::try_from(&status.into()), Ok(status));
         assert_eq!(Block::try_from(&status.into()), Err(Malformed));
+        let extent = Extent { next: 0x30_0000 };
+        assert_eq!(Extent::try_from(&extent.into()), Ok(extent));
     }
 }

@@ -6,7 +6,7 @@
 //! - [`machine`]: what root asks of the µ-kernel and of σ0; tests have a mock
 //! - [`module`]: the boot modules
 //! - [`image`]: a server's ELF, mapped in place
-//! - [`items`]: map items for an answer
+//! - [`memory`]: free memory
 //! - [`devices`]: ports and interrupt lines as flexpages
 //! - [`server`]: one server: its memory, budget and faults
 //! - [`lines`]: log output put together to lines
@@ -22,9 +22,9 @@
 pub mod boot;
 pub mod devices;
 pub mod image;
-pub mod items;
 pub mod lines;
 pub mod machine;
+pub mod memory;
 pub mod module;
 pub mod server;
 pub mod service;

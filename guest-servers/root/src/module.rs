@@ -1,7 +1,7 @@
 //! The boot modules, as root and servers see them.
 
-use crate::items::cover;
 use crate::machine::Machine;
+use proto::items::cover;
 use proto::place::PHYSICAL;
 use proto::{Name, Refusal, root};
 use ukernel_abi::kip::{Kip, Module};

@@ -1,14 +1,16 @@
 //! One server: who it is, what it may have, and what its page faults are answered with.
 
 use crate::image::{Image, Segment};
-use crate::items::{Items, cover};
 use crate::lines::Line;
 use crate::machine::Machine;
+use crate::memory::Memory;
+use core::ops::Range;
+use proto::items::{Items, cover};
 use proto::kernel::PageFault;
 use proto::place::{PHYSICAL, STACK, STACK_END, STACK_LOG2};
-use proto::sigma0::{Block, Request};
 use proto::{Refusal, root};
 use ukernel_abi::kip::Module;
+use ukernel_abi::layout::{PAGE, SUPERPAGE};
 use ukernel_abi::{Fpage, MapItem, Rights, ThreadId};
 use vmm_abi::set;
 
@@ -63,10 +65,13 @@ impl Server {
         self.set.call().any(|allowed| allowed == name)
     }
 
-    /// Items for a page fault: the whole segment, or the whole stack. A fault costs more than the pages
-    /// around it.
-    pub fn fault(&mut self, machine: &mut impl Machine, fault: &PageFault) -> Result<Items, Fatal> {
-        let mut items = Items::NONE;
+    /// Items for a page fault: what lies around it in the segment or the stack.
+    pub fn fault(
+        &mut self,
+        memory: &mut Memory,
+        machine: &mut impl Machine,
+        fault: &PageFault,
+    ) -> Result<Items, Fatal> {
         if let Some(segment) = self.image.segment_at(fault.address) {
             if !segment.rights.contains(fault.access) {
                 return Err(Fatal(match fault.access {
@@ -75,8 +80,9 @@ impl Server {
                     _ => "read unreadable memory",
                 }));
             }
-            self.map_segment(segment, fault.address, &mut items);
-            return Ok(items);
+            let from = PHYSICAL + self.image_phys + segment.offset;
+            let part = around(segment, from, fault.address);
+            return Ok(items(from + (part.start - segment.address), part, segment.rights));
         }
         if !(STACK..STACK_END).contains(&fault.address) {
             return Err(Fatal(if fault.address < STACK && fault.address >= STACK - (1 << STACK_LOG2) {
@@ -90,32 +96,19 @@ impl Server {
         }
         let phys = match self.stack {
             Some(phys) => phys,
-            None => self.block(machine, STACK_LOG2).map_err(|_| Fatal("no memory for its stack"))?,
+            None => self.block(memory, machine, STACK_LOG2).map_err(|_| Fatal("no memory for its stack"))?,
         };
         self.stack = Some(phys);
-        let _fits = items.push(item(phys, STACK_LOG2, STACK));
-        Ok(items)
-    }
-
-    /// The segment's flexpages, that with the faulting address first: if there are more than a message holds,
-    /// the thread still gets on.
-    fn map_segment(&self, s: &Segment, address: u64, items: &mut Items) {
-        let from = PHYSICAL + self.image_phys + s.offset;
-        let all = || cover(from, s.address, s.size, s.rights);
-        let has = |i: &MapItem| address >= i.base && address - i.base < i.snd.size();
-        for item in all().filter(has).chain(all().filter(|i| !has(i))) {
-            if !items.push(item) {
-                return;
-            }
-        }
+        let part = aligned(fault.address, AROUND);
+        Ok(items(PHYSICAL + phys + (part.start - STACK), part, Rights::RW))
     }
 
     /// A block of 2^`log2` bytes of the budget; its physical address.
-    fn block(&mut self, machine: &mut impl Machine, log2: u32) -> Result<u64, Refusal> {
+    fn block(&mut self, memory: &mut Memory, machine: &mut impl Machine, log2: u32) -> Result<u64, Refusal> {
         if (1 << log2) > self.left() {
             return Err(Refusal::NoMemory);
         }
-        let phys = free_block(machine, log2)?;
+        let phys = memory.take(machine, log2)?;
         self.used += 1 << log2;
         Ok(phys)
     }
@@ -123,11 +116,12 @@ impl Server {
     /// The answer to a request for memory, and its item.
     pub fn ram(
         &mut self,
+        memory: &mut Memory,
         machine: &mut impl Machine,
         log2: u32,
         base: u64,
     ) -> Result<(root::Ram, MapItem), Refusal> {
-        let phys = self.block(machine, log2)?;
+        let phys = self.block(memory, machine, log2)?;
         Ok((root::Ram { phys, left: self.left() }, item(phys, log2, base)))
     }
 
@@ -141,11 +135,39 @@ impl Server {
     }
 }
 
-/// A block of free memory; its physical address.
-pub fn free_block(machine: &mut impl Machine, log2: u32) -> Result<u64, Refusal> {
-    let reply = machine.sigma0(Request::Free { log2 })?;
-    Ok(Block::try_from(&reply)?.phys)
+/// Bytes that are mapped at a fault where superpages cannot be: a fault costs about as much as mapping eight
+/// pages.
+const AROUND: u64 = 32 << 10;
+
+/// The part of a segment that is mapped at a fault at `address`: a superpage where there can be one.
+fn around(s: &Segment, from: u64, address: u64) -> Range<u64> {
+    let segment = s.address..s.address + s.size;
+    let large = aligned(address, SUPERPAGE);
+    let agrees = (from - s.address).is_multiple_of(SUPERPAGE);
+    if agrees && segment.start <= large.start && large.end <= segment.end {
+        return large;
+    }
+    let part = aligned(address, AROUND);
+    part.start.max(segment.start)..part.end.min(segment.end)
 }
+
+/// The block of `size` bytes, a power of two, that `address` is in.
+fn aligned(address: u64, size: u64) -> Range<u64> {
+    let start = address & !(size - 1);
+    start..start + size
+}
+
+/// Items that map what root has at `from` to `part` of a server.
+fn items(from: u64, part: Range<u64>, rights: Rights) -> Items {
+    let mut items = Items::NONE;
+    for item in cover(from, part.start, part.end - part.start, rights) {
+        let _fits = items.push(item);
+    }
+    items
+}
+
+/// A part that is mapped at once has fewer pages than a message has items.
+const _: () = assert!(AROUND / PAGE <= proto::items::MAX as u64);
 
 /// Maps a block to a server, to read and write.
 pub fn item(phys: u64, log2: u32, base: u64) -> MapItem {

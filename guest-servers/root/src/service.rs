@@ -1,15 +1,15 @@
 //! What root answers: requests of servers, their page faults, their ends.
 
 use crate::devices;
-use crate::items::Items;
 use crate::lines;
 use crate::machine::Machine;
+use crate::memory::Memory;
 use crate::module::Modules;
 use crate::server::{self, Server};
 use core::fmt;
+use proto::items::Items;
 use proto::kernel::{Event, PageFault};
 use proto::root::{Args, Devices, Found, Part, Request};
-use proto::sigma0::{self, Status};
 use proto::text::{Bytes, MAX};
 use proto::{Message, Refusal};
 use ukernel_abi::{Label, MapItem, Rights, ThreadId};
@@ -35,6 +35,7 @@ pub enum Outcome {
 /// The state of root.
 pub struct Root {
     pub(crate) modules: Modules,
+    memory: Memory,
     servers: [Option<Server>; SERVERS],
 }
 
@@ -44,7 +45,7 @@ pub struct Full;
 
 impl Root {
     pub(crate) fn new(modules: Modules) -> Self {
-        Self { modules, servers: [const { None }; SERVERS] }
+        Self { modules, memory: Memory::EMPTY, servers: [const { None }; SERVERS] }
     }
 
     pub(crate) fn add(&mut self, server: Server) -> Result<(), Full> {
@@ -132,14 +133,14 @@ impl Root {
                 Ok(with_items(items, |items| Part { next: offset + size_of_all(items) }.into()))
             }
             Request::Ram { log2, base } => {
-                let (ram, item) = server.ram(machine, log2, base)?;
+                let (ram, item) = server.ram(&mut self.memory, machine, log2, base)?;
                 let ram = proto::root::Ram { phys: 0, ..ram };
                 Ok(with_items([item].into_iter(), |_| ram.into()))
             }
             Request::Spare { log2, base } => self.spare_block(machine, index, log2, base),
             Request::Dma { .. } if !server.has_devices() => Err(Refusal::Denied),
             Request::Dma { log2, base } => {
-                let (ram, item) = server.ram(machine, log2, base)?;
+                let (ram, item) = server.ram(&mut self.memory, machine, log2, base)?;
                 Ok(with_items([item].into_iter(), |_| ram.into()))
             }
             Request::Devices { skip } => {
@@ -160,24 +161,24 @@ impl Root {
     }
 
     /// Bytes of free memory that no server's budget needs, if it is server `index` that gets them.
-    fn spare(&self, machine: &mut impl Machine, index: usize) -> Result<u64, Refusal> {
+    fn spare(&mut self, machine: &mut impl Machine, index: usize) -> Result<u64, Refusal> {
         if !self.servers[index].as_ref().is_some_and(|s| s.is_last) {
             return Ok(0);
         }
-        let Status { free, .. } = Status::try_from(&machine.sigma0(sigma0::Request::Status)?)?;
+        let free = self.memory.free(machine)?;
         let budgets = self.servers.iter().flatten().map(Server::left);
         Ok(budgets.fold(free, |spare, left| spare.saturating_sub(left)))
     }
 
     fn spare_block(
-        &self,
+        &mut self,
         machine: &mut impl Machine,
         index: usize,
         log2: u32,
         base: u64,
     ) -> Result<Message, Refusal> {
         let left = self.spare(machine, index)?.checked_sub(1 << log2).ok_or(Refusal::NoMemory)?;
-        let phys = server::free_block(machine, log2)?;
+        let phys = self.memory.take(machine, log2)?;
         let ram = proto::root::Ram { phys: 0, left };
         Ok(with_items([server::item(phys, log2, base)].into_iter(), |_| ram.into()))
     }
@@ -208,7 +209,7 @@ impl Root {
         fault: &PageFault,
     ) -> Outcome {
         let Some(server) = &mut self.servers[index] else { return Outcome::None };
-        match server.fault(machine, fault) {
+        match server.fault(&mut self.memory, machine, fault) {
             Ok(items) => Outcome::Resume(items),
             Err(why) => {
                 let what = match fault.access {

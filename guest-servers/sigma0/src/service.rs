@@ -4,13 +4,13 @@
 //! it refuses because it would be wrong for root too: memory of the kernel, and addresses of which σ0 knows
 //! nothing.
 
-use crate::ranges::Ranges;
 use core::ops::Range;
-use proto::sigma0::{Block, Request, Status};
+use proto::items::{Items, cover};
+use proto::sigma0::{Block, Extent, Request, Status};
 use proto::{Message, Refusal};
 use ukernel_abi::kip::Kip;
-use ukernel_abi::layout::PAGE;
 use ukernel_abi::{Rights, ThreadId};
+use userlib::ranges::Ranges;
 
 /// Where devices are: between the RAM below 4 GiB and 4 GiB, as on every PC. The two interrupt controllers
 /// are there too, and are the kernel's.
@@ -40,48 +40,55 @@ impl Service {
             self.ram.insert(range).map_err(|_| TooManyRegions)?;
         }
         for module in kip.modules() {
-            let end = module.phys.saturating_add(module.size).next_multiple_of(PAGE);
-            self.ram.insert(module.phys..end).map_err(|_| TooManyRegions)?;
+            self.ram.insert(module.area()).map_err(|_| TooManyRegions)?;
         }
         Ok(())
     }
 
-    /// The answer to a message, or none: only root is served, and whoever else finds σ0 is not told that it
-    /// has.
-    pub fn answer(&mut self, from: ThreadId, message: &Message) -> Option<Message> {
+    /// The answer to a message, and the items to append to it; or none: only root is served, and whoever else
+    /// finds σ0 is not told that it has.
+    pub fn answer(&mut self, from: ThreadId, message: &Message) -> Option<(Message, Items)> {
         if from != ThreadId::ROOT {
             return None;
         }
-        let answer = Request::try_from(message).map_err(Refusal::from).and_then(|r| self.serve(r));
-        Some(Message::reply(answer))
+        let mut items = Items::NONE;
+        let request = Request::try_from(message).map_err(Refusal::from);
+        let answer = request.and_then(|r| self.serve(r, &mut items));
+        Some((Message::reply(answer), items))
     }
 
-    fn serve(&mut self, request: Request) -> Result<Message, Refusal> {
+    fn serve(&mut self, request: Request, items: &mut Items) -> Result<Message, Refusal> {
         match request {
             Request::Free { log2 } => {
                 let phys = self.free.take(log2).ok_or(Refusal::NoMemory)?;
-                Ok(Block { phys, log2, rights: Rights::RWX }.into())
+                Ok(Block { phys, log2 }.into())
             }
-            Request::Exact { phys, log2 } => self.exact(phys, log2).map(Message::from),
+            Request::Exact { phys, size } => self.exact(phys..phys + size, items).map(Message::from),
             Request::Status => {
                 Ok(Status { free: self.free.total(), largest_log2: self.free.largest_log2() }.into())
             }
         }
     }
 
-    fn exact(&mut self, phys: u64, log2: u32) -> Result<Block, Refusal> {
-        let range = phys..phys + (1 << log2);
-        if self.ram.contains(&range) {
-            self.free.remove(range).map_err(|_| Refusal::NoMemory)?;
-            return Ok(Block { phys, log2, rights: Rights::RWX });
-        }
+    fn exact(&mut self, range: Range<u64>, items: &mut Items) -> Result<Extent, Refusal> {
         let is_device = DEVICES.start <= range.start && range.end <= DEVICES.end;
         let is_kernels = range.start < INTERRUPT_CONTROLLERS.end && INTERRUPT_CONTROLLERS.start < range.end;
-        if is_device && !is_kernels && !self.ram.overlaps(&range) {
-            Ok(Block { phys, log2, rights: Rights::RW })
+        let rights = if self.ram.contains(&range) {
+            Rights::RWX
+        } else if is_device && !is_kernels && !self.ram.overlaps(&range) {
+            Rights::RW
         } else {
-            Err(Refusal::Denied)
+            return Err(Refusal::Denied);
+        };
+        let mut next = range.start;
+        for item in cover(range.start, range.start, range.end - range.start, rights) {
+            if !items.push(item) {
+                break;
+            }
+            next += item.snd.size();
         }
+        self.free.remove(range.start..next).map_err(|_| Refusal::NoMemory)?;
+        Ok(Extent { next })
     }
 }
 
@@ -95,18 +102,30 @@ mod tests {
         kip.free[0] = Region { phys: 0x10_0000, size: 0x30_0000 };
         kip.free[1] = Region { phys: 0x100_0000, size: 0x100_0000 };
         kip.modules[0] = Module { phys: 0x60_0000, size: 0x1234, name: [b'x'; 32] };
-        kip.module_count = 1;
+        kip.modules[1] = Module { phys: 0x80_0000, size: 0x10_0001, name: [b'y'; 32] };
+        kip.module_count = 2;
         let mut service = Service::EMPTY;
         service.init(&kip).unwrap();
         service
     }
 
-    fn ask(service: &mut Service, request: Request) -> Result<Message, Refusal> {
-        service.answer(ThreadId::ROOT, &request.into()).unwrap().accepted()
+    fn ask(service: &mut Service, request: Request) -> Result<(Message, Items), Refusal> {
+        let (message, items) = service.answer(ThreadId::ROOT, &request.into()).unwrap();
+        message.accepted().map(|m| (m, items))
     }
 
-    fn block(service: &mut Service, request: Request) -> Result<Block, Refusal> {
-        ask(service, request).map(|m| Block::try_from(&m).unwrap())
+    fn block(service: &mut Service, log2: u32) -> Result<u64, Refusal> {
+        ask(service, Request::Free { log2 }).map(|(m, _)| Block::try_from(&m).unwrap().phys)
+    }
+
+    /// What an exact request gives: bases, sizes and rights of the items.
+    fn exact(service: &mut Service, phys: u64, size: u64) -> Result<Vec<(u64, u64, Rights)>, Refusal> {
+        let (m, items) = ask(service, Request::Exact { phys, size })?;
+        let list: Vec<_> = items.as_slice().iter().map(|i| (i.base, i.snd.size(), i.snd.rights())).collect();
+        let given: u64 = list.iter().map(|i| i.1).sum();
+        assert_eq!(Extent::try_from(&m), Ok(Extent { next: phys + given }));
+        assert!(items.as_slice().iter().all(|i| i.snd.base() == i.base));
+        Ok(list)
     }
 
     #[test]
@@ -120,14 +139,13 @@ mod tests {
     #[test]
     fn free_memory_is_given_once() {
         let mut s = service();
-        let total = 0x130_0000;
         let mut given = 0;
-        while let Ok(b) = block(&mut s, Request::Free { log2: 20 }) {
-            assert_eq!((b.phys % (1 << 20), b.rights), (0, Rights::RWX));
+        while let Ok(phys) = block(&mut s, 20) {
+            assert_eq!(phys % (1 << 20), 0);
             given += 1 << 20;
         }
-        assert_eq!(given, total);
-        let status = Status::try_from(&ask(&mut s, Request::Status).unwrap()).unwrap();
+        assert_eq!(given, 0x130_0000);
+        let status = Status::try_from(&ask(&mut s, Request::Status).unwrap().0).unwrap();
         assert_eq!(status, Status { free: 0, largest_log2: 0 });
     }
 
@@ -135,39 +153,57 @@ mod tests {
     fn exact_takes_out_of_the_free_memory() {
         let mut s = service();
         for _ in 0..2 {
-            let b = block(&mut s, Request::Exact { phys: 0x100_0000, log2: 24 }).unwrap();
-            assert_eq!(b.phys, 0x100_0000);
+            let got = exact(&mut s, 0x100_0000, 0x100_0000).unwrap();
+            assert_eq!(got, [(0x100_0000, 0x100_0000, Rights::RWX)]);
         }
-        assert_eq!(block(&mut s, Request::Free { log2: 22 }), Err(Refusal::NoMemory));
-        assert_eq!(block(&mut s, Request::Free { log2: 21 }).map(|b| b.phys), Ok(0x20_0000));
+        assert_eq!(block(&mut s, 22), Err(Refusal::NoMemory));
+        assert_eq!(block(&mut s, 21), Ok(0x20_0000));
     }
 
     #[test]
     fn modules_are_given_to_their_last_page() {
         let mut s = service();
-        assert!(block(&mut s, Request::Exact { phys: 0x60_0000, log2: 13 }).is_ok());
-        assert_eq!(block(&mut s, Request::Exact { phys: 0x60_0000, log2: 14 }), Err(Refusal::Denied));
+        assert_eq!(exact(&mut s, 0x60_0000, 0x2000), Ok(vec![(0x60_0000, 0x2000, Rights::RWX)]));
+        assert_eq!(exact(&mut s, 0x60_0000, 0x3000), Err(Refusal::Denied));
+    }
+
+    #[test]
+    fn large_modules_are_given_with_their_superpage() {
+        let mut s = service();
+        assert_eq!(exact(&mut s, 0x80_0000, 0x20_0000), Ok(vec![(0x80_0000, 0x20_0000, Rights::RWX)]));
+    }
+
+    #[test]
+    fn many_items_are_one_message() {
+        let mut s = service();
+        let got = exact(&mut s, 0x100_1000, 0xff_f000).unwrap();
+        assert_eq!(got.iter().map(|i| i.1).sum::<u64>(), 0xff_f000);
+        assert_eq!(got.len(), 12);
     }
 
     #[test]
     fn the_kernels_memory_is_refused() {
         let mut s = service();
-        for (phys, log2) in
-            [(0x50_0000, 12), (0, 12), (0xfee0_0000, 12), (0xfec0_0000, 12), (0xc000_0000, 30)]
-        {
-            assert_eq!(block(&mut s, Request::Exact { phys, log2 }), Err(Refusal::Denied), "{phys:#x}");
+        for (phys, size) in [
+            (0x50_0000, 0x1000),
+            (0, 0x1000),
+            (0xfee0_0000, 0x1000),
+            (0xfec0_0000, 0x1000),
+            (0xc000_0000, 0x4000_0000),
+        ] {
+            assert_eq!(exact(&mut s, phys, size), Err(Refusal::Denied), "{phys:#x}");
         }
     }
 
     #[test]
     fn devices_are_not_executable() {
-        let b = block(&mut service(), Request::Exact { phys: 0xd000_0000, log2: 12 }).unwrap();
-        assert_eq!(b.rights, Rights::RW);
+        let got = exact(&mut service(), 0xd000_0000, 0x1000);
+        assert_eq!(got, Ok(vec![(0xd000_0000, 0x1000, Rights::RW)]));
     }
 
     #[test]
     fn nonsense_is_refused() {
         let answer = service().answer(ThreadId::ROOT, &Message::new(ukernel_abi::Label(0x1ff), [1]));
-        assert_eq!(answer.unwrap().accepted(), Err(Refusal::BadRequest));
+        assert_eq!(answer.unwrap().0.accepted(), Err(Refusal::BadRequest));
     }
 }

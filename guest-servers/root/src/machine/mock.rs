@@ -2,7 +2,6 @@
 
 use super::*;
 use proto::sigma0::{Block, Status as Free};
-use ukernel_abi::Rights;
 
 pub struct Mock {
     kip: &'static Kip,
@@ -56,7 +55,7 @@ impl Machine for Mock {
                 let phys = self.next.next_multiple_of(1 << log2);
                 self.next = phys + (1 << log2);
                 self.free -= 1 << log2;
-                Ok(Block { phys, log2, rights: Rights::RWX }.into())
+                Ok(Block { phys, log2 }.into())
             }
             Request::Status => Ok(Free { free: self.free, largest_log2: 21 }.into()),
             Request::Free { .. } => Err(Refusal::NoMemory),

@@ -1,5 +1,5 @@
 use super::*;
-use crate::image::tests::{GOOD, file};
+use crate::image::tests::{GOOD, Header, file};
 use crate::machine::mock::Mock;
 use proto::root::{Info, Module, Ram};
 use proto::{Name, place};
@@ -58,25 +58,53 @@ fn base_of_items(outcome: &Outcome) -> Vec<(u64, u64, Rights)> {
 }
 
 #[test]
-fn a_fault_in_the_image_maps_the_segment_in_place() {
+fn a_fault_in_the_image_maps_what_is_around_it_in_place() {
     let mut w = World::new();
-    let text = w.fault(CONSOLE, 0x20_1234, Rights::X);
-    let mut pages = base_of_items(&text);
-    pages.sort_by_key(|p| p.0);
-    assert_eq!(pages, [(0x20_1000, 0x1000, Rights::RX), (0x20_2000, 0x2000, Rights::RX)]);
+    let text = base_of_items(&w.fault(CONSOLE, 0x20_1234, Rights::X));
+    assert_eq!(
+        text,
+        [(0x20_1000, 0x1000, Rights::RX), (0x20_2000, 0x2000, Rights::RX)],
+        "not the next segment"
+    );
     let Outcome::Resume(items) = w.fault(CONSOLE, 0x20_6000, Rights::W) else { panic!() };
     // The console's module is the second, so it is at 18 MiB.
-    let snd = Fpage::memory(place::PHYSICAL + (18 << 20) + 0x6000, 12, Rights::RW);
-    assert_eq!(items.as_slice()[0], MapItem::map(snd, 0x20_6000), "the page that is needed comes first");
+    let snd = Fpage::memory(place::PHYSICAL + (18 << 20) + 0x5000, 12, Rights::RW);
+    assert_eq!(items.as_slice()[0], MapItem::map(snd, 0x20_5000));
 }
 
 #[test]
-fn the_stack_comes_whole_and_once() {
+fn a_segment_of_superpages_comes_by_superpages() {
+    let large = |flags, page: u64| Header {
+        flags,
+        offset: page << 21,
+        address: place::IMAGE + (page << 21),
+        file_size: 2 << 20,
+        size: 2 << 20,
+    };
+    let mut elf = file(&[large(5, 0), large(4, 1), large(6, 2)]);
+    elf.resize(6 << 20, 0);
+    let set = "server name=linux elf=linux prio=1 memory=0";
+    let mut mock = Mock::new(&[("set", set.as_bytes()), ("linux", &elf)]);
+    let root = crate::start(&mut mock).ok().unwrap();
+    let mut w = World { mock, root };
+    let fault = w.fault(CONSOLE, 0x20_1000, Rights::X);
+    assert_eq!(base_of_items(&fault), [(0x20_0000, 2 << 20, Rights::RX)]);
+    let fault = w.fault(CONSOLE, 0x7f_fff8, Rights::W);
+    assert_eq!(base_of_items(&fault), [(0x60_0000, 2 << 20, Rights::RW)]);
+}
+
+#[test]
+fn the_stack_comes_in_parts_of_one_block() {
     let mut w = World::new();
     let first = w.fault(CONSOLE, place::STACK_END - 8, Rights::W);
-    assert_eq!(base_of_items(&first), [(place::STACK, 1 << 16, Rights::RW)]);
+    assert_eq!(base_of_items(&first), [(place::STACK_END - (32 << 10), 32 << 10, Rights::RW)]);
     let free = w.mock.free;
-    assert_eq!(w.fault(CONSOLE, place::STACK, Rights::R), first);
+    assert_eq!(w.fault(CONSOLE, place::STACK_END - 16, Rights::R), first);
+    let low = w.fault(CONSOLE, place::STACK, Rights::R);
+    assert_eq!(base_of_items(&low), [(place::STACK, 32 << 10, Rights::RW)]);
+    let Outcome::Resume(items) = first else { panic!() };
+    let Outcome::Resume(low) = low else { panic!() };
+    assert_eq!(items.as_slice()[0].snd.base() - low.as_slice()[0].snd.base(), 32 << 10);
     assert_eq!(w.mock.free, free);
 }
 

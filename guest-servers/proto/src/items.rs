@@ -1,13 +1,12 @@
-//! The map items of an answer.
+//! Map items of a message that has more of them than registers hold.
 //!
-//! The first three travel in registers when there are no words, further ones in the UTCB; a thread that
-//! faults takes as many as a message has.
+//! Whoever sends the message puts those that do not fit into the UTCB (`userlib::utcb::Utcb::push_item`).
 
 use ukernel_abi::msg::WORDS;
 use ukernel_abi::{Fpage, MapItem, Rights};
 
-/// Most items that an answer without words carries.
-pub const MAX: usize = WORDS / 2;
+/// Most items that a message with up to four words carries.
+pub const MAX: usize = WORDS / 2 - 2;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Items {
