@@ -46,4 +46,4 @@ pub use poll::Events;
 pub use vfs::Vfs;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -6,7 +6,7 @@ use super::context::{FsContext, may};
 use super::dentry::Dentry;
 use super::inode::{Directory, Inode, New};
 use super::metadata::{DeviceId, FileKind, Metadata};
-use super::path::{self, Base, Last, PATH_MAX, Target};
+use super::path::{self, Base, End, Last, PATH_MAX, Target};
 use crate::errno::{Errno, Result};
 use linux_raw_sys::general as raw;
 
@@ -32,7 +32,7 @@ fn writable_dir<'a>(ctx: &FsContext<'_>, dir: &'a Rc<Dentry>) -> Result<&'a dyn 
 
 /// Where something new is to go: EEXIST if there is something. Only directories may be named with a slash at the end.
 fn vacant(ctx: &FsContext<'_>, base: Base<'_>, path: &[u8], is_dir: bool) -> Result<Target> {
-    let target = path::target(ctx, base, path, false)?;
+    let target = path_to_entry(ctx, base, path)?;
     if target.dentry.is_some() {
         return Err(Errno::EEXIST);
     }
@@ -208,7 +208,7 @@ pub fn rename(
 /// A path whose last link is not followed, not even with a slash behind it: the name itself is meant.
 fn path_to_entry(ctx: &FsContext<'_>, base: Base<'_>, path: &[u8]) -> Result<Target> {
     let end = path.iter().rposition(|&b| b != b'/').map_or(path.len(), |last| last + 1);
-    let mut target = path::target(ctx, base, &path[..end], false)?;
+    let mut target = path::target(ctx, base, &path[..end], End::Keep)?;
     target.slash = end < path.len();
     Ok(target)
 }

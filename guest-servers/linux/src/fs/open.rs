@@ -8,7 +8,7 @@ use super::file::{File, FileOps};
 use super::inode::New;
 use super::metadata::FileKind;
 use super::names;
-use super::path::{self, Base, Target};
+use super::path::{self, Base, End, Target};
 use super::poll;
 use crate::errno::{Errno, Result};
 use linux_raw_sys::general as raw;
@@ -35,7 +35,12 @@ pub fn open_now(ctx: &FsContext<'_>, base: Base<'_>, path: &[u8], flags: u32, mo
     let creates = flags & raw::O_CREAT != 0;
     check_flags(flags)?;
     let exclusive = creates && flags & raw::O_EXCL != 0;
-    let target = path::target(ctx, base, path, flags & raw::O_NOFOLLOW == 0 && !exclusive)?;
+    let end = match (creates, flags & raw::O_NOFOLLOW == 0 && !exclusive) {
+        (true, follow) => End::Create { follow },
+        (false, true) => End::Follow,
+        (false, false) => End::Keep,
+    };
+    let target = path::target(ctx, base, path, end)?;
     match &target.dentry {
         Some(_) if exclusive => Err(Errno::EEXIST),
         Some(dentry) => open_existing(ctx, dentry, flags, target.slash),
@@ -65,9 +70,6 @@ fn check_flags(flags: u32) -> Result<()> {
 }
 
 fn create(ctx: &FsContext<'_>, target: &Target, flags: u32, mode: u32) -> Result<Rc<File>> {
-    if target.slash {
-        return Err(Errno::EISDIR);
-    }
     let slot = ctx.vfs.open_files().take()?;
     let new = New::File { permissions: ctx.masked(mode) };
     let dentry = names::create(ctx, &target.parent, target.name(Errno::EISDIR)?, new)?;
@@ -85,16 +87,17 @@ fn open_existing(ctx: &FsContext<'_>, dentry: &Rc<Dentry>, flags: u32, slash: bo
     if flags & raw::O_PATH != 0 {
         return Ok(File::new(dentry.clone(), Rc::new(PathOnly), flags, slot));
     }
-    let writes = matches!(flags & raw::O_ACCMODE, raw::O_WRONLY | raw::O_RDWR);
+    let truncates = flags & raw::O_TRUNC != 0;
+    // Truncating is writing, whatever the file is opened for.
+    let writes = truncates || matches!(flags & raw::O_ACCMODE, raw::O_WRONLY | raw::O_RDWR);
     match meta.kind {
         FileKind::Symlink => return Err(Errno::ELOOP),
         FileKind::Socket => return Err(Errno::ENXIO),
         FileKind::Directory if writes || flags & raw::O_CREAT != 0 => return Err(Errno::EISDIR),
         _ => {}
     }
-    let truncates = flags & raw::O_TRUNC != 0 && meta.kind == FileKind::Regular;
     let mut wanted = if flags & raw::O_ACCMODE == raw::O_WRONLY { 0 } else { may::READ };
-    if writes || truncates {
+    if writes {
         wanted |= may::WRITE;
     }
     ctx.creds.check(&meta, wanted)?;
@@ -102,7 +105,7 @@ fn open_existing(ctx: &FsContext<'_>, dentry: &Rc<Dentry>, flags: u32, slash: bo
         return Err(Errno::EPERM);
     }
     let ops = dentry.inode().clone().open(flags, ctx)?;
-    if truncates {
+    if truncates && meta.kind == FileKind::Regular {
         dentry.inode().truncate(0, ctx.now())?;
     }
     Ok(File::new(dentry.clone(), ops, flags, slot))

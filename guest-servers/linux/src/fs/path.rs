@@ -43,6 +43,17 @@ impl<'a> Base<'a> {
     }
 }
 
+/// What to do at the end of a path.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum End {
+    /// A symbolic link is what is meant, unless there is a slash behind it.
+    Keep,
+    /// A symbolic link is followed.
+    Follow,
+    /// A file is to be made if there is none: a slash at the end is EISDIR, whatever is there.
+    Create { follow: bool },
+}
+
 /// The last part of a path.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Last {
@@ -77,7 +88,7 @@ impl Target {
 
 /// What the path names. ENOENT if there is nothing. With `follow`, a symbolic link at the end is followed.
 pub fn lookup(ctx: &FsContext<'_>, base: Base<'_>, path: &[u8], follow: bool) -> Result<Rc<Dentry>> {
-    let target = target(ctx, base, path, follow)?;
+    let target = target(ctx, base, path, if follow { End::Follow } else { End::Keep })?;
     let dentry = target.dentry.ok_or(Errno::ENOENT)?;
     if target.slash && !dentry.inode().metadata().is_dir() {
         return Err(Errno::ENOTDIR);
@@ -94,7 +105,7 @@ pub fn lookup_at(ctx: &FsContext<'_>, base: Base<'_>, path: &[u8], flags: u32) -
 }
 
 /// Where the path leads. All but the last name must exist.
-pub fn target(ctx: &FsContext<'_>, base: Base<'_>, path: &[u8], follow: bool) -> Result<Target> {
+pub fn target(ctx: &FsContext<'_>, base: Base<'_>, path: &[u8], end: End) -> Result<Target> {
     if path.is_empty() {
         return Err(Errno::ENOENT);
     }
@@ -104,7 +115,7 @@ pub fn target(ctx: &FsContext<'_>, base: Base<'_>, path: &[u8], follow: bool) ->
     let at = if path[0] == b'/' { ctx.root() } else { base.dentry(ctx)? };
     let mut walk = Walk { ctx, at, rest: path.to_vec(), links: 0 };
     loop {
-        if let Some(target) = walk.step(follow)? {
+        if let Some(target) = walk.step(end)? {
             return Ok(target);
         }
     }
@@ -120,7 +131,7 @@ struct Walk<'a> {
 
 impl Walk<'_> {
     /// Goes one name further. Returns the target when it was the last.
-    fn step(&mut self, follow: bool) -> Result<Option<Target>> {
+    fn step(&mut self, end: End) -> Result<Option<Target>> {
         let start = self.rest.iter().position(|&b| b != b'/').unwrap_or(self.rest.len());
         let len = self.rest[start..].iter().position(|&b| b == b'/').unwrap_or(self.rest.len() - start);
         let name: Box<[u8]> = self.rest[start..start + len].into();
@@ -137,6 +148,10 @@ impl Walk<'_> {
         }
         self.ctx.creds.check(&meta, may::EXEC)?;
 
+        let creates = matches!(end, End::Create { .. });
+        if is_last && slash && creates && &*name != b"." && &*name != b".." {
+            return Err(Errno::EISDIR);
+        }
         let parent = self.at.clone();
         let (last, child) = self.child(name)?;
         let Some(child) = child else {
@@ -144,6 +159,7 @@ impl Walk<'_> {
             return if is_last { Ok(Some(target)) } else { Err(Errno::ENOENT) };
         };
         let is_link = child.inode().metadata().kind == FileKind::Symlink;
+        let follow = matches!(end, End::Follow | End::Create { follow: true });
         if is_link && (!is_last || follow || slash) {
             return match self.follow(&child)? {
                 // A jump ends where it ends; there is no text to go on with.
