@@ -1,7 +1,7 @@
 //! The free memory that root hands out.
 //!
-//! It comes from σ0 by superpages, whatever is asked for: a superpage costs one mapping on its way to root, its pages
-//! would cost 512. What servers do not need of one stays in root's pool.
+//! It comes from σ0 by superpages, whatever is asked for: a superpage costs one mapping on its way to root,
+//! its pages would cost 512. What servers do not need of one stays in root's pool.
 
 use crate::machine::Machine;
 use proto::Refusal;

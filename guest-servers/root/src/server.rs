@@ -169,7 +169,7 @@ fn items(from: u64, part: Range<u64>, rights: Rights) -> Items {
 /// A part that is mapped at once has fewer pages than a message has items.
 const _: () = assert!(AROUND / PAGE <= proto::items::MAX as u64);
 
-/// Maps a block to a server, to read and write.
-pub fn item(phys: u64, log2: u32, base: u64) -> MapItem {
-    MapItem::map(Fpage::memory(PHYSICAL + phys, log2, Rights::RW), base)
+/// Maps a block to a server.
+pub fn item(phys: u64, log2: u32, base: u64, rights: Rights) -> MapItem {
+    MapItem::map(Fpage::memory(PHYSICAL + phys, log2, rights), base)
 }

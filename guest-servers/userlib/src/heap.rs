@@ -21,8 +21,8 @@ use ukernel_abi::layout;
 #[cfg_attr(not(target_os = "none"), expect(dead_code, reason = "tests use the host's allocator"))]
 static HEAP: TalcLock<RawLock, Blocks> = TalcLock::new(Blocks { claimed: None });
 
-/// log2 of the block that is asked for when more is not needed: one large page, which costs the kernel no more
-/// than a small one.
+/// log2 of the block that is asked for when more is not needed: one large page, which costs the kernel no
+/// more than a small one.
 const USUAL: u32 = 21;
 /// log2 of the smallest block.
 const SMALLEST: u32 = 12;
@@ -68,8 +68,8 @@ unsafe impl Source for Blocks {
     }
 }
 
-/// log2 of the next block, at `top`, when `need` bytes are wanted: no more than the alignment of `top` allows.
-/// `None` if the need cannot be met at all.
+/// log2 of the next block, at `top`, when `need` bytes are wanted: no more than the alignment of `top`
+/// allows. `None` if the need cannot be met at all.
 fn block_log2(top: u64, need: u64) -> Option<u32> {
     let room = place::HEAP_END.checked_sub(top)?;
     // What is added to the need is for talc's own tables (1 KiB in the first block) and the ends of a chunk.
