@@ -67,7 +67,11 @@ fn a_triple_fault_is_121_and_says_where() {
     elf.symbol = Some("start");
     let run = Guest::new(&elf).run(&["-v"]);
     run.expect(121, "triple fault");
-    assert!(run.err.contains("cr3 9000"), "registers at -v: {run:?}");
+    // On AMD, KVM has reset the registers by then.
+    if !run.err.contains("where the guest was is not known") {
+        assert!(run.err.contains("= start+0x0 (cs 0x10)"), "{run:?}");
+        assert!(run.err.contains("cr3 9000"), "registers at -v: {run:?}");
+    }
     let run = Guest::new(&elf).run(&[]);
     assert!(!run.err.contains("cr3"), "{run:?}");
 }

@@ -18,9 +18,12 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
-    /// `None` if KVM does not tell.
+    /// `None` if KVM does not tell, or not any more: on AMD, KVM resets the vCPU at a triple fault.
     pub fn take(vcpu: &VcpuFd, memory: &GuestMemory) -> Option<Self> {
         let (regs, sregs) = (vcpu.get_regs().ok()?, vcpu.get_sregs().ok()?);
+        if is_reset(&regs, &sregs) {
+            return None;
+        }
         let code = (0..INSTRUCTION_MAX as u64)
             .map_while(|i| {
                 // Byte by byte, since the next one may be on another page.
@@ -43,6 +46,12 @@ impl Snapshot {
     }
 }
 
+/// Whether these are the registers after a reset (SDM vol. 3, table 11-1). No guest of ours is ever in real mode.
+fn is_reset(regs: &kvm_regs, sregs: &kvm_sregs) -> bool {
+    const CR0_PE: u64 = 1;
+    sregs.cr0 & CR0_PE == 0 && sregs.cs.selector == 0xf000 && regs.rip == 0xfff0
+}
+
 /// All registers, on several lines.
 impl fmt::Display for Snapshot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -62,5 +71,30 @@ impl fmt::Display for Snapshot {
             gdt.base, gdt.limit, idt.base, idt.limit, tr.selector
         )?;
         write!(f, "code {}", self.code_hex())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reset_cpu_is_recognised() {
+        let (mut regs, mut sregs) = (kvm_regs::default(), kvm_sregs::default());
+        assert!(!is_reset(&regs, &sregs));
+        (regs.rip, sregs.cs.selector, sregs.cr0) = (0xfff0, 0xf000, 0x6000_0010);
+        assert!(is_reset(&regs, &sregs));
+        sregs.cr0 |= 1;
+        assert!(!is_reset(&regs, &sregs));
+    }
+
+    #[test]
+    fn the_selector_tells_the_mode() {
+        let mut at = Snapshot::default();
+        at.sregs.cs.selector = 0x33;
+        assert!(at.in_user_mode());
+        at.sregs.cs.selector = 0x10;
+        assert!(!at.in_user_mode());
+        assert_eq!(at.code_hex(), "not mapped");
     }
 }
