@@ -122,7 +122,7 @@ impl Server {
         base: u64,
     ) -> Result<(root::Ram, MapItem), Refusal> {
         let phys = self.block(memory, machine, log2)?;
-        Ok((root::Ram { phys, left: self.left() }, item(phys, log2, base)))
+        Ok((root::Ram { phys, left: self.left() }, item(phys, log2, base, Rights::RW)))
     }
 
     pub fn info(&self, spare: u64) -> root::Info {

@@ -180,7 +180,8 @@ impl Root {
         let left = self.spare(machine, index)?.checked_sub(1 << log2).ok_or(Refusal::NoMemory)?;
         let phys = self.memory.take(machine, log2)?;
         let ram = proto::root::Ram { phys: 0, left };
-        Ok(with_items([server::item(phys, log2, base)].into_iter(), |_| ram.into()))
+        // Executable too: this memory is for programs, and their pager can pass on only rights that it has.
+        Ok(with_items([server::item(phys, log2, base, Rights::RWX)].into_iter(), |_| ram.into()))
     }
 
     fn lookup(&self, asker: usize, name: &str) -> Result<Found, Refusal> {
