@@ -12,7 +12,7 @@
 //! - [`heap`]: the global allocator
 //! - [`sigma0`], [`root`], [`console`]: clients of these servers
 //! - [`ranges`]: a set of addresses, for servers that hand out memory
-//! - [`kip`], [`clock`], [`io`], [`log`]
+//! - [`kip`], [`clock`], [`cpu`], [`io`], [`log`]
 //!
 //! The target is soft-float: the kernel saves no FPU state for servers.
 
@@ -21,6 +21,7 @@
 pub mod arena;
 pub mod clock;
 pub mod console;
+pub mod cpu;
 pub mod gate;
 mod heap;
 pub mod io;
