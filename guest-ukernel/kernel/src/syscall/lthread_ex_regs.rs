@@ -129,6 +129,10 @@ fn create(me: ThreadRef, id: ThreadId, flags: u64) -> Result<(), Status> {
     let t = kernel().tasks.create_thread(task, id.lthread(), &start).map_err(|_| Status::NoMemory)?;
     if let Some(utcb) = me.utcb.get() {
         write_fpu(t, utcb, flags);
+        if flags & SET_REGS != 0 && !fpu::set_bases(t, utcb.fs_base.get(), utcb.gs_base.get()) {
+            kernel().tasks.delete_thread(t);
+            return Err(Status::BadArgument);
+        }
     }
     if flags & SET_FS_BASE != 0 {
         fpu::set_bases(t, args.fs_base, t.gs_base.get());
