@@ -1,0 +1,223 @@
+//! `Machine` by L4 calls.
+//!
+//! One answer is held back, for the event loop to send with its next wait. It is sent early when another follows, or when
+//! something else is done to the same task: an answer that came after that would undo it, or go to a thread that is in another state.
+
+use core::cell::{Cell, RefCell};
+use linux::machine::{Machine, MachineError, ThreadState};
+use linux::tty::Channel;
+use proto::Message;
+use ukernel_abi::call::{ex_regs, task_new};
+use ukernel_abi::utcb::{FpuState, Regs, RunState};
+use ukernel_abi::{Fpage, Label, MapItem, Status, ThreadId};
+use userlib::clock::{Clock, tsc};
+use userlib::console::Console;
+use userlib::thread::{Before, ExRegs};
+use userlib::utcb::Utcb;
+use userlib::{Me, cpu, ipc, kip, root, task};
+
+use alloc::string::{String, ToString};
+
+/// Priority of programs: below that of every server.
+const PRIORITY: u8 = 50;
+/// Kernel memory that a program may use, in frames: page tables and mappings of some hundred megabytes.
+const KERNEL_FRAMES: u64 = 8192;
+
+/// An answer that has not been sent yet.
+pub struct Held {
+    pub to: ThreadId,
+    pub message: Message,
+}
+
+pub struct Kernel {
+    me: ThreadId,
+    utcb: Utcb,
+    console: Console,
+    clock: Clock,
+    held: RefCell<Option<Held>>,
+    ended: Cell<bool>,
+}
+
+impl Kernel {
+    pub fn new(me: Me, console: Console) -> Self {
+        let clock = Clock::of(kip::kip());
+        Self { me: me.id, utcb: me.utcb, console, clock, held: RefCell::new(None), ended: Cell::new(false) }
+    }
+
+    /// The answer that was held back, to be sent now.
+    pub fn take_held(&self) -> Option<Held> {
+        self.held.borrow_mut().take()
+    }
+
+    /// Holds an answer back; one that is held already is sent.
+    pub fn hold(&self, to: ThreadId, message: Message) {
+        self.flush();
+        *self.held.borrow_mut() = Some(Held { to, message });
+    }
+
+    fn flush(&self) {
+        if let Some(held) = self.take_held() {
+            // A thread that does not wait is a thread that has been ended.
+            let _ = ipc::send(held.to, &held.message, ipc::NOW);
+        }
+    }
+
+    /// Sends the held answer if it is for the task of `thread`.
+    fn flush_task(&self, thread: ThreadId) {
+        if self.held.borrow().as_ref().is_some_and(|h| h.to.task() == thread.task()) {
+            self.flush();
+        }
+    }
+
+    fn exchange(&self, thread: ThreadId, request: ExRegs) -> Result<Before, MachineError> {
+        self.flush_task(thread);
+        request.apply(thread).map_err(error)
+    }
+
+    fn put_state(&self, state: &ThreadState) {
+        self.utcb.set_regs(&state.regs);
+        self.utcb.set_fpu(&state.fpu);
+        self.utcb.set_bases(state.fs_base, state.gs_base);
+    }
+}
+
+fn error(status: Status) -> MachineError {
+    if status == Status::NoMemory { MachineError::NoMemory } else { MachineError::Refused }
+}
+
+impl Machine for Kernel {
+    fn new_task(&self, state: &ThreadState) -> Result<ThreadId, MachineError> {
+        self.put_state(state);
+        let new = task::NewTask {
+            flags: task_new::SET_REGS | task_new::SET_FPU | task_new::USES_FPU,
+            ip: state.regs.rip,
+            sp: state.regs.rsp,
+            pager: self.me,
+            handler: self.me,
+            kernel_frames: KERNEL_FRAMES,
+            priority: PRIORITY,
+        };
+        new.make().map_err(error)
+    }
+    fn delete_task(&self, thread: ThreadId) {
+        self.flush_task(thread);
+        let _gone_already = task::delete(thread);
+    }
+    fn new_thread(
+        &self,
+        sibling: ThreadId,
+        number: u16,
+        state: &ThreadState,
+    ) -> Result<ThreadId, MachineError> {
+        self.flush_task(sibling);
+        self.put_state(state);
+        let flags =
+            ex_regs::CREATE | ex_regs::SET_REGS | ex_regs::SET_FPU | ex_regs::USES_FPU | ex_regs::RESUME;
+        let thread = ThreadId::new(sibling.task(), number, sibling.version());
+        let request = ExRegs::new(flags).pager(self.me).handler(self.me).fs_base(state.fs_base);
+        Ok(request.apply(thread).map_err(error)?.thread)
+    }
+    fn destroy_thread(&self, thread: ThreadId) {
+        let _gone_already = self.exchange(thread, ExRegs::new(ex_regs::DESTROY));
+    }
+
+    fn regs(&self, thread: ThreadId) -> Result<(RunState, Regs), MachineError> {
+        let before = self.exchange(thread, ExRegs::new(ex_regs::GET_REGS))?;
+        Ok((before.state, self.utcb.regs()))
+    }
+    fn state(&self, thread: ThreadId) -> Result<ThreadState, MachineError> {
+        self.exchange(thread, ExRegs::new(ex_regs::GET_REGS | ex_regs::GET_FPU))?;
+        let (fs_base, gs_base) = self.utcb.bases();
+        Ok(ThreadState { regs: self.utcb.regs(), fpu: self.utcb.fpu(), fs_base, gs_base })
+    }
+    fn set_regs(&self, thread: ThreadId, regs: &Regs) -> Result<(), MachineError> {
+        self.utcb.set_regs(regs);
+        self.exchange(thread, ExRegs::new(ex_regs::SET_REGS | ex_regs::RESUME)).map(|_| ())
+    }
+    fn set_regs_fpu(&self, thread: ThreadId, regs: &Regs, fpu: &FpuState) -> Result<(), MachineError> {
+        self.utcb.set_regs(regs);
+        self.utcb.set_fpu(fpu);
+        let flags = ex_regs::SET_REGS | ex_regs::SET_FPU | ex_regs::RESUME;
+        self.exchange(thread, ExRegs::new(flags)).map(|_| ())
+    }
+    fn restart(&self, thread: ThreadId, regs: &Regs) -> Result<(), MachineError> {
+        self.utcb.set_regs(regs);
+        let flags = ex_regs::SET_REGS | ex_regs::RESET_FPU | ex_regs::RESUME;
+        self.exchange(thread, ExRegs::new(flags)).map(|_| ())
+    }
+    fn set_fs_base(&self, thread: ThreadId, base: u64) -> Result<(), MachineError> {
+        self.exchange(thread, ExRegs::new(0).fs_base(base)).map(|_| ())
+    }
+    fn stop(&self, thread: ThreadId) {
+        let _gone = self.exchange(thread, ExRegs::new(ex_regs::STOP));
+    }
+    fn resume(&self, thread: ThreadId) {
+        let _gone = self.exchange(thread, ExRegs::new(ex_regs::RESUME));
+    }
+
+    fn unmap(&self, thread: ThreadId, page: Fpage) {
+        self.flush_task(thread);
+        if let Err(status) = task::unmap_in(thread, page) {
+            userlib::log!("linux: cannot unmap {page:?} of {thread:?}: {status:?}");
+        }
+    }
+
+    fn reply_call(&self, thread: ThreadId, value: u64) {
+        self.hold(thread, Message::new(Label(0), [value]));
+    }
+    fn reply_fault(&self, thread: ThreadId, items: &[MapItem]) {
+        // Items beyond the registers are put into the UTCB, from where the message before must have gone.
+        self.flush();
+        let mut message = Message::new(Label(0), []);
+        for item in items {
+            if !self.utcb.push_item(&mut message, *item) {
+                break;
+            }
+        }
+        self.hold(thread, message);
+    }
+
+    fn monotonic_ns(&self) -> u64 {
+        self.clock.monotonic_ns(tsc())
+    }
+    fn wall_ns(&self) -> u64 {
+        self.clock.wall_ns(tsc())
+    }
+    /// RDRAND, mixed with the time. Without RDRAND there is only the time: hard to guess from outside, but no secret from who
+    /// can watch the machine.
+    fn seed(&self) -> [u8; 32] {
+        let mut seed = [0; 32];
+        let mut mixed = self.wall_ns();
+        for chunk in seed.chunks_exact_mut(8) {
+            for _ in 0..16 {
+                mixed = (mixed ^ tsc()).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(23);
+            }
+            chunk.copy_from_slice(&(mixed ^ cpu::random().unwrap_or_default()).to_le_bytes());
+        }
+        seed
+    }
+    fn hwcap(&self) -> u64 {
+        cpu::features().into()
+    }
+    fn cpu_model(&self) -> String {
+        String::from_utf8_lossy(&cpu::brand()).trim_matches(['\0', ' ']).to_string()
+    }
+    fn cpu_khz(&self) -> u64 {
+        kip::kip().tsc_khz
+    }
+
+    fn print(&self, channel: Channel, bytes: &[u8]) {
+        if let Err(why) = self.console.write(channel as u32, bytes) {
+            userlib::log!("linux: cannot print: {why:?}");
+        }
+    }
+    fn log(&self, line: &str) {
+        self.print(Channel::Err, line.as_bytes());
+        self.print(Channel::Err, b"\n");
+    }
+    fn exit(&self, status: u8) {
+        if !self.ended.replace(true) {
+            root::exit(status);
+        }
+    }
+}

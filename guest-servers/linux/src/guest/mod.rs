@@ -1,0 +1,11 @@
+//! What only the guest binary has: the µ-kernel itself behind the library's traits.
+//!
+//! - [`kernel`]: `Machine`, made of L4 calls
+//! - [`memory`]: frames for programs
+//! - [`events`]: the loop that receives messages
+//! - [`input`]: the thread that receives what is typed
+
+pub mod events;
+pub mod input;
+pub mod kernel;
+pub mod memory;

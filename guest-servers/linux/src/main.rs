@@ -1,0 +1,81 @@
+//! The Linux server on the µ-kernel: sets itself up and runs the event loop.
+
+#![no_std]
+#![no_main]
+#![forbid(unsafe_code)]
+
+extern crate alloc;
+
+mod guest;
+
+use alloc::boxed::Box;
+use alloc::rc::Rc;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::fmt::Arguments;
+use guest::events::EventLoop;
+use guest::input::Input;
+use guest::kernel::Kernel;
+use guest::memory::SpareMemory;
+use linux::boot::{Boot, boot};
+use linux::frames::FramePool;
+use linux::tty::console::Terminals;
+use linux::tty::terminal::WindowSize;
+use userlib::console::Console;
+use userlib::{Me, root};
+use vmm_abi::{boot as modules, console};
+
+userlib::server!(main);
+
+/// Name of the console in the server set.
+const CONSOLE: &str = "console";
+
+fn main(me: Me) -> ! {
+    let input = Input::spawn().unwrap_or_else(|e| fail(format_args!("no thread for input: {e:?}")));
+    let console = root::lookup(CONSOLE)
+        .and_then(|server| Console::open(server, input.thread()))
+        .unwrap_or_else(|e| fail(format_args!("no console: {e:?}")));
+    let terminal = *console.terminal();
+    let memory = SpareMemory::new(me.utcb).unwrap_or_else(|| fail(format_args!("no memory for programs")));
+    let kernel = Rc::new(Kernel::new(me, console));
+    let flag = |bit| terminal.flags & bit != 0;
+    let server = boot(Boot {
+        machine: kernel.clone(),
+        frames: FramePool::new(Box::new(memory)),
+        initrd: root::module(modules::INITRD_MODULE).unwrap_or_default(),
+        argv: strings(root::module(modules::ARGV_MODULE).unwrap_or_default()),
+        envp: strings(root::module(modules::ENVP_MODULE).unwrap_or_default()),
+        options: options(),
+        terminals: Terminals {
+            input: flag(console::STDIN_TTY),
+            output: flag(console::STDOUT_TTY),
+            error: flag(console::STDERR_TTY),
+        },
+        window: WindowSize { rows: terminal.size.rows, columns: terminal.size.cols, width: 0, height: 0 },
+    })
+    .unwrap_or_else(|e| fail(format_args!("cannot start: {e:?}")));
+    input.start(me.id, terminal.sender);
+    EventLoop::new(server, kernel, input.thread()).run()
+}
+
+/// NUL-terminated strings, one behind the other.
+fn strings(bytes: &[u8]) -> Vec<Vec<u8>> {
+    let mut out: Vec<Vec<u8>> = bytes.split(|&b| b == 0).map(Into::into).collect();
+    // What follows the last NUL is no string, unless that NUL is missing.
+    out.pop_if(|last| last.is_empty());
+    out
+}
+
+/// The server's own arguments, from the server set.
+fn options() -> Vec<String> {
+    let mut bytes = Vec::new();
+    while let Ok(Some(part)) = root::args(bytes.len()) {
+        bytes.extend_from_slice(part.bytes.as_slice());
+    }
+    strings(&bytes).into_iter().filter_map(|s| String::from_utf8(s).ok()).collect()
+}
+
+fn fail(why: Arguments) -> ! {
+    userlib::log!("linux: {why}");
+    root::fail()
+}
