@@ -36,7 +36,7 @@ pub struct Boot<'a> {
     pub argv: Vec<Vec<u8>>,
     /// Its environment; empty: a small one.
     pub envp: Vec<Vec<u8>>,
-    /// Words after the server's name in the server set: `strace`, `strace=summary`.
+    /// Words after the server's name in the server set: `--strace`, `--strace=summary`.
     pub options: Vec<String>,
     pub terminals: Terminals,
     pub window: WindowSize,

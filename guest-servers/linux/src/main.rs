@@ -54,7 +54,7 @@ fn main(me: Me) -> ! {
         window: WindowSize { rows: terminal.size.rows, columns: terminal.size.cols, width: 0, height: 0 },
     })
     .unwrap_or_else(|e| fail(format_args!("cannot start: {e:?}")));
-    input.start(me.id, terminal.sender);
+    input.start(terminal.sender).unwrap_or_else(|e| fail(format_args!("no input: {e:?}")));
     EventLoop::new(server, kernel, input.thread()).run()
 }
 

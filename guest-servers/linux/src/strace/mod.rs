@@ -33,11 +33,11 @@ pub enum Mode {
 }
 
 impl Mode {
-    /// From the server's arguments: `strace`, `strace=summary`.
+    /// From the server's arguments: `--strace`, `--strace=summary`.
     pub fn from_options<'a>(options: impl IntoIterator<Item = &'a str>) -> Self {
         options.into_iter().fold(Self::Off, |mode, option| match option {
-            "strace" => Self::Calls,
-            "strace=summary" => Self::Summary,
+            "--strace" => Self::Calls,
+            "--strace=summary" => Self::Summary,
             _ => mode,
         })
     }
