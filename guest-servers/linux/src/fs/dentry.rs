@@ -144,6 +144,17 @@ impl Dentry {
     }
 }
 
+/// A program can stand in a directory all of whose ancestors are removed: thousands of dentries that only hold each other.
+/// They are dropped one by one, because the server's stack is small.
+impl Drop for Dentry {
+    fn drop(&mut self) {
+        let mut next = self.parent.get_mut().take();
+        while let Some(mut dentry) = next.and_then(Rc::into_inner) {
+            next = dentry.parent.get_mut().take();
+        }
+    }
+}
+
 impl fmt::Debug for Dentry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Dentry({})", self.name.borrow().escape_ascii())

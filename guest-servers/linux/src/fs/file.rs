@@ -182,7 +182,7 @@ impl File {
         source: &mut dyn Source,
         at: Option<u64>,
     ) -> Result<usize> {
-        let mut done = 0;
+        let (mut done, mut since_turn) = (0, 0);
         loop {
             let result = match self.try_write(caller, source, at.map(|at| at + done as u64)) {
                 Err(Errno::EAGAIN) if !self.is_nonblocking() => {
@@ -194,12 +194,21 @@ impl File {
                 result => result,
             };
             match result {
-                Ok(n) => done += n,
+                Ok(n) => {
+                    done += n;
+                    since_turn += n;
+                }
                 Err(e) if done == 0 => return Err(e),
                 Err(_) => return Ok(done),
             }
             if source.remaining() == 0 || result == Ok(0) {
                 return Ok(done);
+            }
+            if since_turn >= poll::TURN {
+                since_turn = 0;
+                if poll::take_turns(caller).await.is_err() {
+                    return Ok(done);
+                }
             }
         }
     }

@@ -90,3 +90,14 @@ pub(super) async fn wait_for_change(caller: &dyn Caller, file: &File, deadline: 
         Err(Interrupted) => Err(Errno::ERESTARTSYS),
     }
 }
+
+/// Bytes after which a call that goes on moving data lets others have a turn.
+pub const TURN: usize = 256 << 10;
+
+/// Lets the event loop look at what has come in meanwhile, so that a long transfer neither keeps others waiting nor
+/// cannot be interrupted. ERESTARTSYS if a signal has come.
+pub async fn take_turns(caller: &dyn Caller) -> Result<()> {
+    let timers = caller.timers();
+    let turn = timers.sleep_until(timers.now().saturating_add(1));
+    caller.interrupt().guard(turn).await.map_err(|Interrupted| Errno::ERESTARTSYS)
+}

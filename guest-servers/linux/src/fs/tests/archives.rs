@@ -142,7 +142,7 @@ fn an_archive_that_is_too_large_is_said_to_be() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(500))]
+    #![proptest_config(ProptestConfig { cases: 500, failure_persistence: None, ..Default::default() })]
 
     /// Whatever the bytes are, unpacking ends, and does not panic.
     #[test]

@@ -70,3 +70,27 @@ fn long_links_are_paid_for() {
     }
     assert_eq!(w.vfs.pool().free_frames(), 64);
 }
+
+#[test]
+fn whoever_stands_in_a_removed_tree_lets_go_of_it_on_a_small_stack() {
+    let test = || {
+        let w = World::with_frames(40_000);
+        w.chdir("/");
+        let mut deepest = w.find("/");
+        while w.mkdir("d").is_ok() {
+            w.chdir("d");
+            deepest = w.ctx().cwd();
+        }
+        // From the bottom up; the deepest is held all the time.
+        while !w.list("/").is_empty() {
+            w.rmdir("../d").unwrap();
+            w.chdir("..");
+        }
+        w.chdir("/");
+        assert!(w.list("/").is_empty());
+        assert_eq!(w.find("/").inode().statfs().free_files, 0);
+        drop(deepest);
+        assert_eq!(w.find("/").inode().statfs().free_files, 19_999);
+    };
+    std::thread::Builder::new().stack_size(64 << 10).spawn(test).unwrap().join().unwrap();
+}

@@ -144,7 +144,7 @@ fn tree_there(base: &Path, dir: &str, out: &mut Vec<String>) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(400))]
+    #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..Default::default() })]
 
     #[test]
     fn names_behave_as_on_the_host(ops in prop::collection::vec(op(), 1..60)) {

@@ -4,7 +4,7 @@ use super::world::World;
 use crate::errno::Errno;
 use crate::fs::path::Base;
 use crate::fs::pipe::{CAPACITY, PIPE_BUF, pipe};
-use crate::fs::poll::Events;
+use crate::fs::poll::{Events, TURN};
 use crate::fs::{File, names, open};
 use linux_raw_sys::general as raw;
 use std::rc::Rc;
@@ -230,4 +230,42 @@ fn an_interrupted_open_leaves_nothing() {
     w.run();
     assert_eq!(opening.take().err(), Some(Errno::ERESTARTSYS));
     assert_eq!(w.vfs.open_files().open(), 0);
+}
+
+#[test]
+fn long_writes_take_turns_and_can_be_interrupted() {
+    let w = World::new().with_dev();
+    // A device that takes all at once, but is no file of its own: a stream that never makes its writer wait.
+    let host = Rc::new(Endless);
+    let stream = crate::tty::Stream::new(host);
+    let slot = w.vfs.open_files().take().unwrap();
+    let ops = stream.end(Some(crate::tty::Channel::Out));
+    let file = File::new(w.find("/dev/null"), ops, raw::O_WRONLY, slot);
+    let user = w.user.clone();
+    let size = 3 * TURN + 1;
+    let all = vec![1; size];
+    let writer = file.clone();
+    let writing = w.start(async move { writer.write(&*user, &mut &all[..], None).await });
+    for turn in 1..=3 {
+        assert!(writing.is_pending(), "{turn}");
+        w.user.timers.advance(turn);
+        w.run();
+    }
+    assert_eq!(writing.take(), Ok(size));
+    let user = w.user.clone();
+    let writing = w.start(async move { file.write(&*user, &mut &vec![1; size][..], None).await });
+    w.user.interrupt.raise();
+    w.run();
+    assert_eq!(writing.take(), Ok(TURN));
+}
+
+/// A console that nobody looks at.
+struct Endless;
+
+impl crate::tty::ConsoleHost for Endless {
+    fn write(&self, _channel: crate::tty::Channel, _bytes: &[u8]) {}
+    fn signal_group(&self, _group: u32, _signal: u32) {}
+    fn now(&self) -> u64 {
+        0
+    }
 }

@@ -1,6 +1,7 @@
 //! Copying from file to file without going through the program.
 
 use crate::errno::{Errno, Result};
+use crate::fs::poll::{TURN, take_turns};
 use crate::fs::{File, FileKind};
 use crate::syscall::args::Arg::{Fd, Hex, Ptr, Uint};
 use crate::syscall::{Ctx, Entry, Pending, SysResult};
@@ -96,7 +97,7 @@ fn copy_file_range(c: Ctx) -> Pending {
 async fn copy(c: &Ctx, from: &mut Side, to: &mut Side, count: u64) -> SysResult {
     let mut left = usize::try_from(count).unwrap_or(usize::MAX).min(crate::mm::user::MAX_RW_COUNT);
     let mut block = vec![0; BLOCK];
-    let mut done = 0;
+    let (mut done, mut since_turn) = (0, 0);
     while left > 0 {
         let n = match step(c, from, to, &mut block[..left.min(BLOCK)]).await {
             Ok(0) => break,
@@ -106,6 +107,13 @@ async fn copy(c: &Ctx, from: &mut Side, to: &mut Side, count: u64) -> SysResult 
         };
         done += n as u64;
         left -= n;
+        since_turn += n;
+        if since_turn >= TURN {
+            since_turn = 0;
+            if take_turns(c).await.is_err() {
+                break;
+            }
+        }
     }
     from.tell(c)?;
     to.tell(c)?;

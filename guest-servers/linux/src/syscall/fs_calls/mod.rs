@@ -19,6 +19,9 @@ mod open;
 mod ready;
 mod transfer;
 
+#[cfg(test)]
+mod tests;
+
 use super::{Ctx, Entry};
 use crate::errno::{Errno, Result};
 use crate::fs::context::{Caller, Credentials, FsContext, FsInfo};

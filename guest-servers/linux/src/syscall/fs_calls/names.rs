@@ -118,6 +118,9 @@ fn getcwd(c: &Ctx) -> SysResult {
     }
     let mut path = cwd.path(&root);
     path.push(0);
+    if path.len() > PATH_MAX as usize {
+        return Err(Errno::ENAMETOOLONG);
+    }
     if c.args[1] < path.len() as u64 {
         return Err(Errno::ERANGE);
     }
