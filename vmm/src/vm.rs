@@ -96,7 +96,7 @@ impl Vm {
 }
 
 /// The TSC as the guest reads it.
-fn read_tsc(vcpu: &VcpuFd) -> Result<u64, KvmError> {
+pub fn read_tsc(vcpu: &VcpuFd) -> Result<u64, KvmError> {
     let what = "reading the guest's TSC (KVM_GET_MSRS)";
     let entry = kvm_msr_entry { index: MSR_TSC, ..Default::default() };
     let no_msr = || failed(what)(kvm_ioctls::Error::new(libc::ENXIO));

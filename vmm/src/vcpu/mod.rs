@@ -4,10 +4,12 @@
 //! - [`exit`]: what to do when the guest leaves to us; a function of the exit, so that it is tested without a guest
 //! - [`thread`]: the thread and its loop
 //! - [`kick`]: how another thread gets a vCPU out of the guest
+//! - [`moments`]: when the guest did what, in its own time
 //! - [`snapshot`]: where the guest was, for messages
 
 pub mod entry;
 pub mod exit;
 pub mod kick;
+pub mod moments;
 pub mod snapshot;
 pub mod thread;

@@ -2,6 +2,7 @@
 
 use super::exit::{Next, Stop, handle, handle_error};
 use super::kick::{Kicked, Kicker};
+use super::moments::Moments;
 use super::snapshot::Snapshot;
 use crate::kvm::{KvmError, failed};
 use crate::memory::GuestMemory;
@@ -62,15 +63,20 @@ impl Vcpu {
 }
 
 fn run(mut fd: VcpuFd, ports: &PortBus, memory: &GuestMemory, kicked: &Kicked) -> Report {
+    let mut moments = Moments::first_run(&fd);
     let stop = loop {
         let next = match fd.run() {
-            Ok(exit) => handle(exit, ports),
+            Ok(exit) => {
+                moments.exit(&exit);
+                handle(exit, ports)
+            }
             Err(error) => handle_error(error, kicked.get()),
         };
         if let Next::Stop(stop) = next {
             break stop;
         }
     };
+    moments.end();
     let suberror = if stop == Stop::InternalError { internal_suberror(&mut fd) } else { 0 };
     // Nobody asks where a guest was that ended by itself, and every run would pay for it.
     let at = if matches!(stop, Stop::Exit(_)) { None } else { Snapshot::take(&fd, memory) };
