@@ -19,8 +19,11 @@ use crate::task::{Start, user_selectors};
 use crate::tcb;
 
 const STACK_SIZE: u64 = 64 << 10;
-/// End of the stack.
-const STACK_END: u64 = 1 << 30;
+/// End of root's stack.
+const ROOT_STACK_END: u64 = 1 << 30;
+/// End of σ0's stack. In its space an address is a physical address: what it has for itself must be where there is nothing to
+/// give out, so image and stack are in the first megabyte.
+const SIGMA0_STACK_END: u64 = 0x8_0000;
 const SIGMA0_PRIORITY: u8 = 255;
 const ROOT_PRIORITY: u8 = 254;
 /// Kernel memory for σ0's tables and nodes.
@@ -30,7 +33,9 @@ const SIGMA0_FRAMES: u32 = 256;
 struct Server {
     module: Module,
     entry: u64,
+    /// Physical address of the stack, and the virtual address of its end.
     stack: u64,
+    stack_end: u64,
 }
 
 /// The two servers, ready to be started.
@@ -41,15 +46,15 @@ pub struct Servers {
 
 /// Find and check both, and take memory for their stacks.
 pub fn prepare(modules: &Modules, plan: &mut Plan) -> Servers {
-    let mut one = |name: &str| {
+    let mut one = |name: &str, stack_end: u64| {
         let Some(&module) = modules.find(name) else { panic!("there is no boot module \"{name}\"") };
         let entry = match entry_of(&module) {
             Ok(entry) => entry,
             Err(why) => panic!("boot module \"{name}\": {why}"),
         };
-        Server { module, entry, stack: plan.carve(STACK_SIZE) }
+        Server { module, entry, stack: plan.carve(STACK_SIZE), stack_end }
     };
-    Servers { sigma0: one("sigma0"), root: one("root") }
+    Servers { sigma0: one("sigma0", SIGMA0_STACK_END), root: one("root", ROOT_STACK_END) }
 }
 
 /// Start σ0 and root. They run when the kernel is left for the first time.
@@ -87,7 +92,7 @@ fn create(
 ) -> Result<(ThreadRef, Space), NoMemory> {
     let (cs, ss) = user_selectors();
     let start = Start {
-        regs: Regs { rip: server.entry, rsp: STACK_END, cs, ss, ..Regs::default() },
+        regs: Regs { rip: server.entry, rsp: server.stack_end, cs, ss, ..Regs::default() },
         pager,
         handler: pager,
         priority,
@@ -115,7 +120,7 @@ fn map(sigma0: Space, space: Space, server: &Server) -> Result<(), NoMemory> {
         sigma0,
         PhysAddr(server.stack),
         space,
-        VirtAddr(STACK_END - STACK_SIZE),
+        VirtAddr(server.stack_end - STACK_SIZE),
         STACK_SIZE,
         Rights::RW,
     )
