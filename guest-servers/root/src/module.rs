@@ -64,8 +64,13 @@ impl Modules {
             machine.module(module)?;
             self.mapped |= 1 << index;
         }
-        let len = (module.size - offset).next_multiple_of(PAGE);
-        Ok(cover(PHYSICAL + module.phys + offset, base, len, Rights::R))
+        // All that is the module's alone, so that the last part is a large page too.
+        let area = module.area();
+        let start = area.start + offset;
+        if !offset.is_multiple_of(PAGE) || start >= area.end {
+            return Err(Refusal::BadRequest);
+        }
+        Ok(cover(PHYSICAL + start, base, area.end - start, Rights::R))
     }
 
     fn data(&self, kip: &'static Kip, name: &Name) -> Result<(usize, &'static Module), Refusal> {

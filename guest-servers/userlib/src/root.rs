@@ -59,7 +59,9 @@ pub fn args(offset: usize) -> Result<Option<Args>, Refusal> {
 pub fn module(module: &str) -> Result<&'static [u8], Refusal> {
     let name = name(module)?;
     let Module { size, align_offset } = ask(Request::Module { name })?;
-    let range = Range::reserve(size, SUPERPAGE, align_offset).ok_or(Refusal::NoMemory)?;
+    // Room for whole large pages: the last one may be more than the module.
+    let room = size.checked_next_multiple_of(SUPERPAGE).ok_or(Refusal::NoMemory)?;
+    let range = Range::reserve(room, SUPERPAGE, align_offset).ok_or(Refusal::NoMemory)?;
     let utcb = Utcb::current();
     let mut offset = 0;
     while offset < size {
