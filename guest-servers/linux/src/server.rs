@@ -234,7 +234,10 @@ impl Server {
         let Some(process) = thread.process.upgrade() else { return };
         let result = process.mm().space.borrow_mut().fault(fault.addr, fault.access);
         let (signal, code) = match result {
-            Ok(items) => return self.go_on(thread, Resume::Fault(items)),
+            Ok(items) => {
+                self.trace.page_fault(&items);
+                return self.go_on(thread, Resume::Fault(items));
+            }
             Err(FaultError::NoMapping) => (Signal::SIGSEGV, info::SEGV_MAPERR),
             Err(FaultError::Denied) => (Signal::SIGSEGV, info::SEGV_ACCERR),
             Err(FaultError::Bus) => (Signal::SIGBUS, info::BUS_ADRERR),

@@ -1,8 +1,8 @@
 //! Making a page present, and fit for what is to be done with it.
 //!
 //! Programs fault pages in, and so does the server when it reads or writes their memory: both come here. A fault costs
-//! the program some hundred microseconds where guest kernel mode is emulated, and a page costs the server less than one
-//! to clear or copy; so more is made than was asked for, in naturally aligned blocks of
+//! the program a thousand times what it costs the server to clear or copy a page; so more is made than was asked for, in
+//! naturally aligned blocks of
 //! neighbouring frames that one flexpage can map:
 //!
 //! - anonymous memory grows by a quarter of what the program has, from [`ANON_MIN`] to [`ANON_MAX`] pages at a time;

@@ -7,6 +7,7 @@ mod decode;
 
 use crate::errno::Errno;
 use crate::machine::Machine;
+use crate::mm::PAGE;
 use crate::process::Pid;
 use crate::process::exit::shell_status;
 use crate::signal::info::{Detail, SigInfo};
@@ -20,6 +21,7 @@ use alloc::rc::Rc;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::cell::{Cell, RefCell};
+use ukernel_abi::MapItem;
 
 /// What is printed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -62,6 +64,8 @@ pub struct Trace {
     counts: RefCell<BTreeMap<u64, Count>>,
     missing: RefCell<BTreeMap<Cow<'static, str>, u64>>,
     open: RefCell<BTreeMap<Pid, Open>>,
+    /// Page faults answered, and pages mapped by the answers.
+    faults: Cell<(u64, u64)>,
 }
 
 /// Kinds of missing things that are told apart; more are counted as one.
@@ -75,6 +79,7 @@ impl Trace {
             counts: RefCell::default(),
             missing: RefCell::default(),
             open: RefCell::default(),
+            faults: Cell::default(),
         }
     }
 
@@ -148,6 +153,13 @@ impl Trace {
         self.print(pid, &text);
     }
 
+    /// A page fault is answered with these items.
+    pub fn page_fault(&self, items: &[MapItem]) {
+        let (faults, pages) = self.faults.get();
+        let mapped: u64 = items.iter().map(|i| i.snd.size() / PAGE).sum();
+        self.faults.set((faults + 1, pages + mapped));
+    }
+
     /// A call that does not exist here was made.
     pub fn missing(&self, nr: u64) {
         let name = match names::name(nr) {
@@ -188,6 +200,8 @@ impl Trace {
             for (nr, count) in counts {
                 self.machine.log(&format!("{:10}{:10}  {}", count.calls, count.errors, call_name(nr)));
             }
+            let (faults, pages) = self.faults.get();
+            self.machine.log(&format!("{faults} page faults, {pages} pages mapped"));
         }
         for (name, n) in self.missing_counts() {
             self.machine.log(&format!("not implemented: {name} ({n} times)"));
