@@ -49,6 +49,10 @@ pub fn to_timeval(ns: u64) -> [u8; TIMESPEC_SIZE] {
     b
 }
 
+/// A timer repeats at most this often (a tick, as in a Linux without high-resolution timers). Where delivering a signal takes
+/// milliseconds, a program with a faster one would do nothing but take signals.
+const MIN_INTERVAL: u64 = NS_PER_SEC / CLOCK_TICKS;
+
 /// The real-time interval timer of a process (setitimer(2), alarm(2)).
 #[derive(Default, Debug)]
 pub struct RealTimer {
@@ -98,8 +102,11 @@ impl Server {
             let again = {
                 let mut timer = process.real_timer.borrow_mut();
                 let again = timer.interval != 0;
-                timer.deadline =
-                    if again { next_after(deadline, timer.interval, self.timers.now()) } else { 0 };
+                timer.deadline = if again {
+                    next_after(deadline, timer.interval.max(MIN_INTERVAL), self.timers.now())
+                } else {
+                    0
+                };
                 again
             };
             // SIGALRM is an ordinary signal: it always fits.

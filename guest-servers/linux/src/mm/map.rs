@@ -3,10 +3,13 @@
 use super::space::Space;
 use super::span::Span;
 use super::vma::{Backing, Prot, Vma};
-use super::{MMAP_MIN, PAGE};
+use super::{MMAP_MIN, PAGE, TASK_SIZE};
 use crate::errno::Errno;
 use alloc::vec::Vec;
 use ukernel_abi::Rights;
+
+/// End of a program's memory on Linux: up to here it may say that it wants nothing there.
+const LINUX_TASK_SIZE: u64 = 0x7fff_ffff_f000;
 
 /// Where a new mapping goes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -80,8 +83,10 @@ impl Space {
         if !addr.is_multiple_of(PAGE) || len == 0 {
             return Err(Errno::EINVAL);
         }
-        let span = Span::new(addr, len).ok_or(Errno::EINVAL)?;
-        self.remove(span);
+        let end = addr.checked_add(len).filter(|end| *end <= LINUX_TASK_SIZE).ok_or(Errno::EINVAL)?;
+        if let Some(span) = Span::between(addr, end.next_multiple_of(PAGE).min(TASK_SIZE)) {
+            self.remove(span);
+        }
         Ok(())
     }
 

@@ -9,7 +9,7 @@ use crate::server::Server;
 use crate::signal::action::SA_NOCLDWAIT;
 use crate::signal::info::{CLD_EXITED, CLD_KILLED, SigInfo};
 use crate::signal::set::Signal;
-use alloc::rc::Rc;
+use alloc::rc::{Rc, Weak};
 
 /// The wait status of a process that has called exit.
 pub const fn exited(code: u64) -> u32 {
@@ -130,20 +130,18 @@ impl Server {
         }
     }
 
+    /// Children whose parent ends are nobody's: the server itself does what an init would. Process 1 may be any program, and
+    /// few programs expect children that they have not made.
     fn orphan_children(self: &Rc<Self>, process: &Rc<Process>) {
         let children = core::mem::take(&mut *process.children.borrow_mut());
-        let init = self.processes.get(1).filter(|p| !p.is_zombie());
         for child in children {
-            let parent = init.as_ref().map(Rc::downgrade).unwrap_or_default();
-            *child.parent.borrow_mut() = parent;
+            *child.parent.borrow_mut() = Weak::new();
+            if child.is_zombie() {
+                self.processes.remove(child.pid);
+                continue;
+            }
             if let Some(signal) = child.death_signal.get() {
                 let _ = self.send_signal(&child, SigInfo::user(signal, process.pid, 0));
-            }
-            if let Some(init) = &init {
-                init.children.borrow_mut().push(child.clone());
-                if let State::Zombie(status) = child.state.get() {
-                    self.report_exit(&child, status);
-                }
             }
             // A stopped group that nobody can continue any more is ended.
             let pgid = child.pgid.get();

@@ -110,7 +110,11 @@ impl Process {
         self.parent.borrow().upgrade()
     }
     pub fn ppid(&self) -> Pid {
-        self.parent().map_or(0, |p| p.pid)
+        match self.parent() {
+            Some(parent) => parent.pid,
+            // An orphan looks as if process 1 had adopted it.
+            None => (self.pid != 1) as Pid,
+        }
     }
     pub fn is_zombie(&self) -> bool {
         matches!(self.state.get(), State::Zombie(_))

@@ -21,8 +21,8 @@ use alloc::rc::Rc;
 use alloc::vec::Vec;
 use linux_raw_sys::auxvec as at;
 
-/// End of the stack.
-pub const STACK_TOP: u64 = TASK_SIZE - PAGE;
+/// End of the stack. What lies above is free, as on Linux, where the end is random.
+pub const STACK_TOP: u64 = TASK_SIZE - (16 << 20);
 /// Size of the stack's area at first; it grows when it is touched below.
 const INITIAL_SIZE: u64 = 33 * PAGE;
 /// Longest single argument (`MAX_ARG_STRLEN`).

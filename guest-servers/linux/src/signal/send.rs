@@ -3,7 +3,7 @@
 use super::action::SigAction;
 use super::deliver::Resume;
 use super::info::SigInfo;
-use super::set::{SigSet, Signal};
+use super::set::{DefaultAction, SigSet, Signal};
 use crate::errno::Errno;
 use crate::process::{Pid, Process, Thread};
 use crate::server::Server;
@@ -107,9 +107,23 @@ impl Server {
         if self.is_current_thread(thread) {
             return;
         }
-        // In user mode. If its next message is on the way already, the signal is delivered when that is answered.
-        if let Ok((RunState::Ready, _)) = self.machine.regs(thread.l4.get()) {
+        let comes = match self.machine.regs(thread.l4.get()) {
+            // In user mode, or waiting for an L4 message, of which a Linux program expects none.
+            Ok((RunState::Ready | RunState::Receiving, _)) => true,
+            // Its next message is on the way, and the signal is delivered when that is answered; unless it sends to somebody
+            // else, and waits for ever. If it is to be ended, that makes no difference.
+            Ok((RunState::Sending, _)) => self.all_terminate(thread, process),
+            _ => false,
+        };
+        if comes {
             self.go_on(thread, Resume::Running);
         }
+    }
+
+    /// Whether each signal that would be delivered now ends the process.
+    fn all_terminate(&self, thread: &Thread, process: &Process) -> bool {
+        let actions = process.actions.borrow();
+        let ends = |s: Signal| actions.get(s).is_default() && s.default_action() == DefaultAction::Terminate;
+        thread.deliverable(process).iter().all(ends)
     }
 }

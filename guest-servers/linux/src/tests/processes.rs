@@ -58,15 +58,20 @@ fn waitid_tells_what_happened_and_can_leave_it() {
 }
 
 #[test]
-fn orphans_go_to_process_1() {
+fn orphans_need_nobody_to_wait_for_them() {
     let (w, t) = World::new();
     let (_, child) = w.fork(t);
-    let (grandchild, thread) = w.fork(child);
+    let (_, zombie) = w.fork(child);
+    let (orphan, thread) = w.fork(child);
+    w.call(zombie, __NR_exit_group, &[0]);
     w.call(child, __NR_exit_group, &[0]);
     assert_eq!(w.ok(thread, __NR_getppid, &[]), 1);
+    w.ok(t, __NR_kill, &[orphan, 0]);
     w.call(thread, __NR_exit_group, &[9]);
+    assert_eq!(w.err(t, __NR_kill, &[orphan, 0]), 3);
     wait(&w, t, ANY, 0).unwrap();
-    assert_eq!(wait(&w, t, grandchild, 0), Some(grandchild));
+    assert_eq!(w.err(t, __NR_wait4, &[ANY, 0, 0, 0]), ECHILD);
+    assert_eq!(w.server.processes.len(), 1);
 }
 
 #[test]
