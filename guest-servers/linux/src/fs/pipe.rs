@@ -146,7 +146,8 @@ impl Pipe {
             ring.pages[page] = None;
             ring.end = ring.end.next_multiple_of(FRAME_SIZE as u64);
             ring.start = ring.end;
-        } else if ring.start.is_multiple_of(FRAME_SIZE as u64) {
+        } else if ring.start.is_multiple_of(FRAME_SIZE as u64) && ring.len() <= CAPACITY - FRAME_SIZE {
+            // With more in the ring, the newest bytes are in this page, too.
             ring.pages[page] = None;
         }
     }

@@ -84,6 +84,21 @@ fn a_long_stream_arrives_in_order() {
 }
 
 #[test]
+fn a_full_ring_begins_and_ends_in_one_page() {
+    let w = World::new();
+    let (r, wr) = ends(&w);
+    let stream: Vec<u8> = (0..CAPACITY + 3000).map(|n| (n / 7 % 251) as u8).collect();
+    w.write(&wr, &stream[..CAPACITY]).unwrap();
+    let mut out = w.read(&r, 3000).unwrap();
+    // The new bytes go where the first ones were, into a page that still has some of the old.
+    assert_eq!(w.write(&wr, &stream[CAPACITY..]), Ok(3000));
+    while out.len() < stream.len() {
+        out.extend(w.read(&r, 1000).unwrap());
+    }
+    assert_eq!(out, stream);
+}
+
+#[test]
 fn nobody_reads() {
     let w = World::new();
     let (r, wr) = ends(&w);
