@@ -433,6 +433,7 @@ fn leave_send_queue(env: &impl Env, t: ThreadRef) {
 fn start_timeout(env: &impl Env, t: ThreadRef, us: u32) {
     if us != TimeoutArgs::NEVER {
         env.timeouts().insert(t, env.deadline(us));
+        env.sched().touch();
     }
 }
 

@@ -24,6 +24,8 @@ pub struct Sched {
     handover: Cell<Option<ThreadRef>>,
     /// The running thread is to be put behind others of its priority.
     yielding: Cell<bool>,
+    /// Something has become ready or changed its priority since the last choice.
+    changed: Cell<bool>,
 }
 
 /// The chosen thread, and whether others of its priority wait for it to use up its time slice.
@@ -47,6 +49,7 @@ impl Sched {
             current: Cell::new(None),
             handover: Cell::new(None),
             yielding: Cell::new(false),
+            changed: Cell::new(false),
         }
     }
 
@@ -63,6 +66,7 @@ impl Sched {
         if !t.is_runnable() || self.current.get().is_some_and(|c| core::ptr::eq(c, t)) {
             return;
         }
+        self.changed.set(true);
         match self.handover.get() {
             None => self.handover.set(Some(t)),
             Some(first) => {
@@ -73,21 +77,28 @@ impl Sched {
         }
     }
 
+    /// There is a new timeout: the next choice looks at the timer, too.
+    pub fn touch(&self) {
+        self.changed.set(true);
+    }
+
     /// The running thread lets others of its priority go first.
     pub fn yield_current(&self) {
+        self.changed.set(true);
         self.yielding.set(true);
     }
 
     /// Run `to` next if it can run, although it need not be the first of its priority.
     pub fn donate(&self, to: ThreadRef) {
         if to.is_runnable() {
-            self.yielding.set(true);
+            self.yield_current();
             self.wake(to);
         }
     }
 
     /// `t` has got another priority.
     pub fn requeue(&self, t: ThreadRef, priority: u8) {
+        self.changed.set(true);
         let queued = t.ready_queued.get();
         if queued {
             self.dequeue(t);
@@ -139,6 +150,9 @@ impl Sched {
     /// First runnable thread of the highest priority; drops those that have blocked meanwhile.
     fn first_ready(&self) -> Option<ThreadRef> {
         loop {
+            if self.bitmap.iter().fold(0, |all, word| all | word.get()) == 0 {
+                return None;
+            }
             let m = (0..4).rev().find(|&m| self.bitmap[m].get() != 0)?;
             let p = m * 64 + 63 - self.bitmap[m].get().leading_zeros() as usize;
             let t = self.queues[p].first()?;
@@ -149,8 +163,15 @@ impl Sched {
         }
     }
 
+    /// The running thread, if nothing has happened that could let another one run.
+    #[inline]
+    pub fn unchanged(&self) -> Option<ThreadRef> {
+        self.current.get().filter(|t| !self.changed.get() && t.is_runnable())
+    }
+
     /// The thread to run now, or none. It becomes the current one.
     pub fn choose(&self) -> Option<Choice> {
+        self.changed.set(false);
         let handover = self.handover.take();
         let yielding = self.yielding.take();
         let current = self.current.get().filter(|c| c.is_runnable());
@@ -270,6 +291,27 @@ mod tests {
         }
         assert!(same(seen[0], seen[3]) && same(seen[1], seen[4]) && same(seen[2], seen[5]));
         assert!(!same(seen[0], seen[1]) && !same(seen[1], seen[2]));
+    }
+
+    #[test]
+    fn unchanged_until_something_happens() {
+        let s = Sched::new();
+        let (a, b) = (thread(5), thread(4));
+        assert!(s.unchanged().is_none());
+        s.wake(a);
+        assert!(s.unchanged().is_none());
+        assert!(same(run(&s), a) && same(s.unchanged().unwrap(), a));
+        s.wake(b);
+        assert!(s.unchanged().is_none());
+        assert!(same(run(&s), a));
+        s.yield_current();
+        assert!(s.unchanged().is_none());
+        assert!(same(run(&s), a) && s.unchanged().is_some());
+        s.requeue(a, 3);
+        assert!(s.unchanged().is_none());
+        assert!(same(run(&s), b));
+        b.stopped.set(true);
+        assert!(s.unchanged().is_none());
     }
 
     #[test]

@@ -86,6 +86,9 @@ impl Cpu {
 
     /// Choose the thread to run and make the CPU ready for it; wait if there is none. Returns the frame to leave with.
     pub fn leave(&'static self) -> &'static Frame {
+        if let Some(t) = self.sched.unchanged() {
+            return &t.frame;
+        }
         loop {
             let choice = self.sched.choose();
             self.set_timer(choice.is_some_and(|c| c.contended));

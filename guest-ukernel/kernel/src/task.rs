@@ -201,7 +201,9 @@ impl Tasks {
             self.give_utcb(t, task)?;
         }
         if start.uses_fpu && fpu::needs_vector_area() {
-            t.vector_frame.set(give_page(task, layout::vector_area(t.id.get().lthread()))?);
+            let area = give_page(task, layout::vector_area(t.id.get().lthread()))?;
+            fpu::prepare_vector_area(area);
+            t.vector_frame.set(area);
         }
         t.stopped.set(start.stopped);
         cpu().sched.wake(t);

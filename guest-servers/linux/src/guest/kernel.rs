@@ -12,7 +12,7 @@ use ukernel_abi::utcb::{FpuState, Regs, RunState};
 use ukernel_abi::{Fpage, Label, MapItem, Status, ThreadId};
 use userlib::clock::{Clock, tsc};
 use userlib::console::Console;
-use userlib::thread::{Before, ExRegs};
+use userlib::thread::{Before, ExRegs, set_schedule};
 use userlib::utcb::Utcb;
 use userlib::{Me, cpu, ipc, kip, root, task};
 
@@ -111,11 +111,17 @@ impl Machine for Kernel {
     ) -> Result<ThreadId, MachineError> {
         self.flush_task(sibling);
         self.put_state(state);
-        let flags =
-            ex_regs::CREATE | ex_regs::SET_REGS | ex_regs::SET_FPU | ex_regs::USES_FPU | ex_regs::RESUME;
+        let flags = ex_regs::CREATE | ex_regs::SET_REGS | ex_regs::SET_FPU | ex_regs::USES_FPU;
         let thread = ThreadId::new(sibling.task(), number, sibling.version());
-        let request = ExRegs::new(flags).pager(self.me).handler(self.me).fs_base(state.fs_base);
-        Ok(request.apply(thread).map_err(error)?.thread)
+        let request = ExRegs::new(flags).pager(self.me).handler(self.me);
+        let made = request.apply(thread).map_err(error)?.thread;
+        // It is made with the priority of its maker, and must not run with that.
+        let lowered = set_schedule(made, Some(PRIORITY), None);
+        if let Err(status) = lowered.and_then(|_| ExRegs::new(ex_regs::RESUME).apply(made)) {
+            self.destroy_thread(made);
+            return Err(error(status));
+        }
+        Ok(made)
     }
     fn destroy_thread(&self, thread: ThreadId) {
         let _gone_already = self.exchange(thread, ExRegs::new(ex_regs::DESTROY));

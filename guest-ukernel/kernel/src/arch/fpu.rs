@@ -41,6 +41,13 @@ pub fn needs_vector_area() -> bool {
     USE_STUB.load(Ordering::Relaxed)
 }
 
+/// Make the frame at `area` one that the stub's XSAVE can write to. KVM write-protects frames in which it has seen page tables and emulates
+/// the writes to them, and it cannot emulate XSAVE. An odd write of ours tells it that there is no table there any more.
+pub fn prepare_vector_area(area: u64) {
+    // SAFETY: the frame is the kernel's, mapped in the physmap, and nobody has a reference into it.
+    unsafe { (super::layout::phys_to_virt(area) as *mut u16).write_volatile(0) };
+}
+
 /// How a switch goes on.
 pub enum Step {
     /// The registers are the new owner's.
