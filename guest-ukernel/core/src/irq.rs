@@ -17,6 +17,8 @@ struct Line {
 
 pub struct Irqs {
     lines: [Line; LINES],
+    /// Bit n: something has come on line n. Every open receive asks.
+    waiting: Cell<u64>,
 }
 
 impl Default for Irqs {
@@ -27,7 +29,10 @@ impl Default for Irqs {
 
 impl Irqs {
     pub const fn new() -> Self {
-        Self { lines: [const { Line { owner: Cell::new(None), pending: Cell::new(0) } }; LINES] }
+        Self {
+            lines: [const { Line { owner: Cell::new(None), pending: Cell::new(0) } }; LINES],
+            waiting: Cell::new(0),
+        }
     }
 
     fn line(&self, line: u8) -> Option<&Line> {
@@ -54,7 +59,7 @@ impl Irqs {
         for (n, l) in self.lines.iter().enumerate() {
             if l.owner.get().is_some_and(|o| core::ptr::eq(o, t)) {
                 l.owner.set(None);
-                l.pending.set(0);
+                self.clear(n as u8);
                 each(n as u8);
             }
         }
@@ -64,22 +69,31 @@ impl Irqs {
     pub fn raise(&self, line: u8) {
         if let Some(l) = self.line(line) {
             l.pending.set(l.pending.get().saturating_add(1));
+            self.waiting.set(self.waiting.get() | 1 << line);
         }
+    }
+
+    /// Forget what has come on `line`. Returns how often something had.
+    fn clear(&self, line: u8) -> u64 {
+        self.waiting.set(self.waiting.get() & !(1 << line));
+        self.line(line).map_or(0, |l| l.pending.take())
     }
 
     /// Number of interrupts of `line` since this was last asked.
     pub fn take(&self, line: u8) -> Option<u64> {
-        let l = self.line(line)?;
-        Some(l.pending.take()).filter(|&n| n != 0)
+        if self.line(line)?.pending.get() == 0 { None } else { Some(self.clear(line)) }
     }
 
     /// A line of `t`'s on which something has come, and how often.
+    #[inline]
     pub fn take_any(&self, t: ThreadRef) -> Option<(u8, u64)> {
-        let (n, l) = self
-            .lines
-            .iter()
-            .enumerate()
-            .find(|(_, l)| l.pending.get() != 0 && l.owner.get().is_some_and(|o| core::ptr::eq(o, t)))?;
-        Some((n as u8, l.pending.take()))
+        if self.waiting.get() == 0 { None } else { self.find_any(t) }
+    }
+
+    #[cold]
+    fn find_any(&self, t: ThreadRef) -> Option<(u8, u64)> {
+        let is_ours = |l: &Line| l.pending.get() != 0 && l.owner.get().is_some_and(|o| core::ptr::eq(o, t));
+        let line = self.lines.iter().position(is_ours)? as u8;
+        Some((line, self.clear(line)))
     }
 }

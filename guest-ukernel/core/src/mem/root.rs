@@ -59,7 +59,7 @@ impl<M: Machine> Mem<M> {
     ) -> Result<Found, NoMemory> {
         let page = va.0 & !(PAGE - 1);
         let superpage = va.0 & !(SUPERPAGE - 1);
-        let regions = || self.regions.iter().map(|cell| cell.get());
+        let regions = || self.regions.iter().map(|cell| cell.get()).take_while(|r| *r != Region::NONE);
         let Some(region) = regions().find(|r| r.contains(page, PAGE)) else {
             // σ0 may have mapped something else beyond the hole.
             let next =
