@@ -77,7 +77,7 @@ impl Sched {
         }
     }
 
-    /// There is a new timeout: the next choice looks at the timer, too.
+    /// There is a new timeout, or the timer has fired: the CPU has to look at its timer.
     pub fn touch(&self) {
         self.changed.set(true);
     }

@@ -127,6 +127,8 @@ fn interrupt(vector: u32) {
     cpu.apic.end_of_interrupt();
     if vector == VECTOR_TIMER as u32 {
         cpu.apic.disarmed();
+        // The timer may have fired a little early, with nothing due yet: it has to be set again all the same.
+        cpu.sched.touch();
         let now = insn::rdtsc();
         ipc::expire(kernel(), now);
         if cpu.slice_used_up(now) {

@@ -39,10 +39,11 @@ impl Clock {
         ticks.saturating_mul(1000) / self.khz.get()
     }
 
-    /// Ticks of the APIC timer in `tsc` ticks of the TSC; at least one, at most what the timer holds.
+    /// Ticks of the APIC timer in `tsc` ticks of the TSC, rounded up: an interrupt before its time is for nothing. At least
+    /// one, at most what the timer holds.
     pub fn apic_ticks(&self, tsc: u64) -> u32 {
-        let ns = tsc.min(1 << 40).saturating_mul(1_000_000) / self.khz.get();
-        (ns / self.apic_tick_ns.get()).clamp(1, u32::MAX as u64) as u32
+        let ns = tsc.min(1 << 40).saturating_mul(1_000_000).div_ceil(self.khz.get());
+        ns.div_ceil(self.apic_tick_ns.get()).clamp(1, u32::MAX as u64) as u32
     }
 }
 
