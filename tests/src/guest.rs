@@ -76,6 +76,12 @@ impl Boot {
         [&[text(&self.ukvmm)], &self.words[..]].concat()
     }
 
+    /// The files that options name.
+    fn files(&self) -> impl Iterator<Item = &str> {
+        let options = self.words.iter().take_while(|word| *word != "--");
+        options.map(String::as_str).filter(|word| Path::new(word).is_file())
+    }
+
     /// Runs it on this machine's KVM.
     pub fn run_kvm(&self, stdin: &[u8], timeout: Duration) -> Result<Outcome, String> {
         process::run(self.command(), stdin, timeout + MARGIN)
@@ -175,6 +181,7 @@ pub fn run_boots_in_lab(build: &Build, boots: &[(String, Boot)], timeout: Durati
         let mut lab = lab(all + LAB_MARGIN);
         // Every file that is named here is in the lab, at the same path.
         lab.args(["--exec", "busybox", "sh"]).arg(&path).args(build.boot_files()?);
+        lab.args(boots.iter().flat_map(|(_, boot)| boot.files()));
         process::run(lab, b"", all + 2 * LAB_MARGIN)
     })
 }
