@@ -25,9 +25,14 @@ pub fn run(command: &mut Command) -> Result<()> {
 
 /// Runs a program and returns what it printed. Its standard error is shown only if it fails.
 pub fn output(command: &mut Command) -> Result<Vec<u8>> {
+    status_is(command, 0)
+}
+
+/// As [`output`], of a command that has to end with `status`.
+pub fn status_is(command: &mut Command, status: i32) -> Result<Vec<u8>> {
     let output =
         command.stdin(Stdio::null()).output().with_context(|| format!("cannot start {}", show(command)))?;
-    if !output.status.success() {
+    if output.status.code() != Some(status) {
         let stderr = String::from_utf8_lossy(&output.stderr);
         bail!("{} ended with {}\n{}", show(command), output.status, stderr.trim_end());
     }
