@@ -36,6 +36,41 @@ global_asm!(
     jmp trap_entry
     .endm
 
+    /* All registers but rdi, which is saved already. */
+    .macro SAVE
+    push rsi
+    push rdx
+    push rcx
+    push rax
+    push r8
+    push r9
+    push r10
+    push r11
+    push rbx
+    push rbp
+    push r12
+    push r13
+    push r14
+    push r15
+    .endm
+    .macro RESTORE
+    pop r15
+    pop r14
+    pop r13
+    pop r12
+    pop rbp
+    pop rbx
+    pop r11
+    pop r10
+    pop r9
+    pop r8
+    pop rax
+    pop rcx
+    pop rdx
+    pop rsi
+    pop rdi
+    .endm
+
     .section .text.entry, "ax"
     .balign 16
     .globl exception_entries
@@ -71,20 +106,7 @@ nmi_entry:
 
     .balign 64
 trap_entry:
-    push rsi
-    push rdx
-    push rcx
-    push rax
-    push r8
-    push r9
-    push r10
-    push r11
-    push rbx
-    push rbp
-    push r12
-    push r13
-    push r14
-    push r15
+    SAVE
     cld
     test byte ptr [rsp + 17 * 8], 3
     jz 2f
@@ -94,21 +116,7 @@ trap_entry:
     .globl leave_kernel
 leave_kernel:
     mov rsp, rax
-    pop r15
-    pop r14
-    pop r13
-    pop r12
-    pop rbp
-    pop rbx
-    pop r11
-    pop r10
-    pop r9
-    pop r8
-    pop rax
-    pop rcx
-    pop rdx
-    pop rsi
-    pop rdi
+    RESTORE
     add rsp, 8
     swapgs
 leave_iretq:
@@ -123,21 +131,7 @@ leave_iretq:
     and rsp, -16
     call {kernel_trap}
     mov rsp, rbx
-    pop r15
-    pop r14
-    pop r13
-    pop r12
-    pop rbp
-    pop rbx
-    pop r11
-    pop r10
-    pop r9
-    pop r8
-    pop rax
-    pop rcx
-    pop rdx
-    pop rsi
-    pop rdi
+    RESTORE
     add rsp, 8
     iretq
 3:  swapgs
@@ -158,20 +152,7 @@ syscall_entry:
     push rcx
     push 0
     push rdi
-    push rsi
-    push rdx
-    push rcx
-    push rax
-    push r8
-    push r9
-    push r10
-    push r11
-    push rbx
-    push rbp
-    push r12
-    push r13
-    push r14
-    push r15
+    SAVE
     mov rsp, gs:[{stack}]
     call {syscall}
     jmp leave_kernel
