@@ -274,7 +274,7 @@ static void times(void)
     time_t now = time(NULL);
     struct timeval tv;
     gettimeofday(&tv, NULL);
-    printf("after 2024: %s, gettimeofday agrees: %s\n", yes(now > 1704067200), yes(labs(tv.tv_sec - now) <= 1));
+    printf("after 2019: %s, gettimeofday agrees: %s\n", yes(now > 1577836799), yes(labs(tv.tv_sec - now) <= 1));
     time_t then = 1000000000;
     char text[64];
     strftime(text, sizeof text, "%Y-%m-%d %H:%M:%S %a %j", gmtime(&then));

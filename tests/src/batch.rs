@@ -1,14 +1,16 @@
 //! Many programs in one go, for where starting the machine is slow.
 //!
-//! A shell script runs program after program and sends each one's output and status in a frame: `@@ NAME STATUS
-//! BYTES BYTES`, a newline, standard output, standard error. In the lab it is used at two levels: in one guest, to
-//! run many Linux programs, and on the lab's own Linux, to run `ukvmm` many times. A program that takes the machine
-//! down with it is found by its frame being the first that is missing; the rest then runs on another machine.
+//! A shell script runs program after program and frames what each says: `@@ NAME BEGIN`, standard output, `@@ NAME END
+//! STATUS BYTES`, standard error. Standard output is not collected in a file: some programs leave no memory for one. In
+//! the lab it is used at two levels: in one guest, to run many Linux programs, and on the lab's own Linux, to run `ukvmm`
+//! many times. A program that takes the machine down with it is found by its frame being the first that has no end; the
+//! rest then runs on another machine, as long as there is time.
 
 use crate::compare;
 use crate::process::{End, Outcome};
 use std::collections::HashMap;
 use std::fmt::Write;
+use std::time::{Duration, Instant};
 
 const MARK: &str = "@@ ";
 
@@ -26,12 +28,24 @@ pub struct Job {
 /// What became of each job, by name.
 pub type Results = HashMap<String, Result<Outcome, String>>;
 
-/// Runs all jobs on as few machines as their behaviour allows. `machine` runs a script and returns its output.
-pub fn run(jobs: &[Job], mut machine: impl FnMut(&str) -> Result<Outcome, String>) -> Results {
+/// Runs all jobs on as few machines as their behaviour allows, for `limit` in all. `machine` runs a script for so long at
+/// most and returns its output.
+pub fn run(
+    jobs: &[Job],
+    limit: Duration,
+    mut machine: impl FnMut(&str, Duration) -> Result<Outcome, String>,
+) -> Results {
+    let deadline = Instant::now() + limit;
     let mut results = Results::new();
     let mut rest = jobs;
     while !rest.is_empty() {
-        let outcome = match machine(&script(rest)) {
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            let error = || Err(format!("it was not run: {} s have passed", limit.as_secs()));
+            results.extend(rest.iter().map(|job| (job.name.clone(), error())));
+            break;
+        }
+        let outcome = match machine(&script(rest), left) {
             Ok(outcome) => outcome,
             Err(error) => {
                 results.extend(rest.iter().map(|job| (job.name.clone(), Err(error.clone()))));
@@ -58,9 +72,10 @@ fn script(jobs: &[Job]) -> String {
 run() {{
     name=$1 seconds=$2 stdin=$3; shift 3
     rm -rf /tmp/case
-    timeout -s KILL "$seconds" "$@" <"$stdin" >/tmp/out 2>/tmp/err
-    printf '{MARK}%s %d %d %d\n' "$name" $? "$(wc -c </tmp/out)" "$(wc -c </tmp/err)"
-    cat /tmp/out /tmp/err
+    echo "{MARK}$name BEGIN"
+    timeout -s KILL "$seconds" "$@" <"$stdin" 2>/tmp/err
+    printf '{MARK}%s END %d %d\n' "$name" $? "$(wc -c </tmp/err)"
+    cat /tmp/err
 }}
 "#
     );
@@ -90,19 +105,19 @@ fn frames(mut bytes: &[u8], jobs: &[Job]) -> Vec<Outcome> {
 }
 
 fn frame<'a>(bytes: &'a [u8], name: &str) -> Option<(Outcome, &'a [u8])> {
-    let mark = format!("{MARK}{name} ");
-    let start = bytes.windows(mark.len()).position(|w| w == mark.as_bytes())? + mark.len();
-    let end = start + bytes[start..].iter().position(|&b| b == b'\n')?;
-    let line = std::str::from_utf8(&bytes[start..end]).ok()?;
-    let mut numbers = line.split(' ').map(str::parse::<usize>);
-    let (status, out, err) = (numbers.next()?.ok()?, numbers.next()?.ok()?, numbers.next()?.ok()?);
-    let body = bytes[end + 1..].get(..out.checked_add(err)?)?;
-    let outcome = Outcome {
-        end: End::Exited(status as i32),
-        stdout: body[..out].to_vec(),
-        stderr: body[out..].to_vec(),
-    };
-    Some((outcome, &bytes[end + 1 + out + err..]))
+    let (_, rest) = split(bytes, &format!("{MARK}{name} BEGIN\n"))?;
+    let (stdout, rest) = split(rest, &format!("{MARK}{name} END "))?;
+    let (line, rest) = split(rest, "\n")?;
+    let (status, length) = std::str::from_utf8(line).ok()?.split_once(' ')?;
+    let (stderr, rest) = rest.split_at_checked(length.parse().ok()?)?;
+    let end = End::Exited(status.parse().ok()?);
+    Some((Outcome { end, stdout: stdout.to_vec(), stderr: stderr.to_vec() }, rest))
+}
+
+/// What is before and behind the first `mark`.
+fn split<'a>(bytes: &'a [u8], mark: &str) -> Option<(&'a [u8], &'a [u8])> {
+    let start = bytes.windows(mark.len()).position(|window| window == mark.as_bytes())?;
+    Some((&bytes[..start], &bytes[start + mark.len()..]))
 }
 
 #[cfg(test)]
@@ -110,7 +125,8 @@ mod tests {
     use super::*;
     use crate::process;
     use std::process::Command;
-    use std::time::Duration;
+
+    const LIMIT: Duration = Duration::from_secs(60);
 
     fn job(name: &str, argv: &[&str]) -> Job {
         let argv = argv.iter().map(|&word| word.to_owned()).collect();
@@ -126,7 +142,7 @@ mod tests {
     }
 
     /// Runs the script on this machine, in a directory of its own.
-    fn here(script: &str) -> Result<Outcome, String> {
+    fn here(script: &str, _left: Duration) -> Result<Outcome, String> {
         let dir = tempfile::tempdir().unwrap();
         let mut busybox = Command::new("busybox");
         busybox.args(["sh", "-c", &script.replace("/tmp/", &format!("{}/", dir.path().display()))]);
@@ -135,7 +151,7 @@ mod tests {
 
     #[test]
     fn what_programs_say_comes_back() {
-        let results = run(&jobs(), here);
+        let results = run(&jobs(), LIMIT, here);
         let one = results["one"].as_ref().unwrap();
         assert_eq!(one.end, End::Exited(3));
         assert_eq!((&one.stdout[..], &one.stderr[..]), (&b"a\nb"[..], &b"it's\n"[..]));
@@ -148,10 +164,10 @@ mod tests {
         let jobs =
             [job("good", &["true"]), job("bad", &["sh", "-c", "kill -9 $PPID"]), job("after", &["true"])];
         let mut machines = 0;
-        let results = run(&jobs, |script| {
+        let results = run(&jobs, LIMIT, |script, left| {
             machines += 1;
             // Without `timeout` between them, the program's parent is the script.
-            here(&script.replace("timeout -s KILL \"$seconds\"", ""))
+            here(&script.replace("timeout -s KILL \"$seconds\"", ""), left)
         });
         assert_eq!(machines, 2);
         assert!(results["good"].is_ok() && results["after"].is_ok());
@@ -159,12 +175,25 @@ mod tests {
     }
 
     #[test]
+    fn a_machine_that_hangs_takes_no_more_than_the_time_there_is() {
+        let limit = Duration::from_millis(50);
+        let results = run(&jobs(), limit, |_, left| {
+            assert!(left <= limit);
+            std::thread::sleep(left);
+            Ok(Outcome { end: End::TimedOut, stdout: Vec::new(), stderr: Vec::new() })
+        });
+        assert!(results["one"].as_ref().unwrap_err().contains("ended while it ran"));
+        assert!(results["two"].as_ref().unwrap_err().contains("not run"));
+        assert!(results["three"].as_ref().unwrap_err().contains("not run"));
+    }
+
+    #[test]
     fn frames_end_where_the_machine_did() {
-        let text = b"@@ one 0 2 1\nabc@@ two 0 3 0\nab";
+        let text = b"@@ one BEGIN\nab@@ one END 0 1\nc@@ two BEGIN\nab@@ two END 0 2\nx";
         let found = frames(text, &jobs());
         assert_eq!(found.len(), 1);
         assert_eq!((&found[0].stdout[..], &found[0].stderr[..]), (&b"ab"[..], &b"c"[..]));
-        assert!(frames(b"@@ one 0 99999999999999999999 1\n", &jobs()).is_empty());
+        assert!(frames(b"@@ one BEGIN\n@@ one END 0 99999999999999999999\n", &jobs()).is_empty());
         assert!(frames(b"", &jobs()).is_empty());
     }
 }

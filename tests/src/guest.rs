@@ -12,10 +12,12 @@ use std::time::Duration;
 
 /// Time that `ukvmm` has beyond the guest's own, to start and to end.
 const MARGIN: Duration = Duration::from_secs(10);
-/// Time that the lab has beyond what runs in it: QEMU boots a Linux first, all of it interpreted.
-const LAB_MARGIN: Duration = Duration::from_secs(120);
-/// How much slower than on this machine a guest may be in the lab.
-pub const LAB_SLOWDOWN: u32 = 8;
+/// Real time for one group of tests in the lab: ten times what each of them takes on an idle machine, so that a guest
+/// that hangs is noticed while somebody waits.
+pub const LAB_LIMIT: Duration = Duration::from_secs(240);
+/// A program's share of it at most, in the lab's own time: its clock counts instructions, and a second of computing
+/// takes some seconds, while a second of sleeping takes none.
+const LAB_SHARE: Duration = Duration::from_secs(30);
 /// Directory that a case may use.
 const TMP: &str = "/tmp/case";
 /// Runs the program that is its arguments, says how it ended, and shows that others still run.
@@ -87,11 +89,11 @@ impl Boot {
         process::run(self.command(), stdin, timeout + MARGIN)
     }
 
-    /// Runs it in the lab. `timeout` is for the guest's run alone.
-    pub fn run_lab(&self, stdin: &[u8], timeout: Duration) -> Result<Outcome, String> {
-        let mut lab = lab(timeout + LAB_MARGIN);
+    /// Runs it in the lab, for `limit` of real time at most.
+    pub fn run_lab(&self, stdin: &[u8], limit: Duration) -> Result<Outcome, String> {
+        let mut lab = lab(limit);
         lab.arg("--").args(&self.words);
-        process::run(lab, stdin, timeout + 2 * LAB_MARGIN)
+        process::run(lab, stdin, limit + MARGIN)
     }
 }
 
@@ -143,18 +145,17 @@ pub fn run_cases_in_lab(build: &Build, cases: &[Case]) -> Results {
         name: case.name.to_owned(),
         argv: case.argv_in(GUEST_DIR, TMP),
         stdin: format!("{GUEST_DIR}/{}.in", case.name),
-        seconds: (case.timeout * LAB_SLOWDOWN).as_secs(),
+        seconds: case.timeout.min(LAB_SHARE).as_secs(),
     };
     let jobs: Vec<_> = cases.iter().map(job).collect();
     let inputs: Vec<_> =
         cases.iter().map(|case| (format!("{}.in", case.name), case.stdin.to_vec())).collect();
-    batch::run(&jobs, |script| {
+    batch::run(&jobs, LAB_LIMIT, |script, left| {
         let mut files = inputs.clone();
         files.push(("batch.sh".to_owned(), script.into()));
         let image = programs::image_with(build, "batch.cpio", &files)?;
-        let timeout = cases.iter().map(|case| case.timeout * LAB_SLOWDOWN).sum();
         let program = ["/bin/busybox", "sh", &format!("{GUEST_DIR}/batch.sh")];
-        Boot::linux(build, &image)?.timeout(timeout).program(&program).run_lab(b"", timeout)
+        Boot::linux(build, &image)?.program(&program).run_lab(b"", left)
     })
 }
 
@@ -164,24 +165,22 @@ pub fn check_in_lab(build: &Build, case: &Case, results: &Results) -> Result<(),
     case.check(result.as_ref().map_err(Clone::clone)?, Place::Lab, build)
 }
 
-/// Runs several command lines of `ukvmm` in one lab. Names and command lines; `timeout` is for each.
-pub fn run_boots_in_lab(build: &Build, boots: &[(String, Boot)], timeout: Duration) -> Results {
-    let seconds = (timeout * LAB_SLOWDOWN).as_secs();
+/// Runs several command lines of `ukvmm` in one lab. Names and command lines.
+pub fn run_boots_in_lab(build: &Build, boots: &[(String, Boot)]) -> Results {
     let job = |(name, boot): &(String, Boot)| Job {
         name: name.clone(),
         argv: boot.argv(),
         stdin: "/dev/null".to_owned(),
-        seconds,
+        seconds: LAB_SHARE.as_secs(),
     };
     let jobs: Vec<_> = boots.iter().map(job).collect();
-    batch::run(&jobs, |script| {
+    batch::run(&jobs, LAB_LIMIT, |script, left| {
         let path = build.tests().join("boots.sh");
         std::fs::write(&path, script).map_err(|e| format!("cannot write {}: {e}", path.display()))?;
-        let all = timeout * LAB_SLOWDOWN * boots.len() as u32;
-        let mut lab = lab(all + LAB_MARGIN);
+        let mut lab = lab(left);
         // Every file that is named here is in the lab, at the same path.
         lab.args(["--exec", "busybox", "sh"]).arg(&path).args(build.boot_files()?);
         lab.args(boots.iter().flat_map(|(_, boot)| boot.files()));
-        process::run(lab, b"", all + 2 * LAB_MARGIN)
+        process::run(lab, b"", left + MARGIN)
     })
 }

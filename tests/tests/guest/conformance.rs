@@ -3,7 +3,7 @@
 
 use crate::trials::{Context, on_kvm, plain};
 use guest_tests::compare;
-use guest_tests::guest::Boot;
+use guest_tests::guest::{Boot, LAB_LIMIT};
 use guest_tests::process::{End, Outcome};
 use libtest_mimic::Trial;
 use std::sync::{Arc, OnceLock};
@@ -24,7 +24,7 @@ fn names() -> impl Iterator<Item = &'static str> {
 fn boot(context: &Context) -> Result<Boot, String> {
     let kernel = context.build.kernel()?;
     let words = ["--kernel", &kernel.to_string_lossy(), "--servers", "conformance"];
-    Ok(Boot::words(&context.build, &words)?.timeout(LIMIT))
+    Boot::words(&context.build, &words)
 }
 
 /// What the report says about one case.
@@ -61,9 +61,10 @@ fn whole(outcome: &Outcome) -> Result<(), String> {
 
 pub fn trials(context: &Arc<Context>) -> Vec<Trial> {
     let (kvm, lab) = (Arc::new(OnceLock::<Report>::new()), Arc::new(OnceLock::<Report>::new()));
-    let on_this_machine =
-        move |context: &Context| kvm.get_or_init(|| boot(context)?.run_kvm(b"", LIMIT)).clone();
-    let in_lab = move |context: &Context| lab.get_or_init(|| boot(context)?.run_lab(b"", LIMIT)).clone();
+    let on_this_machine = move |context: &Context| {
+        kvm.get_or_init(|| boot(context)?.timeout(LIMIT).run_kvm(b"", LIMIT)).clone()
+    };
+    let in_lab = move |context: &Context| lab.get_or_init(|| boot(context)?.run_lab(b"", LAB_LIMIT)).clone();
     let mut trials = Vec::new();
     for name in names() {
         let (here, there) = (on_this_machine.clone(), in_lab.clone());

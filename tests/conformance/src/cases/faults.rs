@@ -105,9 +105,15 @@ fn puppet_answers_twice(puppet: &Puppet) -> Check<Status> {
 
 pub fn no_such_call(me: Me) -> Check {
     let puppet = Puppet::new(me, 0)?;
-    for number in [7, 8, 0xff, 0x7fff_ffff] {
+    for number in [7, 8, 0xff] {
         let regs = puppet.run(Code::Call, Regs { rax: L4_CALL | number, ..Regs::default() })?;
         same("status", regs.rax as u32, Status::NoSuchCall as u32)?;
+    }
+    // What is above them is not L4's, marked or not.
+    for number in [0x8000_0100_u64, 0xffff_ffff] {
+        puppet.start(Code::Syscall, Regs { rax: number, ..Regs::default() })?;
+        same("number", puppet.foreign()?.number as u32, number as u32)?;
+        same("a late answer", puppet_answers_twice(&puppet)?, Status::SendTimeout)?;
     }
     // The high half does not make it an L4 call, nor keep it from being one.
     puppet.start(Code::Syscall, Regs { rax: 0xffff_ffff_0000_0027, ..Regs::default() })?;
