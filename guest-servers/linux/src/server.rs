@@ -175,7 +175,7 @@ impl Server {
 
     fn syscall(self: &Rc<Self>, thread: &Rc<Thread>, nr: u64, args: [u64; 6]) {
         let Some(proc) = thread.process.upgrade() else { return };
-        // The number is an unsigned int; see `L4_CALL` for why bit 31 never is set.
+        // The number is an unsigned int.
         let nr = nr & 0xffff_ffff;
         thread.call.set(Some(CallInProgress { nr, args, task: None }));
         let c = Ctx { server: self.clone(), thread: thread.clone(), proc, args };

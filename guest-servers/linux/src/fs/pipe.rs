@@ -137,6 +137,16 @@ impl Pipe {
         Ok(done)
     }
 
+    /// Takes `n` bytes that are there, and gives them to nobody.
+    pub(super) fn discard(&self, mut n: usize) {
+        while n > 0 {
+            let step = n.min(Ring::to_page_end(self.ring.borrow().start));
+            self.consume(step);
+            n -= step;
+        }
+        self.writers.queue.wake_all();
+    }
+
     fn consume(&self, n: usize) {
         let mut ring = self.ring.borrow_mut();
         let page = Ring::page(ring.start);
@@ -204,7 +214,7 @@ pub struct PipeEnd {
 }
 
 impl PipeEnd {
-    fn new(pipe: &Rc<Pipe>, reads: bool, writes: bool) -> Self {
+    pub(super) fn new(pipe: &Rc<Pipe>, reads: bool, writes: bool) -> Self {
         let writers_before = pipe.writers.ever.get() - pipe.writers.open.get() as u64;
         if reads {
             pipe.readers.add();
@@ -213,6 +223,15 @@ impl PipeEnd {
             pipe.writers.add();
         }
         Self { pipe: pipe.clone(), reads, writes, opened_at: Cell::new(None), writers_before }
+    }
+
+    pub(super) fn pipe(&self) -> &Pipe {
+        &self.pipe
+    }
+
+    /// Whether anybody can still read what is written.
+    pub(super) fn has_reader(&self) -> bool {
+        self.pipe.readers.open.get() > 0
     }
 }
 

@@ -20,6 +20,9 @@ impl StatFs {
     /// Of pipes, which belong to no mounted file system.
     pub const PIPE: u32 = raw::PIPEFS_MAGIC;
 
+    /// Of sockets, likewise.
+    pub const SOCKET: u32 = raw::SOCKFS_MAGIC;
+
     /// A file system that holds nothing.
     pub const fn empty(magic: u32) -> Self {
         Self { magic, blocks: 0, free_blocks: 0, files: 0, free_files: 0, id: 0 }

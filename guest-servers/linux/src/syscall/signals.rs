@@ -184,9 +184,18 @@ fn check_permission(c: &Ctx, target: &Process, signal: Option<Signal>) -> Result
     }
 }
 
+/// Process 1 gets from others only the signals that it handles: no process can end or stop the first, with which the system ends
+/// (pid_namespaces(7), Linux's SIGNAL_UNKILLABLE). What it sends to itself, faults and the terminal's keys do
+/// what they do to all.
+fn is_spared(c: &Ctx, target: &Process, signal: Signal) -> bool {
+    let action = || target.actions.borrow().get(signal);
+    target.pid == 1 && c.proc.pid != 1 && signal != Signal::SIGCONT && action().is_default()
+}
+
 fn send(c: &Ctx, target: &Rc<Process>, signal: Option<Signal>) -> Result<(), Errno> {
     check_permission(c, target, signal)?;
     match signal {
+        Some(signal) if is_spared(c, target, signal) => Ok(()),
         Some(signal) => {
             let uid = c.proc.credentials.borrow().uid;
             c.server.send_signal(target, SigInfo::user(signal, c.proc.pid, uid))
@@ -246,7 +255,7 @@ fn send_thread(
         return Err(Errno::ESRCH);
     }
     check_permission(c, &process, signal)?;
-    if let Some(signal) = signal {
+    if let Some(signal) = signal.filter(|&signal| !is_spared(c, &process, signal)) {
         c.server.send_thread_signal(&thread, info(signal))?;
     }
     Ok(0)
@@ -266,7 +275,9 @@ fn rt_sigqueueinfo(c: &Ctx) -> SysResult {
     let Some(signal) = signal_or_none(c.args[1])? else { return Ok(0) };
     let info = queued_info(c, target.pid, signal, c.args[2])?;
     check_permission(c, &target, Some(signal))?;
-    c.server.send_signal(&target, info)?;
+    if !is_spared(c, &target, signal) {
+        c.server.send_signal(&target, info)?;
+    }
     Ok(0)
 }
 

@@ -17,6 +17,7 @@ const FAMILIES: &[(&str, &[Entry])] = &[
     ("Attributes", fs_calls::ATTRIBUTES),
     ("Listing", fs_calls::LISTING),
     ("Readiness", fs_calls::READY),
+    ("Sockets", fs_calls::SOCKETS),
     ("Devices", fs_calls::IOCTL),
     ("Signals", signals::CALLS),
     ("Time", time::CALLS),

@@ -373,3 +373,24 @@ fn bad_signal_numbers() {
     assert_eq!(w.err(t, __NR_kill, &[12345, 15]), 3);
     assert_eq!(w.err(t, __NR_kill, &[i32::MIN as u64, 15]), 3);
 }
+
+#[test]
+fn no_other_process_can_end_or_stop_the_first() {
+    let (w, t) = World::new();
+    let (_, child) = w.fork(t);
+    for signal in [SIGHUP, SIGTERM, SIGKILL, SIGSTOP, SIGTSTP, SIGABRT] {
+        let signal = u64::from(signal);
+        assert_eq!(w.ok(child, __NR_kill, &[1, signal]), 0);
+        assert_eq!(w.ok(child, __NR_tkill, &[1, signal]), 0);
+        assert_eq!(w.ok(child, __NR_tgkill, &[1, 1, signal]), 0);
+        assert!(!w.machine.thread(t).expect("still there").stopped);
+    }
+    assert_eq!(w.ok(t, __NR_getpid, &[]), 1);
+    // What it handles, it gets, and what it sends to itself.
+    handle(&w, t, SIGTERM, 0, 0);
+    w.ok(child, __NR_kill, &[1, SIGTERM as u64]);
+    assert_eq!(in_handler(&w, t), Some(SIGTERM as u64));
+    sigreturn(&w, t);
+    assert_eq!(w.call(t, __NR_kill, &[1, SIGKILL as u64]), None);
+    assert!(w.is_gone(t));
+}

@@ -12,4 +12,5 @@ mod pipes;
 mod polling;
 mod processes;
 mod resolution;
+mod sockets;
 pub(crate) mod world;

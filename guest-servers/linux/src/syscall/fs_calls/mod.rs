@@ -7,6 +7,7 @@
 //! - [`attributes`]: asking and changing what is known about files
 //! - [`listing`]: directory entries and links
 //! - [`ready`]: poll and select
+//! - [`sockets`]: pairs of sockets
 //! - [`ioctl`]: terminals, and what else there is no call for
 
 mod attributes;
@@ -17,6 +18,7 @@ mod listing;
 mod names;
 mod open;
 mod ready;
+mod sockets;
 mod transfer;
 
 #[cfg(test)]
@@ -41,6 +43,7 @@ pub const ATTRIBUTES: &[Entry] = attributes::CALLS;
 pub const LISTING: &[Entry] = listing::CALLS;
 pub const READY: &[Entry] = ready::CALLS;
 pub const IOCTL: &[Entry] = ioctl::CALLS;
+pub const SOCKETS: &[Entry] = sockets::CALLS;
 
 /// What a call needs to work on paths: the caller's places, credentials and descriptors, held for as long as the call takes.
 struct Files<'a> {

@@ -118,14 +118,24 @@ fn make_pipe(c: &Ctx, flags: u32) -> SysResult {
     only(flags, O_CLOEXEC | O_NONBLOCK)?;
     let files = Files::of(c);
     let (reader, writer) = pipe::pipe(&files.ctx(), flags)?;
-    let close_on_exec = flags & O_CLOEXEC != 0;
-    let read_fd = files.table.insert(reader, 0, close_on_exec)?;
-    let undo_reader = |_: &Errno| drop(files.table.remove(read_fd));
-    let write_fd = files.table.insert(writer, 0, close_on_exec).inspect_err(undo_reader)?;
-    let pair = read_fd as u64 | (write_fd as u64) << 32;
-    c.user().write_u64(c.args[0], pair).inspect_err(|e| {
-        undo_reader(e);
-        drop(files.table.remove(write_fd));
+    insert_pair(&files, reader, writer, flags & O_CLOEXEC != 0, c.args[0])
+}
+
+/// Descriptors for two files, written to the program as two `int`s. Either both or none.
+pub(super) fn insert_pair(
+    files: &Files<'_>,
+    first: Rc<File>,
+    second: Rc<File>,
+    close_on_exec: bool,
+    addr: u64,
+) -> SysResult {
+    let first_fd = files.table.insert(first, 0, close_on_exec)?;
+    let undo_first = |_: &Errno| drop(files.table.remove(first_fd));
+    let second_fd = files.table.insert(second, 0, close_on_exec).inspect_err(undo_first)?;
+    let pair = first_fd as u64 | (second_fd as u64) << 32;
+    files.c.user().write_u64(addr, pair).inspect_err(|e| {
+        undo_first(e);
+        drop(files.table.remove(second_fd));
     })?;
     Ok(0)
 }

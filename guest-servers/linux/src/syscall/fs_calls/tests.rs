@@ -346,3 +346,25 @@ proptest! {
         p.w.call(other, __NR_exit_group, &[0]);
     }
 }
+
+#[test]
+fn a_pair_of_sockets() {
+    use linux_raw_sys::net::{AF_INET, AF_UNIX, SOCK_DGRAM, SOCK_SEQPACKET};
+    let p = Program::new();
+    // As Rust's standard library makes one to start a program.
+    let kind = u64::from(SOCK_SEQPACKET | O_CLOEXEC);
+    p.ok(__NR_socketpair, &[AF_UNIX.into(), kind, 0, BUFFER]);
+    assert_eq!((p.w.load_u32(p.t, BUFFER), p.w.load_u32(p.t, BUFFER + 4)), (3, 4));
+    assert_eq!(p.ok(__NR_fcntl, &[4, F_GETFD.into()]), u64::from(FD_CLOEXEC));
+    assert_eq!(p.write(4, "8 bytes!"), 8);
+    assert_eq!(p.read(3, 8), "8 bytes!");
+    p.ok(__NR_close, &[4]);
+    assert_eq!(p.read(3, 8), "");
+    // Nothing is left of one that could not be told about.
+    p.fails(__NR_socketpair, &[AF_UNIX.into(), kind, 0, CODE], Errno::EFAULT);
+    p.fails(__NR_close, &[4], Errno::EBADF);
+    p.fails(__NR_socketpair, &[AF_INET.into(), kind, 0, BUFFER], Errno::EAFNOSUPPORT);
+    p.fails(__NR_socketpair, &[AF_UNIX.into(), SOCK_DGRAM.into(), 0, BUFFER], Errno::ESOCKTNOSUPPORT);
+    p.fails(__NR_socketpair, &[AF_UNIX.into(), kind, 7, BUFFER], Errno::EPROTONOSUPPORT);
+    p.fails(__NR_socketpair, &[AF_UNIX.into(), 0x100 | kind, 0, BUFFER], Errno::EINVAL);
+}
