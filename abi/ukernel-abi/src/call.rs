@@ -21,6 +21,12 @@
 /// 6.1: the number is taken from eax), so no Linux call that exists can have it set.
 pub const L4_CALL: u64 = 0x8000_0000;
 
+/// Whether rax means an L4 call: bit 31 is set, and bits 8–30 are not. Any other number is foreign, also one that is
+/// no call anywhere: a Linux program that tries call −1 gets its system's answer.
+pub const fn is_l4_call(rax: u64) -> bool {
+    rax & 0xffff_ff00 == L4_CALL
+}
+
 /// System-call numbers, in the order of the L4 reference manual.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u64)]

@@ -1,6 +1,6 @@
 //! What to do about each way into the kernel.
 
-use ukernel_abi::call::L4_CALL;
+use ukernel_abi::call::is_l4_call;
 use ukernel_abi::{Rights, ThreadId, layout};
 use ukernel_core::ipc;
 use ukernel_core::thread::{Frame, Outgoing, ThreadRef};
@@ -70,7 +70,7 @@ pub extern "C" fn kernel_trap(vector: u32, frame: &Frame) {
 
 /// A system call of either kind. The frame is complete, its rip checked or the gate's.
 fn system_call(me: ThreadRef) {
-    if me.frame.rax.get() & L4_CALL != 0 {
+    if is_l4_call(me.frame.rax.get()) {
         syscall::l4_call(me);
     } else {
         ipc::fault(kernel(), me, Outgoing::Foreign);
