@@ -13,6 +13,9 @@ pub struct Case {
     /// Program and arguments. `{tests}` stands for the folder of the test programs, `{tmp}` for a fresh
     /// directory.
     pub argv: Vec<&'static str>,
+    /// Further arguments, in guests only: how much is enough where a system call takes up to a millisecond, because a
+    /// KVM emulates the kernel's instructions or TCG all of them.
+    pub guest_args: &'static [&'static str],
     pub stdin: &'static [u8],
     pub judge: Judge,
     /// Why it is not run on this machine's own Linux, if it is not.
@@ -44,7 +47,7 @@ impl Case {
     /// A program whose output must be Linux's.
     pub fn like_linux(name: &'static str, argv: &[&'static str]) -> Self {
         let (argv, timeout) = (argv.to_vec(), DEFAULT_TIMEOUT);
-        Self { name, argv, stdin: b"", judge: Judge::Linux, not_native: None, timeout }
+        Self { name, argv, guest_args: &[], stdin: b"", judge: Judge::Linux, not_native: None, timeout }
     }
     /// A program that judges itself.
     pub fn itself(name: &'static str, argv: &[&'static str]) -> Self {
@@ -56,6 +59,10 @@ impl Case {
     pub fn seconds(self, seconds: u64) -> Self {
         Self { timeout: Duration::from_secs(seconds), ..self }
     }
+    /// Does less in guests.
+    pub fn in_guest(self, guest_args: &'static [&'static str]) -> Self {
+        Self { guest_args, ..self }
+    }
     /// Not to be run on this machine's own Linux.
     pub fn guest_only(self, reason: &'static str) -> Self {
         Self { not_native: Some(reason), ..self }
@@ -64,6 +71,13 @@ impl Case {
     /// The program and its arguments with the placeholders filled in.
     pub fn argv_in(&self, tests: &str, tmp: &str) -> Vec<String> {
         self.argv.iter().map(|word| word.replace("{tests}", tests).replace("{tmp}", tmp)).collect()
+    }
+
+    /// As [`argv_in`](Self::argv_in), for a guest.
+    pub fn guest_argv(&self, tests: &str, tmp: &str) -> Vec<String> {
+        let mut argv = self.argv_in(tests, tmp);
+        argv.extend(self.guest_args.iter().map(|&word| word.to_owned()));
+        argv
     }
 
     /// Runs the case on this machine's Linux.
@@ -110,5 +124,8 @@ mod tests {
     fn placeholders_are_filled_in() {
         let case = Case::like_linux("x", &["{tests}/x", "a={tmp}/a", "plain"]);
         assert_eq!(case.argv_in("/tests", "/tmp"), ["/tests/x", "a=/tmp/a", "plain"]);
+        let case = case.in_guest(&["100"]);
+        assert_eq!(case.argv_in("/tests", "/tmp"), ["/tests/x", "a=/tmp/a", "plain"]);
+        assert_eq!(case.guest_argv("/tests", "/tmp"), ["/tests/x", "a=/tmp/a", "plain", "100"]);
     }
 }

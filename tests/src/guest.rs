@@ -112,7 +112,7 @@ fn text(path: &Path) -> String {
 /// Runs a case in a guest of its own on this machine's KVM and judges it. A program that judges itself is not the
 /// first program of the system, so that the second can be asked how it is.
 pub fn check_kvm(build: &Build, case: &Case) -> Result<(), String> {
-    let argv = case.argv_in(GUEST_DIR, TMP);
+    let argv = case.guest_argv(GUEST_DIR, TMP);
     let mut words: Vec<&str> = Vec::new();
     if case.judge == Judge::Itself {
         words.extend(["/bin/busybox", "sh", "-c", SURVIVORS, "sh"]);
@@ -143,7 +143,7 @@ fn survived(outcome: &Outcome) -> Result<(), String> {
 pub fn run_cases_in_lab(build: &Build, cases: &[Case]) -> Results {
     let job = |case: &Case| Job {
         name: case.name.to_owned(),
-        argv: case.argv_in(GUEST_DIR, TMP),
+        argv: case.guest_argv(GUEST_DIR, TMP),
         stdin: format!("{GUEST_DIR}/{}.in", case.name),
         seconds: case.timeout.min(LAB_SHARE).as_secs(),
     };

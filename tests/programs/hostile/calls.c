@@ -33,10 +33,14 @@ static void call(void *argument)
 // Waits for the child, for so long; then it is killed. Returns whether it ended at all.
 static int ended(pid_t pid)
 {
-    for (int ms = 0; ms < CALL_MS; ms++) {
+    struct timespec start, now;
+    clock_gettime(CLOCK_MONOTONIC, &start);
+    // By the clock: where a system call takes long, counted sleeps would take many times as long as they say.
+    for (now = start; (now.tv_sec - start.tv_sec) * 1000 + (now.tv_nsec - start.tv_nsec) / 1000000 < CALL_MS;
+         clock_gettime(CLOCK_MONOTONIC, &now)) {
         if (waitpid(pid, NULL, WNOHANG) != 0)
             return 1;
-        nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+        nanosleep(&(struct timespec){.tv_nsec = 5000000}, NULL);
     }
     kill(pid, SIGKILL);
     return waitpid(pid, NULL, 0) == pid;

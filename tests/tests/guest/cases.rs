@@ -39,7 +39,9 @@ fn cases() -> Vec<Case> {
         Case::itself("arguments", &["{tests}/arguments"]),
         Case::itself("bomb", &["{tests}/bomb"]).guest_only(ENOUGH).seconds(60),
         Case::itself("calls", &["{tests}/calls", "{tmp}"]).guest_only(EVERY_CALL).seconds(240),
-        Case::itself("descriptors", &["{tests}/descriptors", "{tmp}"]).seconds(60),
+        Case::itself("descriptors", &["{tests}/descriptors", "{tmp}"])
+            .in_guest(&["5000", "1000"])
+            .seconds(60),
         Case::itself("elves", &["{tests}/elves", "{tmp}"]).seconds(60),
         Case::itself("fill", &["{tests}/fill", "{tmp}"]).guest_only(MEMORY).seconds(60),
         Case::itself("forks", &["{tests}/forks"]).guest_only(ENOUGH).seconds(60),
@@ -48,7 +50,7 @@ fn cases() -> Vec<Case> {
         Case::itself("pointers", &["{tests}/pointers", "{tmp}"]),
         Case::itself("privileged", &["{tests}/privileged"]),
         Case::itself("registers", &["{tests}/registers"]),
-        Case::itself("signals", &["{tests}/signals"]).seconds(60),
+        Case::itself("signals", &["{tests}/signals"]).in_guest(&["1500"]).seconds(60),
         Case::itself("stack", &["{tests}/stack"]),
         Case::itself("unmap", &["{tests}/unmap"]).seconds(60),
         Case::itself("vectors", &["{tests}/vectors"]).seconds(60),
