@@ -50,8 +50,10 @@ fn a_kernel_that_may_not_be_read() {
 /// Another user may not be able to reach the folder that we were built in.
 fn copied_binary(guest: &Guest) -> Option<std::path::PathBuf> {
     let exe = guest.dir.path().join("ukvmm");
-    std::fs::copy(env!("CARGO_BIN_EXE_ukvmm"), &exe).ok()?;
-    Some(exe)
+    // Copied by another process: a child that some other test starts meanwhile could inherit our descriptor of the file, and
+    // what is open for writing cannot be executed (ETXTBSY).
+    let copied = Command::new("cp").arg(env!("CARGO_BIN_EXE_ukvmm")).arg(&exe).status().ok()?;
+    copied.success().then_some(exe)
 }
 
 #[test]

@@ -108,11 +108,14 @@ pub fn is_emulated() -> bool {
     text.contains("is emulated")
 }
 
-/// Runs as a user who is not root, or `None` if that cannot be.
+/// Runs as a user who is not root; `None` if we may not become another one.
 pub fn as_nobody(mut command: Command) -> Option<Run> {
     use std::os::unix::process::CommandExt;
     command.uid(65534).gid(65534);
-    command.output().ok().map(Run::of)
+    match command.output() {
+        Err(e) if e.kind() == std::io::ErrorKind::PermissionDenied => None,
+        output => Some(Run::of(output.unwrap())),
+    }
 }
 
 pub fn exists(path: &str) -> bool {
