@@ -349,7 +349,7 @@ proptest! {
 
 #[test]
 fn a_pair_of_sockets() {
-    use linux_raw_sys::net::{AF_INET, AF_UNIX, SOCK_DGRAM, SOCK_SEQPACKET};
+    use linux_raw_sys::net::{AF_INET, AF_UNIX, MSG_DONTWAIT, MSG_PEEK, SOCK_DGRAM, SOCK_SEQPACKET};
     let p = Program::new();
     // As Rust's standard library makes one to start a program.
     let kind = u64::from(SOCK_SEQPACKET | O_CLOEXEC);
@@ -358,8 +358,16 @@ fn a_pair_of_sockets() {
     assert_eq!(p.ok(__NR_fcntl, &[4, F_GETFD.into()]), u64::from(FD_CLOEXEC));
     assert_eq!(p.write(4, "8 bytes!"), 8);
     assert_eq!(p.read(3, 8), "8 bytes!");
+    p.put(BUFFER, "as a message");
+    assert_eq!(p.ok(__NR_sendto, &[3, BUFFER, 12, 0, 0, 0]), 12);
+    p.fails(__NR_sendto, &[3, BUFFER, 12, 0, BUFFER, 16], Errno::EISCONN);
+    assert_eq!(p.ok(__NR_recvfrom, &[4, BUFFER + 64, 5, 0, BUFFER, BUFFER + 32]), 5);
+    assert_eq!((p.bytes(BUFFER + 64, 5), p.w.load_u32(p.t, BUFFER + 32)), (b"as a ".to_vec(), 0));
+    p.fails(__NR_recvfrom, &[4, BUFFER, 5, MSG_DONTWAIT.into(), 0, 0], Errno::EAGAIN);
+    p.fails(__NR_recvfrom, &[4, BUFFER, 5, MSG_PEEK.into(), 0, 0], Errno::EOPNOTSUPP);
+    p.fails(__NR_recvfrom, &[0, BUFFER, 5, 0, 0, 0], Errno::ENOTSOCK);
     p.ok(__NR_close, &[4]);
-    assert_eq!(p.read(3, 8), "");
+    assert_eq!(p.ok(__NR_recvfrom, &[3, BUFFER, 8, 0, 0, 0]), 0);
     // Nothing is left of one that could not be told about.
     p.fails(__NR_socketpair, &[AF_UNIX.into(), kind, 0, CODE], Errno::EFAULT);
     p.fails(__NR_close, &[4], Errno::EBADF);

@@ -80,7 +80,7 @@ async fn writev(c: &Ctx, at: Option<usize>) -> SysResult {
 }
 
 /// The `size_t` of a buffer. Linux refuses what is negative as a signed number.
-fn length(c: &Ctx) -> Result<u64, Errno> {
+pub(super) fn length(c: &Ctx) -> Result<u64, Errno> {
     if c.args[2] as i64 >= 0 { Ok(c.args[2]) } else { Err(Errno::EINVAL) }
 }
 
