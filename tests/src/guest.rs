@@ -12,8 +12,8 @@ use std::time::Duration;
 
 /// Time that `ukvmm` has beyond the guest's own, to start and to end.
 const MARGIN: Duration = Duration::from_secs(10);
-/// Real time for one group of tests in the lab: ten times what each of them takes on an idle machine, so that a guest
-/// that hangs is noticed while somebody waits.
+/// Real time for one group of tests in the lab: some times what the longest takes on an idle machine (about a minute), so
+/// that a guest that hangs is noticed while somebody waits.
 pub const LAB_LIMIT: Duration = Duration::from_secs(240);
 /// A program's share of it at most, in the lab's own time: its clock counts instructions, and a second of computing
 /// takes some seconds, while a second of sleeping takes none.
