@@ -26,7 +26,8 @@ fn cases() -> Vec<Case> {
             "script",
             &["/bin/busybox", "sh", "-c", "cd {tests} && exec busybox sh script.sh {tmp}"],
         )
-        .seconds(120),
+        // It starts hundreds of processes, and making one takes a while where the kernel is emulated.
+        .seconds(180),
         Case::like_linux(
             "libc",
             &["/bin/busybox", "env", "TEST_A=1", "TEST_B=", "{tests}/libc", "{tmp}", "word", "two words"],
