@@ -26,7 +26,7 @@ fn cases() -> Vec<Case> {
             "script",
             &["/bin/busybox", "sh", "-c", "cd {tests} && exec busybox sh script.sh {tmp}"],
         )
-        // It starts hundreds of processes, and making one takes a while where the kernel is emulated.
+        // It starts many processes, and making one takes a while where the kernel is emulated.
         .seconds(180),
         Case::like_linux(
             "libc",
