@@ -276,6 +276,7 @@ fn accept(env: &impl Env, s: ThreadRef, t: ThreadRef) -> Option<ThreadRef> {
 /// Move the message of `from` to `to`, which accepts it. `to` is ready afterwards.
 /// An error says that an item was not mapped; all else was transferred.
 fn transfer(env: &impl Env, from: ThreadRef, to: ThreadRef) -> Result<(), NotMapped> {
+    env.timeouts().remove(to);
     let tag = match from.outgoing.get() {
         Outgoing::Ipc => Tag::from_rax(from.frame.rax.get()),
         outgoing => {
@@ -287,7 +288,6 @@ fn transfer(env: &impl Env, from: ThreadRef, to: ThreadRef) -> Result<(), NotMap
     };
     let result = match to.state.get() {
         RunState::Receiving => {
-            env.timeouts().remove(to);
             for (dst, src) in to.frame.words().into_iter().zip(from.frame.words()) {
                 dst.set(src.get());
             }

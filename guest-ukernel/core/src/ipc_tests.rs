@@ -207,6 +207,28 @@ fn timeouts_of_each_phase() {
 }
 
 #[test]
+fn a_message_of_the_kernels_ends_the_timeout_too() {
+    for server_first in [true, false] {
+        let m = Mock::new();
+        let (program, server, other) = (m.thread_of(1), m.thread_of(9), m.thread_of(2));
+        program.handler.set(server.id.get());
+        if !server_first {
+            fault(&m, program, Outgoing::Foreign);
+        }
+        m.call(server, ThreadId::NIL, ThreadId::ANY, 0, TimeoutArgs::new(0, 50));
+        if server_first {
+            fault(&m, program, Outgoing::Foreign);
+        }
+        assert!(is(program, RunState::Foreign) && is(server, RunState::Ready));
+        assert!(m.timeouts.next_deadline().is_none());
+        // The next wait, which is for ever, must not be ended by it.
+        m.call(server, ThreadId::NIL, other.id.get(), 0, NEVER);
+        expire(&m, 1000);
+        assert!(is(server, RunState::Receiving));
+    }
+}
+
+#[test]
 fn foreign_call_goes_to_the_handler_and_its_answer_into_rax() {
     for handler_first in [true, false] {
         let m = Mock::new();
