@@ -1,5 +1,6 @@
 //! What is known about a file: kind, mode, owner, size, times.
 
+use core::cell::Cell;
 use linux_raw_sys::general as raw;
 
 /// A point in time: seconds and nanoseconds since 1970.
@@ -151,6 +152,13 @@ impl Owner {
         self.accessed = change.accessed.unwrap_or(self.accessed);
         self.modified = change.modified.unwrap_or(self.modified);
         self.changed = change.changed;
+    }
+
+    /// As [`Owner::apply`], where the owner is kept in a cell.
+    pub fn apply_in(cell: &Cell<Self>, change: &Change) {
+        let mut owner = cell.get();
+        owner.apply(change);
+        cell.set(owner);
     }
 
     /// The metadata of a file that is this and has the given identity; no size, one link.

@@ -362,9 +362,7 @@ impl Inode for PipeInode {
         self.owner.get().metadata(self.device, self.number, FileKind::Fifo)
     }
     fn change(&self, change: &Change) -> Result<()> {
-        let mut owner = self.owner.get();
-        owner.apply(change);
-        self.owner.set(owner);
+        Owner::apply_in(&self.owner, change);
         Ok(())
     }
     fn statfs(&self) -> StatFs {

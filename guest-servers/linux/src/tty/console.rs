@@ -149,9 +149,7 @@ impl Inode for StreamInode {
         self.owner.get().metadata(DeviceId::NONE, number, FileKind::Fifo)
     }
     fn change(&self, change: &Change) -> Result<()> {
-        let mut owner = self.owner.get();
-        owner.apply(change);
-        self.owner.set(owner);
+        Owner::apply_in(&self.owner, change);
         Ok(())
     }
     fn statfs(&self) -> StatFs {

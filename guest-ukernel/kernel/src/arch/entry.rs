@@ -176,7 +176,8 @@ unsafe extern "C" {
     static spurious_entry: u8;
     static nmi_entry: u8;
     static syscall_entry: u8;
-    safe fn leave_kernel(frame: *const ukernel_core::thread::Frame) -> !;
+    /// Takes the frame from rax: not to be called, only jumped to.
+    fn leave_kernel();
 }
 
 const ENTRY_SIZE: u64 = 16;
@@ -201,7 +202,6 @@ pub fn syscall_address() -> u64 {
 
 /// Go to user mode for the first time, with the registers of `frame`. Later ways out return from the entry code.
 pub fn enter_user(frame: &'static ukernel_core::thread::Frame) -> ! {
-    // leave_kernel takes the frame from rax, not rdi.
     // SAFETY: `frame` is the frame of the thread that `Cpu::leave` has made the current one: CR3, tss.rsp0 and GS
     // base are set for it, and its selectors are the user's.
     unsafe {
