@@ -96,23 +96,78 @@ impl Status {
     }
 }
 
-/// Timeouts of `ipc` (r14): microseconds, send in the low half, receive in the high half.
+/// How long a phase of an `ipc` may wait.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Timeout {
+    Never,
+    /// Not at all.
+    Now,
+    /// Microseconds.
+    In(u32),
+    /// Until the TSC reading in the caller's UTCB (`send_deadline`, `receive_deadline`).
+    Deadline,
+}
+
+impl Timeout {
+    const NOW: u32 = 1 << 31;
+    const DEADLINE: u32 = Self::NOW | 1;
+
+    /// A value that means nothing counts as `Now`.
+    pub const fn from_bits(bits: u32) -> Self {
+        match bits {
+            0 => Self::Never,
+            Self::DEADLINE => Self::Deadline,
+            us if us < Self::NOW => Self::In(us),
+            _ => Self::Now,
+        }
+    }
+
+    pub const fn bits(self) -> u32 {
+        match self {
+            Self::Never => 0,
+            Self::Now | Self::In(0) => Self::NOW,
+            Self::In(us) if us < Self::NOW => us,
+            Self::In(_) => Self::NOW - 1,
+            Self::Deadline => Self::DEADLINE,
+        }
+    }
+
+    /// From microseconds, of which [`Timeouts::NEVER`] means for ever.
+    pub const fn from_us(us: u32) -> Self {
+        match us {
+            0 => Self::Now,
+            Timeouts::NEVER => Self::Never,
+            us => Self::In(us),
+        }
+    }
+}
+
+/// The timeouts of an `ipc`: bits 31–0 for the receive phase, bits 63–32 for the send phase. 0 is never: so the commonest case of all,
+/// to wait for a message for ever, is the cheapest to recognise.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(transparent)]
 pub struct Timeouts(pub u64);
 
 impl Timeouts {
-    /// Wait for ever.
+    /// In microseconds: for ever.
     pub const NEVER: u32 = u32::MAX;
-    pub const ALL_NEVER: Self = Self(u64::MAX);
-    pub const fn new(send: u32, receive: u32) -> Self {
-        Self(send as u64 | (receive as u64) << 32)
+    pub const ALL_NEVER: Self = Self(0);
+
+    /// From microseconds: 0 is not at all, [`Self::NEVER`] for ever; more than 2^31 − 1 is taken as that.
+    pub const fn new(send_us: u32, receive_us: u32) -> Self {
+        Self::of(Timeout::from_us(send_us), Timeout::from_us(receive_us))
     }
-    pub const fn send(self) -> u32 {
-        self.0 as u32
+
+    pub const fn of(send: Timeout, receive: Timeout) -> Self {
+        Self(receive.bits() as u64 | (send.bits() as u64) << 32)
     }
-    pub const fn receive(self) -> u32 {
-        (self.0 >> 32) as u32
+
+    pub const fn send(self) -> Timeout {
+        Timeout::from_bits((self.0 >> 32) as u32)
+    }
+
+    pub const fn receive(self) -> Timeout {
+        Timeout::from_bits(self.0 as u32)
     }
 }
 
@@ -193,4 +248,27 @@ pub mod task_new {
 pub mod schedule {
     pub const SET_PRIORITY: u64 = 1 << 0;
     pub const SET_TIMESLICE: u64 = 1 << 1;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn timeouts_keep_what_they_mean() {
+        for (us, timeout) in [
+            (0, Timeout::Now),
+            (1, Timeout::In(1)),
+            (5_000_000, Timeout::In(5_000_000)),
+            (Timeouts::NEVER, Timeout::Never),
+            (Timeouts::NEVER - 1, Timeout::In(i32::MAX as u32)),
+        ] {
+            assert_eq!(Timeouts::new(us, 7).send(), timeout);
+            assert_eq!(Timeouts::new(7, us).receive(), timeout);
+        }
+        assert_eq!(Timeouts::of(Timeout::Deadline, Timeout::Now).send(), Timeout::Deadline);
+        assert_eq!(Timeouts::new(Timeouts::NEVER, Timeouts::NEVER), Timeouts::ALL_NEVER);
+        // What no timeout has been given does not wait.
+        assert_eq!(Timeout::from_bits(u32::MAX), Timeout::Now);
+    }
 }

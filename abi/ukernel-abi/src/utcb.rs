@@ -77,7 +77,10 @@ pub struct Utcb {
     pub window: Fpage,
     /// Where port and interrupt items may be received, as `window`; any value but nil takes all.
     pub io_window: Fpage,
-    _reserved: [u64; 6],
+    /// TSC readings for [`crate::call::Timeout::Deadline`].
+    pub send_deadline: u64,
+    pub receive_deadline: u64,
+    _reserved: [u64; 4],
     /// For `lthread_ex_regs` and `task_new`.
     pub regs: Regs,
     pub fs_base: u64,
@@ -93,7 +96,7 @@ const _: () = assert!(size_of::<Utcb>() == 4096);
 
 /// What a thread is doing, as `lthread_ex_regs` and `thread_schedule` report it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[repr(u64)]
+#[repr(u8)]
 pub enum RunState {
     /// In user mode, or ready to go there. Its registers are those of the program.
     Ready = 0,

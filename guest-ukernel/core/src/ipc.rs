@@ -7,7 +7,7 @@
 //!
 //! The register convention is in [`ukernel_abi::call`]; messages of the kernel in [`ukernel_abi::msg::Label`].
 
-use ukernel_abi::call::{Status, Timeouts as TimeoutArgs};
+use ukernel_abi::call::{Status, Timeout, Timeouts as TimeoutArgs};
 use ukernel_abi::msg::{Label, MapItem, REGISTER_WORDS, Tag};
 use ukernel_abi::utcb::RunState;
 use ukernel_abi::{Fpage, ThreadId};
@@ -82,10 +82,10 @@ pub fn ipc(env: &impl Env, me: ThreadRef) {
         }
     } else {
         match TimeoutArgs(frame.r14.get()).send() {
-            0 => finish(env, me, Status::SendTimeout),
-            us => {
+            Timeout::Now => finish(env, me, Status::SendTimeout),
+            timeout => {
                 wait_to_send(me, to);
-                start_timeout(env, me, us);
+                start_timeout(env, me, timeout);
             }
         }
     }
@@ -243,11 +243,11 @@ fn receive_one(env: &impl Env, t: ThreadRef) -> Option<ThreadRef> {
         Some(s) => accept(env, s, t),
         None => {
             match TimeoutArgs(t.frame.r14.get()).receive() {
-                0 => finish(env, t, Status::ReceiveTimeout),
-                us => {
+                Timeout::Now => finish(env, t, Status::ReceiveTimeout),
+                timeout => {
                     t.partner.set(from);
                     t.state.set(RunState::Receiving);
-                    start_timeout(env, t, us);
+                    start_timeout(env, t, timeout);
                 }
             }
             None
@@ -430,11 +430,20 @@ fn leave_send_queue(env: &impl Env, t: ThreadRef) {
     }
 }
 
-fn start_timeout(env: &impl Env, t: ThreadRef, us: u32) {
-    if us != TimeoutArgs::NEVER {
-        env.timeouts().insert(t, env.deadline(us));
-        env.sched().touch();
-    }
+/// Let the phase that `t` waits in end at its time.
+fn start_timeout(env: &impl Env, t: ThreadRef, timeout: Timeout) {
+    let deadline = match timeout {
+        Timeout::Never => return,
+        Timeout::In(us) => env.deadline(us),
+        // A thread without UTCB cannot say when: it does not wait.
+        Timeout::Deadline => t.utcb.get().map_or(0, |utcb| match t.state.get() {
+            RunState::Sending => utcb.send_deadline.get(),
+            _ => utcb.receive_deadline.get(),
+        }),
+        Timeout::Now => 0,
+    };
+    env.timeouts().insert(t, deadline);
+    env.sched().touch();
 }
 
 /// Nobody can answer the fault of `t`.

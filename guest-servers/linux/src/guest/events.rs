@@ -41,10 +41,10 @@ impl EventLoop {
     }
 
     fn exchange(&self, held: Option<Held>) -> Result<Received, Status> {
-        let timeouts = Timeouts::new(NOW, self.timeout());
+        let timeout = self.timeout();
         match held {
-            Some(held) => ipc::ipc(held.to, &held.message, ThreadId::ANY, timeouts),
-            None => ipc::receive(ThreadId::ANY, timeouts.receive()),
+            Some(held) => ipc::ipc(held.to, &held.message, ThreadId::ANY, Timeouts::new(NOW, timeout)),
+            None => ipc::receive(ThreadId::ANY, timeout),
         }
     }
 
