@@ -54,7 +54,7 @@ impl Env for Mock {
 impl Mock {
     fn new() -> Self {
         Self {
-            sched: Sched::new(),
+            sched: Sched::new(Box::leak(Box::default())),
             timeouts: Timeouts::new(),
             irqs: Irqs::new(),
             threads: RefCell::default(),

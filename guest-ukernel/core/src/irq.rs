@@ -15,10 +15,20 @@ struct Line {
     pending: Cell<u64>,
 }
 
+impl Line {
+    /// Forget what has come. Returns how often something had.
+    fn clear(&self) -> u64 {
+        let count = self.pending.take();
+        if let Some(owner) = self.owner.get().filter(|_| count != 0) {
+            owner.pending_lines.set(owner.pending_lines.get() - 1);
+        }
+        count
+    }
+}
+
+/// Each owner counts its lines on which something has come ([`crate::thread::Thread::pending_lines`]): every open receive asks.
 pub struct Irqs {
     lines: [Line; LINES],
-    /// Bit n: something has come on line n. Every open receive asks.
-    waiting: Cell<u64>,
 }
 
 impl Default for Irqs {
@@ -29,10 +39,7 @@ impl Default for Irqs {
 
 impl Irqs {
     pub const fn new() -> Self {
-        Self {
-            lines: [const { Line { owner: Cell::new(None), pending: Cell::new(0) } }; LINES],
-            waiting: Cell::new(0),
-        }
+        Self { lines: [const { Line { owner: Cell::new(None), pending: Cell::new(0) } }; LINES] }
     }
 
     fn line(&self, line: u8) -> Option<&Line> {
@@ -58,42 +65,41 @@ impl Irqs {
     pub fn detach(&self, t: ThreadRef, mut each: impl FnMut(u8)) {
         for (n, l) in self.lines.iter().enumerate() {
             if l.owner.get().is_some_and(|o| core::ptr::eq(o, t)) {
+                l.clear();
                 l.owner.set(None);
-                self.clear(n as u8);
                 each(n as u8);
             }
         }
     }
 
-    /// Count one interrupt.
+    /// Count one interrupt of a line that has an owner.
     pub fn raise(&self, line: u8) {
-        if let Some(l) = self.line(line) {
-            l.pending.set(l.pending.get().saturating_add(1));
-            self.waiting.set(self.waiting.get() | 1 << line);
+        let Some(l) = self.line(line) else { return };
+        let Some(owner) = l.owner.get() else { return };
+        if l.pending.get() == 0 {
+            owner.pending_lines.set(owner.pending_lines.get() + 1);
         }
-    }
-
-    /// Forget what has come on `line`. Returns how often something had.
-    fn clear(&self, line: u8) -> u64 {
-        self.waiting.set(self.waiting.get() & !(1 << line));
-        self.line(line).map_or(0, |l| l.pending.take())
+        l.pending.set(l.pending.get().saturating_add(1));
     }
 
     /// Number of interrupts of `line` since this was last asked.
     pub fn take(&self, line: u8) -> Option<u64> {
-        if self.line(line)?.pending.get() == 0 { None } else { Some(self.clear(line)) }
+        match self.line(line)?.clear() {
+            0 => None,
+            count => Some(count),
+        }
     }
 
     /// A line of `t`'s on which something has come, and how often.
     #[inline]
     pub fn take_any(&self, t: ThreadRef) -> Option<(u8, u64)> {
-        if self.waiting.get() == 0 { None } else { self.find_any(t) }
+        if t.pending_lines.get() == 0 { None } else { self.find_any(t) }
     }
 
     #[cold]
     fn find_any(&self, t: ThreadRef) -> Option<(u8, u64)> {
         let is_ours = |l: &Line| l.pending.get() != 0 && l.owner.get().is_some_and(|o| core::ptr::eq(o, t));
-        let line = self.lines.iter().position(is_ours)? as u8;
-        Some((line, self.clear(line)))
+        let line = self.lines.iter().position(is_ours)?;
+        Some((line as u8, self.lines[line].clear()))
     }
 }

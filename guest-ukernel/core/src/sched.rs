@@ -1,8 +1,12 @@
 //! Which thread runs next: 256 priorities, round robin within one, direct hand-over in IPC.
 //!
 //! *Lazy.* A thread that blocks stays in its ready queue until the scheduler comes across it there; one that is handed
-//! the processor directly never enters one. So an IPC that blocks one thread and wakes another touches no queue.
+//! the processor directly never enters one. So an IPC that blocks one thread and wakes another touches no queue, and the
+//! assembler fast path need not call the scheduler at all: [`Sched::floor`] tells it whom it may let run.
 //! The invariant: every runnable thread but the running one is in the queue of its priority.
+//!
+//! *Time slices* are donated: what a server does for a client is done in the client's slice. A slice begins when somebody starts to wait for
+//! the processor, and when it ends while a server of higher priority works, it ends for the client that runs next.
 
 use core::cell::Cell;
 
@@ -13,42 +17,67 @@ fn link(t: &'static Thread) -> &'static Link {
     &t.ready_link
 }
 
-/// The scheduler of one CPU.
-pub struct Sched {
-    queues: [Queue; 256],
-    /// Bit n of word m: the queue of priority 64 m + n is not empty.
-    bitmap: [Cell<u64>; 4],
-    /// The thread whose registers the CPU has; none while idle.
-    current: Cell<Option<ThreadRef>>,
-    /// Woken by the running system call: next, if nothing speaks against it.
-    handover: Cell<Option<ThreadRef>>,
-    /// The running thread is to be put behind others of its priority.
-    yielding: Cell<bool>,
-    /// Something has become ready or changed its priority since the last choice.
-    changed: Cell<bool>,
+/// The ready queues of one CPU, by priority: one page.
+pub struct Queues([Queue; 256]);
+
+impl Queues {
+    pub const fn new() -> Self {
+        Self([const { Queue::new() }; 256])
+    }
 }
 
-/// The chosen thread, and whether others of its priority wait for it to use up its time slice.
-#[derive(Clone, Copy)]
-pub struct Choice {
-    pub thread: ThreadRef,
-    pub contended: bool,
-}
-
-impl Default for Sched {
+impl Default for Queues {
     fn default() -> Self {
         Self::new()
     }
 }
 
+/// The scheduler of one CPU.
+pub struct Sched {
+    queues: &'static Queues,
+    /// Bit n of word m: the queue of priority 64 m + n is not empty.
+    bitmap: [Cell<u64>; 4],
+    /// Number of threads in the queues.
+    queued: Cell<u32>,
+    /// The thread whose registers the CPU has; none while idle.
+    current: Cell<Option<ThreadRef>>,
+    /// Woken by the running system call: next, if nothing speaks against it.
+    handover: Cell<Option<ThreadRef>>,
+    /// A thread of at least this priority may be handed the processor without asking further. Never below the highest priority in a
+    /// queue; above all priorities when the time slice is over.
+    pub floor: Cell<u32>,
+    /// The running thread is to be put behind others of its priority.
+    yielding: Cell<bool>,
+    /// The time slice has ended; those who wait have not had their turn yet.
+    slice_over: Cell<bool>,
+    /// Something has become ready or changed its priority since the last choice.
+    changed: Cell<bool>,
+}
+
+/// [`Sched::floor`] that no priority reaches.
+const ABOVE_ALL: u32 = 256;
+
+/// The chosen thread.
+#[derive(Clone, Copy)]
+pub struct Choice {
+    pub thread: ThreadRef,
+    /// Others wait for the processor: the time slice counts.
+    pub contended: bool,
+    /// It is its turn: a new time slice.
+    pub fresh: bool,
+}
+
 impl Sched {
-    pub const fn new() -> Self {
+    pub const fn new(queues: &'static Queues) -> Self {
         Self {
-            queues: [const { Queue::new() }; 256],
+            queues,
             bitmap: [const { Cell::new(0) }; 4],
+            queued: Cell::new(0),
             current: Cell::new(None),
             handover: Cell::new(None),
+            floor: Cell::new(0),
             yielding: Cell::new(false),
+            slice_over: Cell::new(false),
             changed: Cell::new(false),
         }
     }
@@ -80,6 +109,13 @@ impl Sched {
     /// There is a new timeout, or the timer has fired: the CPU has to look at its timer.
     pub fn touch(&self) {
         self.changed.set(true);
+    }
+
+    /// The time slice is used up: whoever waits at the priority of the running thread, or of the one that goes on when that has done what
+    /// it does at a higher one, is next.
+    pub fn end_slice(&self) {
+        self.changed.set(true);
+        self.slice_over.set(true);
     }
 
     /// The running thread lets others of its priority go first.
@@ -129,8 +165,10 @@ impl Sched {
     fn enqueue(&self, t: ThreadRef) {
         if !t.ready_queued.get() {
             t.ready_queued.set(true);
+            self.queued.set(self.queued.get() + 1);
             let p = t.priority.get();
-            self.queues[p as usize].push_back(t, link);
+            self.queues.0[p as usize].push_back(t, link);
+            self.floor.set(self.floor.get().max(p.into()));
             let word = &self.bitmap[p as usize / 64];
             word.set(word.get() | 1 << (p % 64));
         }
@@ -138,8 +176,9 @@ impl Sched {
 
     fn dequeue(&self, t: ThreadRef) {
         t.ready_queued.set(false);
+        self.queued.set(self.queued.get() - 1);
         let p = t.priority.get();
-        let queue = &self.queues[p as usize];
+        let queue = &self.queues.0[p as usize];
         queue.remove(t, link);
         if queue.is_empty() {
             let word = &self.bitmap[p as usize / 64];
@@ -149,18 +188,14 @@ impl Sched {
 
     /// First runnable thread of the highest priority; drops those that have blocked meanwhile.
     fn first_ready(&self) -> Option<ThreadRef> {
-        loop {
-            if self.bitmap.iter().fold(0, |all, word| all | word.get()) == 0 {
-                return None;
-            }
-            let m = (0..4).rev().find(|&m| self.bitmap[m].get() != 0)?;
-            let p = m * 64 + 63 - self.bitmap[m].get().leading_zeros() as usize;
-            let t = self.queues[p].first()?;
+        while self.queued.get() != 0 {
+            let t = self.queues.0[self.top() as usize].first()?;
             if t.is_runnable() {
                 return Some(t);
             }
             self.dequeue(t);
         }
+        None
     }
 
     /// The running thread, if nothing has happened that could let another one run.
@@ -190,16 +225,22 @@ impl Sched {
             }
             (c, h) => c.or(h),
         };
-        let first = self.first_ready();
-        let thread = match (candidate, first) {
+        // Everything that can run is in a queue but for the candidate: where nothing is queued, there is nothing to compare.
+        let first = if self.queued.get() == 0 { None } else { self.first_ready() };
+        let (thread, fresh) = match (candidate, first) {
             (Some(c), Some(f)) if f.priority.get() > c.priority.get() => {
                 self.enqueue(c);
-                f
+                (f, false)
             }
-            (Some(c), _) => c,
-            (None, Some(f)) => f,
+            (Some(c), Some(f)) if self.slice_over.get() && f.priority.get() == c.priority.get() => {
+                self.enqueue(c);
+                (f, true)
+            }
+            (Some(c), _) => (c, false),
+            (None, Some(f)) => (f, true),
             (None, None) => {
                 self.current.set(None);
+                self.settle(true);
                 return None;
             }
         };
@@ -207,8 +248,27 @@ impl Sched {
             self.dequeue(thread);
         }
         self.current.set(Some(thread));
-        let contended = !self.queues[thread.priority.get() as usize].is_empty();
-        Some(Choice { thread, contended })
+        self.settle(fresh);
+        Some(Choice { thread, contended: self.queued.get() != 0, fresh })
+    }
+
+    /// Bring `floor` up to date when the choice is made.
+    fn settle(&self, fresh: bool) {
+        if fresh || self.queued.get() == 0 {
+            self.slice_over.set(false);
+        }
+        let floor = match self.queued.get() {
+            0 => 0,
+            _ if self.slice_over.get() => ABOVE_ALL,
+            _ => self.top(),
+        };
+        self.floor.set(floor);
+    }
+
+    /// Highest priority whose queue is not empty; one of them is not.
+    fn top(&self) -> u32 {
+        let word = (0..4).rev().find(|&m| self.bitmap[m].get() != 0).unwrap_or(0);
+        word as u32 * 64 + 63 - (self.bitmap[word].get() | 1).leading_zeros()
     }
 }
 
@@ -223,6 +283,9 @@ mod tests {
         t.priority.set(priority);
         t
     }
+    fn sched() -> Sched {
+        Sched::new(Box::leak(Box::default()))
+    }
     fn run(s: &Sched) -> ThreadRef {
         s.choose().expect("a runnable thread").thread
     }
@@ -232,7 +295,7 @@ mod tests {
 
     #[test]
     fn highest_priority_first_and_idle_when_none() {
-        let s = Sched::new();
+        let s = sched();
         let (low, high) = (thread(3), thread(250));
         assert!(s.choose().is_none());
         s.wake(low);
@@ -246,7 +309,7 @@ mod tests {
 
     #[test]
     fn handover_beats_equals_but_not_higher() {
-        let s = Sched::new();
+        let s = sched();
         let (a, b, c, high) = (thread(5), thread(5), thread(5), thread(6));
         s.wake(a);
         s.wake(b);
@@ -266,7 +329,7 @@ mod tests {
 
     #[test]
     fn a_woken_lower_thread_does_not_preempt() {
-        let s = Sched::new();
+        let s = sched();
         let (a, low) = (thread(5), thread(4));
         s.wake(a);
         assert!(same(run(&s), a));
@@ -278,7 +341,7 @@ mod tests {
 
     #[test]
     fn yielding_goes_round() {
-        let s = Sched::new();
+        let s = sched();
         let t = [thread(9), thread(9), thread(9)];
         for x in t {
             s.wake(x);
@@ -295,7 +358,7 @@ mod tests {
 
     #[test]
     fn unchanged_until_something_happens() {
-        let s = Sched::new();
+        let s = sched();
         let (a, b) = (thread(5), thread(4));
         assert!(s.unchanged().is_none());
         s.wake(a);
@@ -315,8 +378,51 @@ mod tests {
     }
 
     #[test]
+    fn a_slice_that_ends_in_a_server_ends_for_its_client() {
+        let s = sched();
+        let (a, b, server) = (thread(5), thread(5), thread(9));
+        s.wake(a);
+        s.wake(b);
+        assert!(same(run(&s), a));
+        assert_eq!(s.floor.get(), 5);
+        // a calls the server, whose work takes until the slice is over.
+        a.state.set(RunState::Receiving);
+        s.wake(server);
+        assert!(same(run(&s), server));
+        s.end_slice();
+        assert!(same(run(&s), server));
+        assert!(s.floor.get() > 255, "the answer must come past the scheduler");
+        server.state.set(RunState::Receiving);
+        a.state.set(RunState::Ready);
+        s.wake(a);
+        let choice = s.choose().unwrap();
+        assert!(same(choice.thread, b) && choice.fresh && choice.contended);
+        assert_eq!(s.floor.get(), 5);
+        s.end_slice();
+        assert!(same(run(&s), a));
+    }
+
+    #[test]
+    fn the_floor_is_never_below_what_waits() {
+        let s = sched();
+        let (running, zero, high) = (thread(200), thread(0), thread(130));
+        s.wake(running);
+        assert!(same(run(&s), running));
+        assert_eq!(s.floor.get(), 0);
+        s.wake(zero);
+        s.wake(high);
+        run(&s);
+        assert_eq!(s.floor.get(), 130);
+        s.forget(high);
+        running.state.set(RunState::Receiving);
+        assert!(same(run(&s), zero));
+        zero.state.set(RunState::Receiving);
+        assert!(s.choose().is_none());
+    }
+
+    #[test]
     fn forgotten_threads_do_not_run() {
-        let s = Sched::new();
+        let s = sched();
         let (a, b) = (thread(1), thread(1));
         s.wake(a);
         s.wake(b);

@@ -5,6 +5,7 @@
 //! registers straight into the TCB, and leaving it for another thread means taking that one's frame.
 
 use core::cell::Cell;
+use core::mem::offset_of;
 use ukernel_abi::{Fpage, ThreadId, utcb::FpuState, utcb::RunState, utcb::Utcb};
 
 use crate::queue::{Link, Queue};
@@ -98,7 +99,9 @@ pub struct UtcbCells {
     pub words: [Cell<u64>; ukernel_abi::msg::WORDS],
     pub window: Cell<Fpage>,
     pub io_window: Cell<Fpage>,
-    _reserved: [Cell<u64>; 6],
+    pub send_deadline: Cell<u64>,
+    pub receive_deadline: Cell<u64>,
+    _reserved: [Cell<u64>; 4],
     pub regs: Cell<ukernel_abi::utcb::Regs>,
     pub fs_base: Cell<u64>,
     pub gs_base: Cell<u64>,
@@ -111,30 +114,41 @@ const _: () = assert!(core::mem::offset_of!(UtcbCells, regs) == core::mem::offse
 const _: () = assert!(core::mem::offset_of!(UtcbCells, fpu) == core::mem::offset_of!(Utcb, fpu));
 
 /// A thread. `id` is [`ThreadId::NIL`] where there is none.
+///
+/// The first 256 bytes are all that a short message between two threads touches; the kernel's assembler code knows the offsets. From
+/// `state` to `cpu` they are compared as one word: the partner of a short message waits (`Receiving`), nothing speaks against waking it, and it
+/// belongs to the same CPU.
 #[repr(C, align(64))]
 pub struct Thread {
     pub id: Cell<ThreadId>,
     pub frame: Frame,
-    /// Page-table root of its task, as CR3 takes it.
-    pub cr3: Cell<u64>,
     /// What it does, without regard to `stopped`.
     pub state: Cell<RunState>,
     pub stopped: Cell<bool>,
+    pub timeout_queued: Cell<bool>,
     /// Owns FPU, FS and GS state.
     pub uses_fpu: Cell<bool>,
-    /// Some thread has waited for this one alone: when it dies they must hear of it.
-    pub waited_for: Cell<bool>,
-    pub priority: Cell<u8>,
-    /// Task that made this thread's task.
-    pub chief: Cell<u16>,
+    /// Number of the CPU on which it runs.
+    pub cpu: Cell<u32>,
     /// Whom it sends to (state Sending) or waits for (all later states).
     pub partner: Cell<ThreadId>,
-    pub outgoing: Cell<Outgoing>,
-    pub pager: Cell<ThreadId>,
+    /// Page-table root of its task, as CR3 takes it.
+    pub cr3: Cell<u64>,
+    /// Task that made this thread's task.
+    pub chief: Cell<u16>,
+    pub priority: Cell<u8>,
+    /// Some thread has waited for this one alone: when it dies they must hear of it.
+    pub waited_for: Cell<bool>,
+    /// Number of its interrupt lines on which something has come.
+    pub pending_lines: Cell<u8>,
     pub handler: Cell<ThreadId>,
-    pub utcb: Cell<Option<UtcbRef>>,
+    /// Where foreign system calls go on in the thread itself; 0 if they go to the handler.
+    pub trampoline: Cell<u64>,
     /// Threads that wait to send to this one.
     pub senders: Queue,
+    pub pager: Cell<ThreadId>,
+    pub outgoing: Cell<Outgoing>,
+    pub utcb: Cell<Option<UtcbRef>>,
     /// This thread's place in its partner's `senders`.
     pub send_link: Link,
     /// Its place in a ready queue.
@@ -142,7 +156,6 @@ pub struct Thread {
     pub ready_queued: Cell<bool>,
     /// Its place in the list of timeouts, and the TSC reading at which it is due.
     pub timeout_link: Link,
-    pub timeout_queued: Cell<bool>,
     pub deadline: Cell<u64>,
     /// Its place among the threads of its task.
     pub task_link: Link,
@@ -159,7 +172,16 @@ pub struct Thread {
 #[repr(C, align(64))]
 pub struct FpuArea(pub Cell<FpuState>);
 
-const _: () = assert!(core::mem::offset_of!(Thread, frame) == 8);
+const _: () = assert!(offset_of!(Thread, frame) == 8);
+/// `state` to `cpu` are one word, as the fast path compares it.
+const _: () = assert!(
+    offset_of!(Thread, state) == FRAME_END
+        && offset_of!(Thread, stopped) == FRAME_END + 1
+        && offset_of!(Thread, timeout_queued) == FRAME_END + 2
+        && offset_of!(Thread, uses_fpu) == FRAME_END + 3
+        && offset_of!(Thread, cpu) == FRAME_END + 4
+);
+const _: () = assert!(offset_of!(Thread, senders) + size_of::<Queue>() <= 256);
 /// Offset of the end of the frame in the TCB: what `tss.rsp0` points to. A multiple of 16, because the processor aligns
 /// the stack before it pushes (SDM vol. 3, 6.14.2).
 pub const FRAME_END: usize = 8 + size_of::<Frame>();
@@ -171,24 +193,27 @@ impl Default for Thread {
         Self {
             id: Cell::new(ThreadId::NIL),
             frame: Frame::default(),
-            cr3: Cell::new(0),
             state: Cell::new(RunState::Ready),
             stopped: Cell::new(false),
+            timeout_queued: Cell::new(false),
             uses_fpu: Cell::new(false),
-            waited_for: Cell::new(false),
-            priority: Cell::new(0),
-            chief: Cell::new(0),
+            cpu: Cell::new(0),
             partner: Cell::new(ThreadId::NIL),
-            outgoing: Cell::new(Outgoing::Ipc),
-            pager: Cell::new(ThreadId::NIL),
+            cr3: Cell::new(0),
+            chief: Cell::new(0),
+            priority: Cell::new(0),
+            waited_for: Cell::new(false),
+            pending_lines: Cell::new(0),
             handler: Cell::new(ThreadId::NIL),
-            utcb: Cell::new(None),
+            trampoline: Cell::new(0),
             senders: Queue::new(),
+            pager: Cell::new(ThreadId::NIL),
+            outgoing: Cell::new(Outgoing::Ipc),
+            utcb: Cell::new(None),
             send_link: Link::new(),
             ready_link: Link::new(),
             ready_queued: Cell::new(false),
             timeout_link: Link::new(),
-            timeout_queued: Cell::new(false),
             deadline: Cell::new(0),
             task_link: Link::new(),
             timeslice: Cell::new(0),

@@ -1,14 +1,21 @@
 //! What belongs to one CPU.
+//!
+//! It begins the page that the CPU's TSS ends, so that one base register, GS in kernel mode, reaches both; what the fast path needs
+//! is in the first cache line and in the TSS. The running thread is kept in one place only, the one that the processor itself
+//! uses: `tss.rsp0` is the end of that thread's frame.
 
 use core::arch::asm;
 use core::cell::Cell;
 use core::mem::offset_of;
 
-use ukernel_core::sched::Sched;
+use ukernel_abi::utcb::RunState;
+use ukernel_core::sched::{Queues, Sched};
 use ukernel_core::thread::{FRAME_END, Frame, ThreadRef};
 
 use crate::arch::fpu::{self, Step};
-use crate::arch::{apic::Apic, insn, segments};
+use crate::arch::layout::{TCB_BASE, TSS_BASE};
+use crate::arch::segments::{self, Segments, TSS_OFFSET, TSS_STRIDE};
+use crate::arch::{apic::Apic, insn};
 use crate::kernel::kernel;
 
 /// One CPU's own. GS base points here while the CPU is in the kernel.
@@ -18,31 +25,37 @@ pub struct Cpu {
     this: Cell<u64>,
     /// Top of the CPU's stack.
     stack: Cell<u64>,
-    /// End of the running thread's frame (as `tss.rsp0`).
-    frame_end: Cell<u64>,
     /// Of the SYSCALL entry, which has no register to spare.
     scratch: Cell<u64>,
-    /// Its frame must end at a multiple of 16.
-    pub fpu: fpu::Owner,
+    /// Where the TCB array is.
+    tcbs: Cell<u64>,
+    /// First word of the state of a thread of this CPU's that only waits for a message (see [`ukernel_core::thread::Thread`]).
+    open: Cell<u64>,
+    index: Cell<u32>,
     pub sched: Sched,
+    pub fpu: fpu::Owner,
     pub apic: Apic,
-    /// Page-table root in CR3.
-    cr3: Cell<u64>,
-    /// TSC reading at which the running thread has used up its time slice; 0 while nobody waits for that.
+    pub segments: Segments,
+    /// TSC reading at which the time slice is used up; 0 while nobody waits for that.
     slice_end: Cell<u64>,
 }
 
-const _: () = assert!(offset_of!(Cpu, fpu) % 16 == 0);
+const _: () = assert!(size_of::<Cpu>() <= TSS_OFFSET as usize);
 
 pub const CPU_STACK: usize = offset_of!(Cpu, stack);
-pub const CPU_FRAME_END: usize = offset_of!(Cpu, frame_end);
 pub const CPU_SCRATCH: usize = offset_of!(Cpu, scratch);
+pub const CPU_TCBS: usize = offset_of!(Cpu, tcbs);
+pub const CPU_OPEN: usize = offset_of!(Cpu, open);
+pub const CPU_FLOOR: usize = offset_of!(Cpu, sched) + offset_of!(Sched, floor);
+pub const CPU_FPU_OWNER: usize = offset_of!(Cpu, fpu) + fpu::OWNER;
+/// `rsp0` of the TSS, as an offset from the CPU's structure.
+pub const CPU_RSP0: usize = TSS_OFFSET as usize + 4;
 
 /// The CPU that this runs on.
 #[inline(always)]
 pub fn cpu() -> &'static Cpu {
     let this: *const Cpu;
-    // SAFETY: GS base is the address of this CPU's `Cpu` from `Cpu::init` on, and all kernel code runs after that.
+    // SAFETY: GS base is the address of this CPU's `Cpu` from `Cpu::make` on, and all code that asks runs after that.
     unsafe {
         asm!("mov {}, gs:[0]", out(reg) this, options(pure, readonly, nostack, preserves_flags));
         &*this
@@ -50,38 +63,47 @@ pub fn cpu() -> &'static Cpu {
 }
 
 impl Cpu {
-    pub const fn new() -> Self {
-        Self {
-            this: Cell::new(0),
-            stack: Cell::new(0),
-            frame_end: Cell::new(0),
+    /// Make the structure of CPU `index`, on which this runs: its page must be mapped and not yet used.
+    pub fn make(index: u32, stack_top: u64, queues: &'static Queues) -> &'static Self {
+        let address = TSS_BASE + u64::from(index) * TSS_STRIDE;
+        let new = Self {
+            this: Cell::new(address),
+            stack: Cell::new(stack_top),
             scratch: Cell::new(0),
+            tcbs: Cell::new(TCB_BASE),
+            open: Cell::new(u64::from(index) << 32 | RunState::Receiving as u64),
+            index: Cell::new(index),
+            sched: Sched::new(queues),
             fpu: fpu::Owner::none(),
-            sched: Sched::new(),
             apic: Apic::new(),
-            cr3: Cell::new(0),
+            segments: Segments::new(),
             slice_end: Cell::new(0),
-        }
-    }
-
-    /// Make this the structure of the CPU that runs this.
-    pub fn init(&'static self, stack_top: u64) {
-        self.this.set(self as *const Self as u64);
-        self.stack.set(stack_top);
-        self.cr3.set(insn::cr3());
-        // SAFETY: nothing uses GS before; from now on it is as `cpu` says. User mode starts with a GS base of 0.
-        unsafe {
-            insn::wrmsr(insn::MSR_GS_BASE, self as *const Self as u64);
+        };
+        // SAFETY: the page is the kernel's and nobody refers to it yet. Nothing uses GS before; from now on it is as `cpu` says. User
+        // mode starts with a GS base of 0.
+        let this = unsafe {
+            let this = address as *mut Self;
+            this.write(new);
+            insn::wrmsr(insn::MSR_GS_BASE, address);
             insn::wrmsr(insn::MSR_KERNEL_GS_BASE, 0);
-        }
+            &*this
+        };
+        this.segments.load(address);
+        this
     }
 
-    /// The thread that was running when the kernel was entered from user mode.
-    pub fn current(&self) -> ThreadRef {
-        match self.sched.current() {
-            Some(t) => t,
-            None => panic!("entered from user mode with no thread running"),
-        }
+    pub fn index(&self) -> u32 {
+        self.index.get()
+    }
+
+    /// The kernel has been entered from user mode. Returns the thread that was running.
+    #[inline(always)]
+    pub fn entered(&self) -> ThreadRef {
+        // SAFETY: user mode runs with the frame of a living thread as kernel stack (`enter`), unless the FPU's stub runs, which
+        // does not come here.
+        let t = unsafe { &*((segments::kernel_stack() - FRAME_END as u64) as *const _) };
+        self.sched.set_current(Some(t));
+        t
     }
 
     /// Choose the thread to run and make the CPU ready for it; wait if there is none. Returns the frame to leave with.
@@ -91,7 +113,7 @@ impl Cpu {
         }
         loop {
             let choice = self.sched.choose();
-            self.set_timer(choice.is_some_and(|c| c.contended));
+            self.set_timer(choice.is_some_and(|c| c.contended), choice.is_some_and(|c| c.fresh));
             if let Some(choice) = choice {
                 return self.switch_to(choice.thread);
             }
@@ -112,50 +134,40 @@ impl Cpu {
 
     /// The stub that saves or restores vector registers has come back.
     pub fn stub_done(&'static self, well: bool) -> &'static Frame {
-        let t = self.current();
+        let Some(t) = self.sched.current() else { panic!("vector registers are saved for nobody") };
         match self.fpu.stub_done(well) {
             Step::Done => self.enter(&t.frame, t.cr3.get(), t as *const _ as u64 + FRAME_END as u64),
             Step::Stub(stub) => self.enter(stub.frame, stub.cr3, stub.frame_end),
         }
     }
 
+    /// From now on entries from user mode save registers below `frame_end`, in the space `cr3`. The thread that user mode runs is always
+    /// in its own space: the fast path relies on it.
     fn enter(&self, frame: &'static Frame, cr3: u64, frame_end: u64) -> &'static Frame {
-        if self.frame_end.get() != frame_end {
-            self.frame_end.set(frame_end);
-            segments::set_kernel_stack(frame_end);
-            self.set_space(cr3);
-        }
+        segments::set_kernel_stack(frame_end);
+        self.set_space(cr3);
         frame
     }
 
     /// Switch to the space whose page-table root is `root`.
     pub fn set_space(&self, root: u64) {
-        if self.cr3.get() != root {
-            self.cr3.set(root);
+        if insn::cr3() != root {
             // SAFETY: roots come from `mem`, which gives every space the kernel's half, or are the template itself.
             unsafe { insn::set_cr3(root) };
         }
     }
 
-    /// Page-table root in CR3.
-    pub fn space(&self) -> u64 {
-        self.cr3.get()
-    }
-
     /// `t` dies: nothing of the CPU may refer to it any more.
     pub fn forget(&self, t: ThreadRef) {
         self.fpu.forget(t);
-        if self.frame_end.get() == t as *const _ as u64 + FRAME_END as u64 {
-            self.frame_end.set(0);
-        }
     }
 
-    fn set_timer(&self, contended: bool) {
+    fn set_timer(&self, contended: bool, fresh: bool) {
         let mut due = kernel().timeouts.next_deadline().unwrap_or(u64::MAX);
         if !contended {
             self.slice_end.set(0);
         } else {
-            if self.slice_end.get() == 0 {
+            if fresh || self.slice_end.get() == 0 {
                 let slice = self.sched.current().map_or(0, |t| t.timeslice.get());
                 self.slice_end.set(insn::rdtsc().saturating_add(slice).max(1));
             }
@@ -166,7 +178,7 @@ impl Cpu {
         }
     }
 
-    /// The timer has fired: whether the running thread has used up its time slice.
+    /// The timer has fired: whether the time slice is used up.
     pub fn slice_used_up(&self, now: u64) -> bool {
         if self.slice_end.get() != 0 && now >= self.slice_end.get() {
             self.slice_end.set(0);

@@ -5,19 +5,20 @@ use ukernel_abi::utcb::RunState;
 use ukernel_abi::{FpageKind, ThreadId};
 use ukernel_core::ipc::{Env, NotMapped, Windows};
 use ukernel_core::irq::Irqs;
-use ukernel_core::sched::Sched;
+use ukernel_core::sched::{Queues, Sched};
 use ukernel_core::thread::{Thread, ThreadRef};
 use ukernel_core::timeout::Timeouts;
 
 use crate::arch::{apic, clock::Clock};
-use crate::cpu::{Cpu, cpu};
+use crate::cpu::cpu;
 use crate::events::{Event, Events};
 use crate::mem::MEM;
 use crate::task::Tasks;
 use crate::tcb;
 
 pub struct Kernel {
-    pub boot_cpu: Cpu,
+    /// Ready queues of the first CPU.
+    pub queues: Queues,
     pub timeouts: Timeouts,
     pub irqs: Irqs,
     pub clock: Clock,
@@ -29,7 +30,7 @@ pub struct Kernel {
 unsafe impl Sync for Kernel {}
 
 static KERNEL: Kernel = Kernel {
-    boot_cpu: Cpu::new(),
+    queues: Queues::new(),
     timeouts: Timeouts::new(),
     irqs: Irqs::new(),
     clock: Clock::new(),

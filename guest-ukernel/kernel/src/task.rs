@@ -10,7 +10,7 @@ use ukernel_core::queue::{Link, Queue};
 use ukernel_core::thread::{Thread, ThreadRef, UtcbCells};
 
 use crate::arch::layout::phys_to_virt;
-use crate::arch::{boot, fpu, segments};
+use crate::arch::{boot, fpu, insn, segments};
 use crate::cpu::cpu;
 use crate::events::Event;
 use crate::kernel::kernel;
@@ -190,6 +190,7 @@ impl Tasks {
         task.threads.push_back(t, LINK);
         t.cr3.set(MEM.cr3(task.space()).0);
         t.chief.set(task.chief());
+        t.cpu.set(cpu().index());
         t.priority.set(start.priority);
         t.pager.set(start.pager);
         t.handler.set(start.handler);
@@ -276,7 +277,7 @@ impl Tasks {
         if let Some(parent) = self.find(task.chief()) {
             self.unlink(task, parent);
         }
-        if cpu().space() == MEM.cr3(space).0 {
+        if insn::cr3() == MEM.cr3(space).0 {
             cpu().set_space(boot::template_root());
         }
         task.number.set(0);

@@ -27,11 +27,13 @@ const SYSCALL_FLAGS: u64 = 0x24_0dd5;
 /// An interrupt or exception in user mode.
 pub extern "C" fn user_trap(vector: u32) -> *const Frame {
     let cpu = cpu();
-    let me = cpu.current();
+    if cpu.fpu.in_stub() {
+        return cpu.stub_done(vector == BREAKPOINT);
+    }
+    let me = cpu.entered();
     match vector {
-        PAGE_FAULT if !cpu.fpu.in_stub() => page_fault(me),
-        BREAKPOINT if me.frame.rip.get() == layout::GATE + 1 && !cpu.fpu.in_stub() => system_call(me),
-        0..32 if cpu.fpu.in_stub() => return cpu.stub_done(vector == BREAKPOINT),
+        PAGE_FAULT => page_fault(me),
+        BREAKPOINT if me.frame.rip.get() == layout::GATE + 1 => system_call(me),
         0..32 => exception(me, vector),
         _ => interrupt(vector),
     }
@@ -41,7 +43,7 @@ pub extern "C" fn user_trap(vector: u32) -> *const Frame {
 /// SYSCALL, where it leads to kernel mode.
 pub extern "C" fn syscall_trap() -> *const Frame {
     let cpu = cpu();
-    let me = cpu.current();
+    let me = cpu.entered();
     enter_by_syscall(me);
     cpu.leave()
 }
@@ -49,7 +51,7 @@ pub extern "C" fn syscall_trap() -> *const Frame {
 /// IRETQ has faulted on the frame of the current thread.
 pub extern "C" fn iret_fault() -> *const Frame {
     let cpu = cpu();
-    let me = cpu.current();
+    let me = cpu.entered();
     exception(me, GENERAL_PROTECTION);
     cpu.leave()
 }
@@ -72,6 +74,8 @@ pub extern "C" fn kernel_trap(vector: u32, frame: &Frame) {
 fn system_call(me: ThreadRef) {
     if is_l4_call(me.frame.rax.get()) {
         syscall::l4_call(me);
+    } else if me.trampoline.get() != 0 {
+        me.frame.rip.set(me.trampoline.get());
     } else {
         ipc::fault(kernel(), me, Outgoing::Foreign);
     }
@@ -132,7 +136,7 @@ fn interrupt(vector: u32) {
         let now = insn::rdtsc();
         ipc::expire(kernel(), now);
         if cpu.slice_used_up(now) {
-            cpu.sched.yield_current();
+            cpu.sched.end_slice();
         }
     } else if let Some(line) = vector.checked_sub(VECTOR_IRQ as u32).filter(|&l| l < IRQ_COUNT as u32) {
         kernel().events.record(Event::Interrupt, ThreadId::irq(line as u8), 0);

@@ -71,6 +71,7 @@ start64:
 
     .section .rodata.boot, "a"
     .balign 8
+    .globl boot_gdt
 boot_gdt:
     .quad 0, 0
     .quad 0x00af9b000000ffff            /* 0x10: 64-bit code */

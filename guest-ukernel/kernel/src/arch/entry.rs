@@ -14,7 +14,7 @@
 
 use core::arch::global_asm;
 
-use crate::cpu::{CPU_FRAME_END, CPU_SCRATCH, CPU_STACK};
+use crate::cpu::CPU_STACK;
 use crate::trap;
 
 /// First vector of the interrupt lines.
@@ -139,17 +139,13 @@ leave_iretq:
     call {iret_fault}
     jmp leave_kernel
 
-    .balign 64
-    .globl syscall_entry
-syscall_entry:
-    swapgs
-    mov gs:[{scratch}], rsp
-    mov rsp, gs:[{frame_end}]
-    push 0x2b
-    push qword ptr gs:[{scratch}]
-    push r11
-    push 0x33
-    push rcx
+    /* SYSCALL, when the fast path has not done it: it has saved rip, rflags and rsp below rsp, the end of the frame. */
+    .balign 16
+    .globl syscall_slow
+syscall_slow:
+    mov rcx, [rsp - 40]
+    mov r11, [rsp - 24]
+    lea rsp, [rsp - 40]
     push 0
     push rdi
     SAVE
@@ -161,8 +157,6 @@ syscall_entry:
     irq_count = const IRQ_COUNT,
     timer = const VECTOR_TIMER,
     stack = const CPU_STACK,
-    frame_end = const CPU_FRAME_END,
-    scratch = const CPU_SCRATCH,
     trap = sym trap::user_trap,
     kernel_trap = sym trap::kernel_trap,
     iret_fault = sym trap::iret_fault,

@@ -73,7 +73,7 @@ enum Phase {
 }
 
 /// Whose state the registers hold.
-#[repr(C)]
+#[repr(C, align(16))]
 pub struct Owner {
     _align: Cell<u64>,
     /// Like a thread's frame, for the stub; it ends at a multiple of 16.
@@ -82,6 +82,8 @@ pub struct Owner {
     phase: Cell<Phase>,
 }
 
+/// Offset of the owner, for the fast path.
+pub const OWNER: usize = core::mem::offset_of!(Owner, owner);
 /// Offset of the end of the stub's frame.
 const STUB_FRAME_END: u64 = 8 + size_of::<Frame>() as u64;
 

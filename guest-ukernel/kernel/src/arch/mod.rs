@@ -7,6 +7,7 @@
 //! - [`layout`]: the kernel's half of the address space
 //! - [`boot`]: from the loader's entry to Rust; the first page tables
 //! - [`entry`]: into the kernel and out of it
+//! - [`fast`]: the SYSCALL entry, and short IPC from there straight to the partner
 //! - [`segments`]: GDT, TSS, IDT and the SYSCALL MSRs
 //! - [`insn`]: single instructions
 //! - [`apic`]: local APIC, its timer, and the I/O APIC
@@ -17,6 +18,7 @@ pub mod apic;
 pub mod boot;
 pub mod clock;
 pub mod entry;
+mod fast;
 pub mod fpu;
 pub mod insn;
 pub mod layout;

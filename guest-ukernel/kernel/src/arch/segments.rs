@@ -8,7 +8,6 @@ use core::cell::Cell;
 
 use super::entry::{self, entry_of};
 use super::insn::*;
-use super::layout::TSS_BASE;
 
 pub const KERNEL_CS: u64 = 0x10;
 pub const USER_SS: u64 = 0x2b;
@@ -18,37 +17,40 @@ const TSS_SELECTOR: u16 = 0x40;
 /// Flags that SYSCALL clears: TF IF DF IOPL NT AC RF.
 const SFMASK: u64 = 0x4_7700 | 0x1_0000;
 
-/// Offset of a CPU's TSS from its part of the TSS region: its 0x68 bytes end the first page, and the I/O bitmap of the
-/// current task follows on the next two pages, which differ from space to space (see `mem`).
-const TSS_OFFSET: u64 = 0x1000 - 0x68;
-const TSS_STRIDE: u64 = 16 << 10;
-/// TSS, 8 KiB of bitmap, and the byte of ones that must end it (SDM vol. 1, 19.5.2).
+/// Each CPU has four pages of the TSS region: one that begins with its [`Cpu`](crate::cpu::Cpu) and ends with the 0x68 bytes of its TSS, two
+/// with the I/O bitmap of the current task, which differ from space to space (see `mem`), and one of ones, because a byte of ones
+/// must end the bitmap (SDM vol. 1, 19.5.2).
+pub const TSS_STRIDE: u64 = 16 << 10;
+pub const TSS_OFFSET: u64 = 0x1000 - 0x68;
 const TSS_LIMIT: u64 = 0x68 + 0x2000;
-
-#[repr(C, align(16))]
-struct Gdt([Cell<u64>; 10]);
 
 #[repr(C, align(16))]
 struct Idt([Cell<[u64; 2]>; 256]);
 
-#[repr(C, align(16))]
-struct IstStacks([Cell<[u8; 4096]>; 3]);
+// SAFETY: changed only by `init_tables`, on one CPU; afterwards the processors only read it.
+unsafe impl Sync for Idt {}
 
-/// Tables of the boot CPU.
-struct Tables {
-    gdt: Gdt,
-    idt: Idt,
-    stacks: IstStacks,
+static IDT: Idt = Idt([const { Cell::new([0; 2]) }; 256]);
+
+/// Room for the few words that an entry without an error code pushes.
+#[repr(C, align(16))]
+struct NmiStack([Cell<u64>; 8]);
+
+/// One CPU's descriptors, and the stack for NMIs, which do nothing.
+#[repr(C, align(16))]
+pub struct Segments {
+    gdt: [Cell<u64>; 10],
+    nmi_stack: NmiStack,
 }
 
-// SAFETY: changed only by `init`, on one CPU; afterwards the processor alone reads them.
-unsafe impl Sync for Tables {}
+/// Stack of the faults after which the kernel only has last words: all CPUs share it.
+#[repr(C, align(16))]
+struct LastStack(Cell<[u8; 4096]>);
 
-static TABLES: Tables = Tables {
-    gdt: Gdt([const { Cell::new(0) }; 10]),
-    idt: Idt([const { Cell::new([0; 2]) }; 256]),
-    stacks: IstStacks([const { Cell::new([0; 4096]) }; 3]),
-};
+// SAFETY: only the processor writes there, and the first fault that uses it ends the system.
+unsafe impl Sync for LastStack {}
+
+static LAST_STACK: LastStack = LastStack(Cell::new([0; 4096]));
 
 #[repr(C, packed)]
 struct Pointer {
@@ -56,47 +58,74 @@ struct Pointer {
     base: u64,
 }
 
-/// Address of the TSS of CPU `cpu`.
-fn tss(cpu: u64) -> u64 {
-    TSS_BASE + cpu * TSS_STRIDE + TSS_OFFSET
-}
-
-/// Set up TSS and SYSCALL on the boot CPU. The TSS region must be mapped, the GDT loaded.
-pub fn init() {
-    init_tss();
-    // SAFETY: the selectors are those of the GDT just loaded and the entry is the kernel's; SYSCALL is not used before.
-    unsafe {
-        wrmsr(MSR_STAR, 0x23 << 48 | KERNEL_CS << 32);
-        wrmsr(MSR_LSTAR, entry::syscall_address());
-        wrmsr(MSR_SFMASK, SFMASK);
-    }
-}
-
-/// Load GDT, flat segments and IDT, so that from here on a mistake of the kernel's has last words. It clears the base of
+/// Load flat segments and the IDT, so that from here on a mistake of the kernel's has last words. It clears the base of
 /// GS, so it comes before all that uses that.
 pub fn init_tables() {
-    init_gdt();
+    load_flat_segments();
     init_idt();
 }
 
-fn init_gdt() {
-    let tss = tss(0);
-    let descriptors = [
-        0,
-        0,
-        0x00af_9b00_0000_ffff, // 0x10 kernel code
-        0x00cf_9300_0000_ffff, // 0x18 kernel data
-        0x00cf_fb00_0000_ffff, // 0x20 user code, 32 bit: SYSRET's base
-        0x00cf_f300_0000_ffff, // 0x28 user data
-        0x00af_fb00_0000_ffff, // 0x30 user code
-        0,
-        TSS_LIMIT | (tss & 0xff_ffff) << 16 | 0x89 << 40 | (tss >> 24 & 0xff) << 56, // 0x40 TSS
-        tss >> 32,
-    ];
-    for (cell, value) in TABLES.gdt.0.iter().zip(descriptors) {
-        cell.set(value);
+impl Segments {
+    pub const fn new() -> Self {
+        Self { gdt: [const { Cell::new(0) }; 10], nmi_stack: NmiStack([const { Cell::new(0) }; 8]) }
     }
-    let pointer = Pointer { limit: 10 * 8 - 1, base: TABLES.gdt.0.as_ptr() as u64 };
+
+    /// Load the descriptors and the TSS of the CPU whose structure is at `cpu`, and set up SYSCALL.
+    pub fn load(&'static self, cpu: u64) {
+        let tss = cpu + TSS_OFFSET;
+        self.fill_gdt(tss);
+        self.fill_tss(tss);
+        let pointer = Pointer { limit: 10 * 8 - 1, base: self.gdt.as_ptr() as u64 };
+        // SAFETY: the GDT lives as long as the CPU and has the segments in use where they were, and the TSS at its selector. The MSRs name
+        // these selectors and the kernel's entry; SYSCALL is not used before.
+        unsafe {
+            asm!("lgdt [{}]", in(reg) &pointer, options(nostack, readonly));
+            asm!("ltr {:x}", in(reg) TSS_SELECTOR, options(nostack));
+            asm!("lidt [{}]", in(reg) &idt_pointer(), options(nostack, readonly));
+            wrmsr(MSR_STAR, 0x23 << 48 | KERNEL_CS << 32);
+            wrmsr(MSR_LSTAR, entry::syscall_address());
+            wrmsr(MSR_SFMASK, SFMASK);
+        }
+    }
+
+    fn fill_gdt(&self, tss: u64) {
+        let descriptors = [
+            0,
+            0,
+            0x00af_9b00_0000_ffff, // 0x10 kernel code
+            0x00cf_9300_0000_ffff, // 0x18 kernel data
+            0, // 0x20 SYSRET's base: there is no 32-bit user code, whose SYSCALL would lead elsewhere
+            0x00cf_f300_0000_ffff, // 0x28 user data
+            0x00af_fb00_0000_ffff, // 0x30 user code
+            0,
+            TSS_LIMIT | (tss & 0xff_ffff) << 16 | 0x89 << 40 | (tss >> 24 & 0xff) << 56, // 0x40 TSS
+            tss >> 32,
+        ];
+        for (cell, value) in self.gdt.iter().zip(descriptors) {
+            cell.set(value);
+        }
+    }
+
+    fn fill_tss(&self, tss: u64) {
+        let write = |offset: u64, value: u64| {
+            // SAFETY: the TSS lies in the mapped TSS region and nobody else has a reference to it. Fields are only 4-aligned.
+            unsafe { ((tss + offset) as *mut u64).write_unaligned(value) };
+        };
+        let last = &raw const LAST_STACK as u64 + size_of::<LastStack>() as u64;
+        write(0x24, &raw const self.nmi_stack as u64 + size_of::<NmiStack>() as u64);
+        write(0x2c, last);
+        write(0x34, last);
+        // I/O map base: just behind the TSS.
+        write(0x60, 0x68 << 48);
+    }
+}
+
+unsafe extern "C" {
+    static boot_gdt: [u64; 4];
+}
+
+fn load_flat_segments() {
+    let pointer = Pointer { limit: 4 * 8 - 1, base: &raw const boot_gdt as u64 };
     // SAFETY: the GDT is static and has flat segments at the selectors that are loaded; a null FS and GS do not
     // matter in long mode (their bases are set by MSR).
     unsafe {
@@ -120,29 +149,26 @@ fn init_gdt() {
     }
 }
 
-fn init_tss() {
-    let base = tss(0);
-    let write = |offset: u64, value: u64| {
-        // SAFETY: the TSS lies in the mapped TSS region and nobody else has a reference to it. Fields are only 4-aligned.
-        unsafe { ((base + offset) as *mut u64).write_unaligned(value) };
-    };
-    for (n, stack) in TABLES.stacks.0.iter().enumerate() {
-        write(0x24 + 8 * n as u64, stack.as_ptr() as u64 + 4096);
-    }
-    // I/O map base: just behind the TSS.
-    write(0x60, 0x68 << 48);
-    // SAFETY: selector and descriptor were set up by `init_gdt`.
-    unsafe { asm!("ltr {:x}", in(reg) TSS_SELECTOR, options(nostack)) };
+/// Let entries from user mode push their frame below `end`.
+#[inline(always)]
+pub fn set_kernel_stack(end: u64) {
+    // SAFETY: rsp0 of the CPU's TSS, which ends the page that GS points to; the processor reads it at the next entry.
+    unsafe { asm!("mov gs:[{}], {}", const TSS_OFFSET + 4, in(reg) end, options(nostack, preserves_flags)) };
 }
 
-/// Let entries from user mode push their frame below `end`.
-pub fn set_kernel_stack(end: u64) {
-    // SAFETY: rsp0 of the TSS in the mapped TSS region; the processor reads it at the next entry.
-    unsafe { ((tss(0) + 4) as *mut u64).write_unaligned(end) };
+/// Where entries from user mode push their frame.
+#[inline(always)]
+pub fn kernel_stack() -> u64 {
+    let end: u64;
+    // SAFETY: as above.
+    unsafe {
+        asm!("mov {}, gs:[{}]", out(reg) end, const TSS_OFFSET + 4, options(nostack, preserves_flags, readonly))
+    };
+    end
 }
 
 fn init_idt() {
-    for (n, gate) in TABLES.idt.0.iter().enumerate() {
+    for (n, gate) in IDT.0.iter().enumerate() {
         let Some(address) = entry_of(n as u8) else { continue };
         // #BP can be raised by user code; NMI, double fault and machine check have stacks of their own.
         let dpl = if n == 3 { 3 } else { 0 };
@@ -159,7 +185,10 @@ fn init_idt() {
             | (address >> 16 & 0xffff) << 48;
         gate.set([low, address >> 32]);
     }
-    let pointer = Pointer { limit: 256 * 16 - 1, base: TABLES.idt.0.as_ptr() as u64 };
     // SAFETY: the IDT is static and its gates lead to the entry code.
-    unsafe { asm!("lidt [{}]", in(reg) &pointer, options(nostack, readonly)) };
+    unsafe { asm!("lidt [{}]", in(reg) &idt_pointer(), options(nostack, readonly)) };
+}
+
+fn idt_pointer() -> Pointer {
+    Pointer { limit: 256 * 16 - 1, base: IDT.0.as_ptr() as u64 }
 }

@@ -12,7 +12,7 @@ use ukernel_abi::kip::{FLAG_UKVMM, Kip, Module};
 
 use crate::arch::layout::PAGE;
 use crate::arch::{boot, clock, entry, segments};
-use crate::cpu::cpu;
+use crate::cpu::Cpu;
 use crate::kernel::kernel;
 use crate::{kip, mem};
 use info::Info;
@@ -23,23 +23,22 @@ use memory::Plan;
 pub extern "C" fn main(start_info: u64) -> ! {
     let kernel = kernel();
     segments::init_tables();
-    kernel.boot_cpu.init(boot::stack_top());
     let info = Info::read(start_info);
     let mut plan = Plan::make(&info);
     if let Err(e) = mem::init(plan.pool(), mem::PhysAddr(boot::template_root()), plan.regions()) {
         panic!("too little memory for the kernel's tables: {e:?}");
     }
     memory::extend_physmap(&info);
-    segments::init();
+    let cpu = Cpu::make(0, boot::stack_top(), &kernel.queues);
     set_clock(&info);
-    kernel.boot_cpu.apic.init();
+    cpu.apic.init();
 
     let modules = info.modules();
     let started = servers::prepare(&modules, &mut plan);
     kip::publish(|kip| fill(kip, &info, &plan, &modules));
     memory::drop_identity_map();
     servers::start(&started);
-    entry::enter_user(cpu().leave())
+    entry::enter_user(cpu.leave())
 }
 
 fn set_clock(info: &Info) {
