@@ -15,7 +15,6 @@ use ukernel_abi::{Fpage, ThreadId};
 use crate::clan;
 use crate::irq::Irqs;
 use crate::queue::{Link, LinkOf};
-use crate::sched::Sched;
 use crate::thread::{Outgoing, Thread, ThreadRef};
 use crate::timeout::Timeouts;
 
@@ -24,11 +23,21 @@ use crate::timeout::Timeouts;
 pub struct NotMapped;
 
 /// What the state machine needs of the rest of the kernel.
+///
+/// *Several CPUs.* All of this runs under the kernel's lock; but a thread that runs, or that waits for a message, may be changed without it by the
+/// fast path of its own CPU. So whoever gets at a thread in another way than by [`Env::thread`] or as the caller asks for it by [`Env::own`].
 pub trait Env {
-    fn sched(&self) -> &Sched;
+    /// Keep the CPU of `t` from touching it until the kernel is left.
+    fn own(&self, t: ThreadRef);
+    /// `t` has become runnable; its state says so already.
+    fn wake(&self, t: ThreadRef);
+    /// There is a new timeout.
+    fn timeout_changed(&self);
+    /// `t` dies: it must not run any more.
+    fn forget(&self, t: ThreadRef);
     fn timeouts(&self) -> &Timeouts;
     fn irqs(&self) -> &Irqs;
-    /// The living thread of this identifier.
+    /// The living thread of this identifier. It is owned.
     fn thread(&self, id: ThreadId) -> Option<ThreadRef>;
     /// Every living thread.
     fn for_each_thread(&self, f: &mut dyn FnMut(ThreadRef));
@@ -116,6 +125,7 @@ pub fn fault(env: &impl Env, me: ThreadRef, outgoing: Outgoing) {
 /// An interrupt has come on `line`.
 pub fn interrupt(env: &impl Env, line: u8) {
     let Some(owner) = env.irqs().owner(line) else { return };
+    env.own(owner);
     env.irqs().raise(line);
     if owner.state.get() == RunState::Receiving
         && owner.accepts(ThreadId::irq(line))
@@ -129,6 +139,7 @@ pub fn interrupt(env: &impl Env, line: u8) {
 /// Complete what has waited longer than it wanted to.
 pub fn expire(env: &impl Env, now: u64) {
     while let Some(t) = env.timeouts().pop_due(now) {
+        env.own(t);
         match t.state.get() {
             RunState::Sending => {
                 leave_send_queue(env, t);
@@ -167,6 +178,7 @@ pub fn kill(env: &impl Env, t: ThreadRef, id: ThreadId) {
     t.state.set(RunState::Receiving);
     t.stopped.set(true);
     while let Some(s) = t.senders.first() {
+        env.own(s);
         t.senders.remove(s, SEND_LINK);
         env.timeouts().remove(s);
         s.partner.set(ThreadId::NIL);
@@ -180,6 +192,7 @@ pub fn kill(env: &impl Env, t: ThreadRef, id: ThreadId) {
             if w.partner.get() != id || core::ptr::eq(w, t) {
                 return;
             }
+            env.own(w);
             match w.state.get() {
                 RunState::Receiving => {
                     env.timeouts().remove(w);
@@ -191,7 +204,7 @@ pub fn kill(env: &impl Env, t: ThreadRef, id: ThreadId) {
         });
     }
     env.irqs().detach(t, |line| env.irq_attached(line, false));
-    env.sched().forget(t);
+    env.forget(t);
 }
 
 /// The receive phase of `me`, and of those whose send phase that completes, and so on.
@@ -257,6 +270,7 @@ fn receive_one(env: &impl Env, t: ThreadRef) -> Option<ThreadRef> {
 
 /// Let `t` receive from `s`, which waits for it. Returns `s` if it goes on to receive.
 fn accept(env: &impl Env, s: ThreadRef, t: ThreadRef) -> Option<ThreadRef> {
+    env.own(s);
     t.senders.remove(s, SEND_LINK);
     env.timeouts().remove(s);
     t.state.set(RunState::Receiving);
@@ -443,7 +457,7 @@ fn start_timeout(env: &impl Env, t: ThreadRef, timeout: Timeout) {
         Timeout::Now => 0,
     };
     env.timeouts().insert(t, deadline);
-    env.sched().touch();
+    env.timeout_changed();
 }
 
 /// Nobody can answer the fault of `t`.
@@ -461,7 +475,7 @@ fn finish(env: &impl Env, t: ThreadRef, status: Status) {
 
 fn make_ready(env: &impl Env, t: ThreadRef) {
     t.state.set(RunState::Ready);
-    env.sched().wake(t);
+    env.wake(t);
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! The state machine against a mock kernel: threads in a table, items only recorded.
 
 use super::*;
+use crate::sched::Sched;
 use core::cell::{Cell, RefCell};
 use std::boxed::Box;
 use std::vec::Vec;
@@ -18,8 +19,15 @@ struct Mock {
 }
 
 impl Env for Mock {
-    fn sched(&self) -> &Sched {
-        &self.sched
+    fn own(&self, _: ThreadRef) {}
+    fn wake(&self, t: ThreadRef) {
+        self.sched.wake(t);
+    }
+    fn timeout_changed(&self) {
+        self.sched.touch();
+    }
+    fn forget(&self, t: ThreadRef) {
+        self.sched.forget(t);
     }
     fn timeouts(&self) -> &Timeouts {
         &self.timeouts

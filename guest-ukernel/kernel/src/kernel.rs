@@ -5,7 +5,7 @@ use ukernel_abi::utcb::RunState;
 use ukernel_abi::{FpageKind, ThreadId};
 use ukernel_core::ipc::{Env, NotMapped, Windows};
 use ukernel_core::irq::Irqs;
-use ukernel_core::sched::{Queues, Sched};
+use ukernel_core::sched::Queues;
 use ukernel_core::thread::{Thread, ThreadRef};
 use ukernel_core::timeout::Timeouts;
 
@@ -44,8 +44,15 @@ pub fn kernel() -> &'static Kernel {
 }
 
 impl Env for Kernel {
-    fn sched(&self) -> &Sched {
-        &cpu().sched
+    fn own(&self, _: ThreadRef) {}
+    fn wake(&self, t: ThreadRef) {
+        cpu().sched.wake(t);
+    }
+    fn timeout_changed(&self) {
+        cpu().sched.touch();
+    }
+    fn forget(&self, t: ThreadRef) {
+        cpu().sched.forget(t);
     }
     fn timeouts(&self) -> &Timeouts {
         &self.timeouts
