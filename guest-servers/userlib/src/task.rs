@@ -2,7 +2,7 @@
 
 use crate::gate::{self, Frame};
 use ukernel_abi::call::{Timeouts, task_new, unmap};
-use ukernel_abi::{Call, Fpage, FpageKind, Status, ThreadId};
+use ukernel_abi::{Call, Fpage, Status, ThreadId};
 
 /// A `task_new` in the making.
 #[derive(Clone, Copy, Debug)]
@@ -54,9 +54,6 @@ pub fn unmap_derived(page: Fpage) -> Result<(), Status> {
 /// Takes the rights of `page` away in the address space of `thread`'s task, of which the caller's task is the
 /// chief, and from everybody who has it from there.
 pub fn unmap_in(thread: ThreadId, page: Fpage) -> Result<(), Status> {
-    if page.kind() != Some(FpageKind::Memory) {
-        return Err(Status::BadArgument);
-    }
     fpage_unmap(page, unmap::IN_TASK, thread)
 }
 

@@ -136,6 +136,23 @@ pub fn interrupt(env: &impl Env, line: u8) {
     }
 }
 
+/// Tasks have lost the right to some of `lines` (bit n: line n). Threads that were attached to one without having the right any more are detached.
+#[cold]
+pub fn lose_lines(env: &impl Env, lines: u64) {
+    for line in (0..u64::BITS as u8).filter(|line| lines >> line & 1 != 0) {
+        let Some(owner) = env.irqs().owner(line).filter(|&owner| !env.may_attach(owner, line)) else {
+            continue;
+        };
+        env.irqs().release(line);
+        env.irq_attached(line, false);
+        if owner.state.get() == RunState::Receiving && owner.partner.get() == ThreadId::irq(line) {
+            // Nothing could ever come.
+            env.timeouts().remove(owner);
+            finish(env, owner, Status::Denied);
+        }
+    }
+}
+
 /// Complete what has waited longer than it wanted to.
 pub fn expire(env: &impl Env, now: u64) {
     while let Some(t) = env.timeouts().pop_due(now) {

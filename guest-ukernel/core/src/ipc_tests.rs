@@ -16,6 +16,7 @@ struct Mock {
     mapped: RefCell<Vec<(ThreadId, MapItem, ThreadId)>>,
     map_fails: Cell<bool>,
     orphans: RefCell<Vec<ThreadId>>,
+    lines: Cell<u64>,
 }
 
 impl Env for Mock {
@@ -51,7 +52,7 @@ impl Env for Mock {
         if self.map_fails.get() { Err(NotMapped) } else { Ok(()) }
     }
     fn may_attach(&self, _: ThreadRef, line: u8) -> bool {
-        line < 32
+        self.lines.get() >> line & 1 != 0
     }
     fn irq_attached(&self, _: u8, _: bool) {}
     fn orphaned(&self, t: ThreadRef) {
@@ -70,6 +71,7 @@ impl Mock {
             mapped: RefCell::default(),
             map_fails: Cell::new(false),
             orphans: RefCell::default(),
+            lines: Cell::new(u32::MAX.into()),
         }
     }
 
@@ -361,4 +363,27 @@ fn interrupts_are_counted_until_they_are_received() {
     let thief = m.thread_of(2);
     m.call(thief, ThreadId::NIL, ThreadId::irq(4), 0, NEVER);
     assert_eq!(status(thief), Status::Denied, "somebody else's");
+}
+
+#[test]
+fn threads_without_the_right_to_a_line_are_detached() {
+    let m = Mock::new();
+    let (t, other) = (m.thread_of(1), m.thread_of(2));
+    for line in [4, 5] {
+        m.call(t, ThreadId::NIL, ThreadId::irq(line), 0, TimeoutArgs::new(0, 0));
+        interrupt(&m, line);
+    }
+    m.lines.set(!(1 << 4));
+    lose_lines(&m, 1 << 4 | 1 << 5);
+    m.call(t, ThreadId::NIL, ThreadId::ANY, 0, NEVER);
+    assert_eq!((status(t), t.frame.rbx.get()), (Status::Ok, 5), "the other line is still its own");
+    m.call(t, ThreadId::NIL, ThreadId::ANY, 0, NEVER);
+    lose_lines(&m, 1 << 4);
+    assert!(is(t, RunState::Receiving), "it waits for others, too");
+    m.lines.set(u64::MAX);
+    m.call(other, ThreadId::NIL, ThreadId::irq(4), 0, NEVER);
+    assert!(is(other, RunState::Receiving), "the line was free");
+    m.lines.set(0);
+    lose_lines(&m, 1 << 4);
+    assert_eq!((other.state.get(), status(other)), (RunState::Ready, Status::Denied));
 }

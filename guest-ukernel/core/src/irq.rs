@@ -61,7 +61,15 @@ impl Irqs {
         }
     }
 
-    /// Take every line from `t`, which dies or loses its right; `each` hears of them.
+    /// Take `line` from whoever owns it.
+    pub fn release(&self, line: u8) {
+        let _forgotten = self.take(line);
+        if let Some(l) = self.line(line) {
+            l.owner.set(None);
+        }
+    }
+
+    /// Take every line from `t`, which dies; `each` hears of them.
     pub fn detach(&self, t: ThreadRef, mut each: impl FnMut(u8)) {
         for (n, l) in self.lines.iter().enumerate() {
             if l.owner.get().is_some_and(|o| core::ptr::eq(o, t)) {

@@ -3,7 +3,7 @@
 use ukernel_abi::msg::MapItem;
 use ukernel_abi::utcb::RunState;
 use ukernel_abi::{FpageKind, ThreadId};
-use ukernel_core::ipc::{Env, NotMapped, Windows};
+use ukernel_core::ipc::{self, Env, NotMapped, Windows};
 use ukernel_core::irq::Irqs;
 use ukernel_core::sched::Queues;
 use ukernel_core::thread::{Thread, ThreadRef};
@@ -43,6 +43,16 @@ pub fn kernel() -> &'static Kernel {
     &KERNEL
 }
 
+impl Kernel {
+    /// Rights may have been taken from tasks: by unmapping, by a grant, by the end of a task.
+    pub fn rights_taken(&self) {
+        let lines = MEM.take_lost_lines();
+        if lines != 0 {
+            ipc::lose_lines(self, lines);
+        }
+    }
+}
+
 impl Env for Kernel {
     fn own(&self, _: ThreadRef) {}
     fn wake(&self, t: ThreadRef) {
@@ -72,12 +82,15 @@ impl Env for Kernel {
     }
 
     fn map(&self, from: ThreadRef, item: MapItem, to: ThreadRef, windows: Windows) -> Result<(), NotMapped> {
-        let window = match item.snd.kind() {
-            Some(FpageKind::Memory) => windows.memory,
-            _ => windows.io,
-        };
         let (from, to) = (tcb::space_of(from), tcb::space_of(to));
-        MEM.map(from, item, to, window).map_err(|_| NotMapped)
+        let mapped = if item.snd.kind() == Some(FpageKind::Memory) {
+            MEM.map(from, item, to, windows.memory)
+        } else {
+            let mapped = MEM.map(from, item, to, windows.io);
+            self.rights_taken();
+            mapped
+        };
+        mapped.map_err(|_| NotMapped)
     }
 
     fn may_attach(&self, t: ThreadRef, line: u8) -> bool {

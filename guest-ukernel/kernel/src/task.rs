@@ -282,6 +282,7 @@ impl Tasks {
         }
         task.number.set(0);
         MEM.destroy(space);
+        kernel().rights_taken();
         self.tcbs.destroy(ThreadId::new(number, 0, 0));
         self.free_number(number);
     }

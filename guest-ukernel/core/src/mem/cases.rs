@@ -2,8 +2,7 @@
 
 extern crate std;
 
-use super::rig::{Rig, TSS_SLOT};
-use super::{Machine, entry::Entry};
+use super::rig::Rig;
 use super::{MapError, NoMemory, PhysAddr, VirtAddr};
 use ukernel_abi::layout::{PAGE, SUPERPAGE, USER_END, utcb};
 use ukernel_abi::{Fpage, MapItem, Rights};
@@ -44,7 +43,7 @@ fn memory_outside_the_regions_is_nobodys() {
     for phys in [0, 0x10_0000, 0x80_4000, 0xa0_2000, 0x100_0000] {
         rig.send(0, page(phys, Rights::RWX), 1, 0x1000).unwrap();
         assert_eq!(rig.at(1, 0x1000), None, "{phys:x}");
-        assert_eq!(rig.mem.fault_in(rig.space(0), VirtAddr(phys)), Ok(false));
+        assert_eq!(rig.at(0, phys), None, "{phys:x}");
     }
     rig.send(0, Fpage::ALL, 1, 0).unwrap();
     let mapped: u64 = rig.mappings().iter().filter(|m| m.space == 1).map(|m| m.size).sum();
@@ -59,14 +58,6 @@ fn devices_are_uncached_and_not_executable() {
     assert_eq!(rig.at(1, 0x9008), Some((0xfec0_0008, Rights::RW)));
     let leaf = rig.mem.find(rig.space(1), VirtAddr(0x9000)).unwrap();
     assert_eq!(leaf.entry.0 & 0xff, 0x1f, "PCD, PWT, user, writable, present");
-}
-
-#[test]
-fn sigma0_faults_its_own_memory_in() {
-    let rig = rig();
-    assert_eq!(rig.mem.fault_in(rig.space(0), VirtAddr(0x21_2345)), Ok(true));
-    assert_eq!(rig.at(0, 0x21_2345), Some((0x21_2345, Rights::RWX)));
-    assert_eq!(rig.mem.fault_in(rig.space(1), VirtAddr(0x21_2345)), Ok(false), "only σ0");
 }
 
 #[test]
@@ -163,73 +154,4 @@ fn an_image_is_a_child_of_sigma0s_mapping() {
     assert_eq!(rig.at(1, 0xa000), None);
     rig.mem.unmap(rig.space(0), page(0x20_4000, Rights::RWX), false);
     assert_eq!((rig.at(1, 0x8000), rig.at(1, 0x9000)), (None, Some((0x20_5000, Rights::RX))));
-}
-
-#[test]
-fn interrupt_lines_are_passed_on_by_those_who_have_them() {
-    let rig = rig();
-    rig.mem.own_all_irqs(rig.space(0));
-    rig.send(0, Fpage::irqs(4, 1), 1, 0).unwrap();
-    rig.send(1, Fpage::irqs(4, 2), 2, 0).unwrap();
-    let has = |space| {
-        (0..=255).filter(|&line| rig.mem.has_irq(rig.space(space), line)).collect::<std::vec::Vec<u8>>()
-    };
-    assert_eq!((has(1), has(2)), (std::vec![4, 5], std::vec![4, 5]), "the second asked for four and had two");
-    rig.mem.unmap(rig.space(1), Fpage::irqs(5, 0), true);
-    assert_eq!(has(1), [4]);
-    rig.send(0, Fpage::irqs(0, 6), 1, 0).unwrap();
-    assert_eq!(has(1).len(), 64);
-}
-
-#[test]
-fn ports_are_the_bits_that_the_processor_sees() {
-    let rig = rig();
-    rig.mem.own_all_ports(rig.space(0), false).unwrap();
-    rig.send(0, Fpage::ports(0x3f8, 3), 1, 0).unwrap();
-    rig.send(1, Fpage::ports(0x3f0, 4), 2, 0).unwrap();
-    for space in [1, 2] {
-        let allowed = (0..=u16::MAX).filter(|&port| rig.mem.has_port(rig.space(space), port));
-        assert!(allowed.eq(0x3f8..0x400));
-        assert_eq!(rig.port_bits(space), Some(8));
-    }
-    rig.mem.unmap(rig.space(1), Fpage::ports(0x3fc, 2), true);
-    assert_eq!((rig.port_bits(1), rig.port_bits(2)), (Some(4), Some(8)));
-    assert_eq!(rig.port_bits(0), None, "σ0 has the ports, not the means to use them");
-    rig.mem.unmap(rig.space(0), Fpage::ports(0x80, 0), true);
-    assert_eq!(rig.port_bits(0), Some(0xffff));
-    assert!(!rig.mem.has_port(rig.space(0), 0x80) && rig.mem.has_port(rig.space(0), 0x81));
-    rig.check_end();
-}
-
-#[test]
-fn all_ports_can_be_passed_on() {
-    let rig = rig();
-    rig.mem.own_all_ports(rig.space(1), true).unwrap();
-    assert_eq!(rig.port_bits(1), Some(0x1_0000));
-    rig.send(1, Fpage::ports(0, 16), 2, 0).unwrap();
-    assert_eq!(rig.port_bits(2), Some(0x1_0000));
-    rig.check_end();
-}
-
-impl Rig {
-    /// Number of ports that the bitmap of CPU 0, as it is mapped, allows; nothing if it is the common one.
-    fn port_bits(&self, space: usize) -> Option<u32> {
-        let word = |table: PhysAddr, n: u64| Entry(self.mem.load(table.plus(n * 8)));
-        let top = word(self.mem.cr3(self.space(space)), TSS_SLOT.into());
-        let table = word(word(top.addr(), 0).addr(), 0).addr();
-        let common = self.mem.template.get().tss.table;
-        assert_eq!(
-            (word(table, 0), word(table, 3)),
-            (word(common, 0), word(common, 3)),
-            "TSS and the last byte"
-        );
-        assert_eq!(word(table, 1), word(table, 5), "the other CPU sees the same");
-        (table != common).then(|| {
-            let halves = [word(table, 1).addr(), word(table, 2).addr()];
-            let words = halves
-                .iter()
-                .flat_map(|half| (0..512).map(|n| self.mem.frames.machine.load(half.plus(n * 8))));
-            words.map(u64::count_zeros).sum()
-        })
-    }
 }

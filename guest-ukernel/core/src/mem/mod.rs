@@ -18,11 +18,13 @@
 //! - [`transfer`]: map and grant
 //! - [`unmap`](mod@unmap): unmap
 //! - [`root`]: σ0's mappings, kernel pages
-//! - [`ports`]: I/O ports
+//! - [`io`]: I/O ports and interrupt lines
+//! - [`ports`]: the I/O bitmap
 //! - [`window`]: where a flexpage goes
 
 mod entry;
 mod frames;
+mod io;
 mod machine;
 mod node;
 mod ports;

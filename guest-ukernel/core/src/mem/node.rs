@@ -38,6 +38,10 @@ pub(super) mod field {
     pub const PAGE: u64 = 40;
     /// Superpages only: index frame, or 0.
     pub const INDEX: u64 = 48;
+    /// Ports and lines only (see `io`): which of the word's units; the space's next node for the same word. Their slot is the
+    /// word from which the latter list starts.
+    pub const UNITS: u64 = 48;
+    pub const BESIDE: u64 = 56;
 }
 
 /// Header words of a slab.

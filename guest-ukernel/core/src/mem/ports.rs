@@ -1,16 +1,13 @@
-//! I/O ports: the processor asks the I/O bitmap of the TSS (SDM vol. 1, 19.5.2), a clear bit allows a port.
+//! The I/O bitmap of the TSS: what the processor asks for each access to a port (SDM vol. 1, 19.5.2). A clear bit allows it.
 //!
 //! The bitmap is 8 KiB at the same virtual address in every space, so it switches with the page tables, at no cost. Most spaces
 //! share tables in which it is a frame of ones mapped twice. A space that gets ports is given its own three tables for that
-//! region, and its own two frames. A space that has all ports needs no bitmap until it is to use them itself.
-//!
-//! A right to a port can be passed on, and a space can lose it, but there is no mapping database for
-//! ports: what a space passed on is not taken from the receivers with it.
+//! region, its own two frames, and two frames for the lists of its nodes (see `io`), a word for each word of the bitmap.
 
 use super::entry::Entry;
 use super::frames::NoMemory;
 use super::machine::{Machine, PhysAddr, VirtAddr};
-use super::space::{Mem, Space, bits, word};
+use super::space::{Mem, Space, word};
 
 /// The level-1 table of the region in which the TSSs and their bitmaps are mapped, as spaces without ports have it.
 #[derive(Clone, Copy, Default, Debug)]
@@ -22,11 +19,10 @@ pub struct TssTable {
     pub cpus: u16,
 }
 
-/// In [`word::PORTS`], beside the address of the bitmap: the space has all ports.
-const ALL: u64 = 1;
-const PORTS: u64 = 1 << 16;
-/// What a bitmap costs: itself, and three tables.
-const FRAMES: u32 = 2 + 3;
+/// Number of ports.
+pub(super) const PORTS: u64 = 1 << 16;
+/// What a bitmap costs: itself, the lists, and three tables.
+pub(super) const FRAMES: u32 = 2 + 2 + 3;
 
 impl<M: Machine> Mem<M> {
     /// Makes the table for spaces without ports, and the tables above it: returns it and the value of the entry in the top-level table.
@@ -45,79 +41,28 @@ impl<M: Machine> Mem<M> {
         Ok((TssTable { slot, table: level1, cpus }, Entry::table(level3).0))
     }
 
-    /// Gives the space all ports, with or without the means to use them itself.
-    pub fn own_all_ports(&self, space: Space, with_bitmap: bool) -> Result<(), NoMemory> {
-        if with_bitmap {
-            let bitmap = self.bitmap_of(space)?;
-            self.frames.machine.fill(bitmap, PORTS / 64, 0);
-        }
-        self.set(space, word::PORTS, self.get(space, word::PORTS) | ALL);
-        Ok(())
-    }
-
-    /// Whether the space has the right to a port.
-    pub fn has_port(&self, space: Space, port: u16) -> bool {
-        self.denied(space, port.into()) >> (port % 64) & 1 == 0
-    }
-
-    pub(super) fn map_ports(&self, from: Space, to: Space, first: u64, count: u64) -> Result<(), NoMemory> {
-        if from == to || self.get(from, word::PORTS) == 0 || self.get(to, word::PORTS) & ALL != 0 {
-            return Ok(());
-        }
-        let bitmap = self.bitmap_of(to)?;
-        for_words(first, count, |port, mask| {
-            let at = bitmap.plus(port / 8);
-            self.store(at, self.load(at) & (self.denied(from, port) | !mask));
-        });
-        Ok(())
-    }
-
-    pub(super) fn unmap_ports(&self, space: Space, first: u64, count: u64) {
-        let state = self.get(space, word::PORTS);
-        if state == 0 {
-            return;
-        }
-        // Whoever has all ports and no bitmap needs one now to have fewer. Without memory for it none remain.
-        let full = state == ALL;
-        self.set(space, word::PORTS, state & !ALL);
-        let Ok(bitmap) = self.bitmap_of(space) else { return };
-        if full {
-            self.frames.machine.fill(bitmap, PORTS / 64, 0);
-        }
-        for_words(first, count, |port, mask| {
-            let at = bitmap.plus(port / 8);
-            self.store(at, self.load(at) | mask);
-        });
-    }
-
-    /// The bitmap word that holds `port`, of which it is a multiple of 64 or not.
-    fn denied(&self, space: Space, port: u64) -> u64 {
-        match self.get(space, word::PORTS) {
-            0 => u64::MAX,
-            state if state & ALL != 0 => 0,
-            bitmap => self.load(PhysAddr(bitmap + port / 64 * 8)),
-        }
-    }
-
     /// The space's bitmap; a new one denies all.
-    fn bitmap_of(&self, space: Space) -> Result<PhysAddr, NoMemory> {
-        match self.get(space, word::PORTS) & !ALL {
+    pub(super) fn bitmap_of(&self, space: Space) -> Result<PhysAddr, NoMemory> {
+        match self.get(space, word::PORTS) {
             0 => self.make_bitmap(space),
             bitmap => Ok(PhysAddr(bitmap)),
         }
     }
 
+    #[cold]
     fn make_bitmap(&self, space: Space) -> Result<PhysAddr, NoMemory> {
         self.charge(space, FRAMES)?;
-        let mut tables = [PhysAddr::NULL; 3];
-        let Ok(bitmap) = self.alloc_bitmap(&mut tables) else {
-            tables.into_iter().filter(|table| !table.is_null()).for_each(|table| self.frames.free(table));
+        let mut frames = [PhysAddr::NULL; 5];
+        if self.alloc_bitmap(&mut frames).is_err() {
+            for (n, frame) in frames.into_iter().enumerate().filter(|(_, frame)| !frame.is_null()) {
+                if n < 2 { self.frames.free_pair(frame) } else { self.frames.free(frame) }
+            }
             self.refund(space, FRAMES);
             return Err(NoMemory);
-        };
+        }
+        let [bitmap, lists, level3, level2, level1] = frames;
         self.frames.machine.fill(bitmap, PORTS / 64, u64::MAX);
         let tss = self.template.get().tss;
-        let [level3, level2, level1] = tables;
         for cpu in 0..u64::from(tss.cpus) {
             let first = cpu * 32;
             for page in [0, 24] {
@@ -129,21 +74,23 @@ impl<M: Machine> Mem<M> {
         self.store(level2, Entry::table(level1).0);
         self.store(level3, Entry::table(level2).0);
         self.store(self.tss_entry(space), Entry::table(level3).0);
-        self.set(space, word::PORTS, self.get(space, word::PORTS) | bitmap.0);
+        self.set(space, word::PORTS, bitmap.0);
+        self.set(space, word::PORT_LISTS, lists.0);
         self.flush_bitmaps(space);
         Ok(bitmap)
     }
 
-    fn alloc_bitmap(&self, tables: &mut [PhysAddr; 3]) -> Result<PhysAddr, NoMemory> {
-        for table in tables {
-            *table = self.frames.alloc()?;
+    /// Two pairs and three frames.
+    fn alloc_bitmap(&self, frames: &mut [PhysAddr; 5]) -> Result<(), NoMemory> {
+        for (n, frame) in frames.iter_mut().enumerate() {
+            *frame = if n < 2 { self.frames.alloc_pair()? } else { self.frames.alloc()? };
         }
-        self.frames.alloc_pair()
+        Ok(())
     }
 
     pub(super) fn free_ports(&self, space: Space) {
-        let bitmap = PhysAddr(self.get(space, word::PORTS) & !ALL);
-        if bitmap.is_null() {
+        let bitmap = self.get(space, word::PORTS);
+        if bitmap == 0 {
             return;
         }
         let mut table = Entry(self.load(self.tss_entry(space))).addr();
@@ -154,8 +101,10 @@ impl<M: Machine> Mem<M> {
             self.frames.free(table);
             table = next;
         }
-        self.frames.free_dirty(bitmap);
-        self.frames.free_dirty(bitmap.plus(0x1000));
+        for pair in [bitmap, self.get(space, word::PORT_LISTS)] {
+            self.frames.free_dirty(PhysAddr(pair));
+            self.frames.free_dirty(PhysAddr(pair + 0x1000));
+        }
         self.refund(space, FRAMES);
     }
 
@@ -173,17 +122,5 @@ impl<M: Machine> Mem<M> {
                 self.frames.machine.flush(self.cr3(space), va);
             }
         }
-    }
-}
-
-/// Calls `f` with the first port of each bitmap word that holds any of the ports, and with their bits in it.
-fn for_words(first: u64, count: u64, f: impl Fn(u64, u64)) {
-    let end = first + count;
-    let mut port = first;
-    while port < end {
-        let word = port & !63;
-        let stop = end.min(word + 64);
-        f(word, bits(port - word, stop - port));
-        port = stop;
     }
 }

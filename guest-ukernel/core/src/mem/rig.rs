@@ -8,6 +8,7 @@ use std::vec::Vec;
 use super::entry::Entry;
 use super::model::Mapping;
 use super::node::{Node, companion, field};
+use super::ports;
 use super::space::word;
 use super::{Kind, Machine, Mem, PhysAddr, Region, Space, Template, VirtAddr};
 use ukernel_abi::layout::{PAGE, SUPERPAGE};
@@ -166,7 +167,7 @@ impl Rig {
             slabs += 1;
             slab = PhysAddr(self.mem.load(slab));
         }
-        let ports = if self.mem.get(space, word::PORTS) > 1 { 5 } else { 0 };
+        let ports = if self.mem.get(space, word::PORTS) != 0 { ports::FRAMES.into() } else { 0 };
         let (limit, used) = self.mem.quota(space);
         assert_eq!(u64::from(used), 2 + frames + slabs + ports);
         assert!(used <= limit);

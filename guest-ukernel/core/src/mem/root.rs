@@ -1,7 +1,7 @@
 //! Roots of the mapping trees: σ0's mappings, made when first used, and the kernel's own pages in user spaces.
 //!
-//! σ0's space is the physical address space: what it maps to others, or touches itself, appears in it on the spot,
-//! as superpages where the whole superpage is its to give.
+//! σ0's space is the physical address space: what it maps to others appears in it on the spot, as superpages where the whole superpage is
+//! its to give. What it has not mapped to anybody it cannot touch itself: it has no pager, and needs nothing but its image.
 
 use super::entry::{Entry, Kind};
 use super::frames::NoMemory;
@@ -38,17 +38,6 @@ pub(super) enum Found {
 }
 
 impl<M: Machine> Mem<M> {
-    /// Makes σ0's own mapping at `va`, in answer to a page fault of a thread of σ0. Says whether there is one now.
-    pub fn fault_in(&self, space: Space, va: VirtAddr) -> Result<bool, NoMemory> {
-        if va.0 >= USER_END || !self.is_idempotent(space) {
-            return Ok(false);
-        }
-        match self.find(space, va) {
-            Ok(_) => Ok(true),
-            Err(hole) => Ok(matches!(self.make_idempotent_leaf(space, va, hole)?, Found::Leaf(_))),
-        }
-    }
-
     /// Makes σ0's mapping at `va`, where `hole` is.
     #[cold]
     pub(super) fn make_idempotent_leaf(

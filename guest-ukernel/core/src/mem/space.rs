@@ -32,8 +32,12 @@ pub(super) mod word {
     pub const SLABS: u64 = 56;
     /// Bit n: may receive interrupt line n.
     pub const IRQS: u64 = 64;
-    /// See `ports`.
+    /// Bitmap of ports and lists of nodes for ports, or 0; see `ports`.
     pub const PORTS: u64 = 72;
+    pub const PORT_LISTS: u64 = 96;
+    /// First node for lines. Not zero: has all ports and lines for which it has no nodes. See `io`.
+    pub const LINES: u64 = 104;
+    pub const OWNS_IO: u64 = 112;
     /// Not zero: σ0, whose addresses are physical ones.
     pub const IDEMPOTENT: u64 = 80;
     /// The space that is charged as well, or 0.
@@ -62,6 +66,8 @@ pub struct Mem<M> {
     pub frames: Frames<M>,
     pub(super) template: Cell<Template>,
     pub(super) regions: [Cell<Region>; Region::MAX],
+    /// See [`Mem::take_lost_lines`].
+    pub(super) lost_lines: Cell<u64>,
 }
 
 impl<M: Machine> Mem<M> {
@@ -73,6 +79,7 @@ impl<M: Machine> Mem<M> {
                 tss: TssTable { slot: 0, table: PhysAddr::NULL, cpus: 0 },
             }),
             regions: [const { Cell::new(Region::NONE) }; Region::MAX],
+            lost_lines: Cell::new(0),
         }
     }
 
@@ -118,9 +125,9 @@ impl<M: Machine> Mem<M> {
         self.set(space, word::LIMIT, limit.into());
         self.set(space, word::USED, OWN_FRAMES.into());
         self.set(space, word::PARENT, parent.map_or(0, |p| p.0.get()));
-        self.set(space, word::IRQS, 0);
-        self.set(space, word::PORTS, 0);
-        self.set(space, word::IDEMPOTENT, 0);
+        for at in [word::IRQS, word::PORTS, word::IDEMPOTENT, word::LINES, word::OWNS_IO] {
+            self.set(space, at, 0);
+        }
         Ok(space)
     }
 
@@ -128,8 +135,12 @@ impl<M: Machine> Mem<M> {
     /// Frames of kernel pages mapped into it ([`Mem::map_kernel_page`]) stay their owner's.
     pub fn destroy(&self, space: Space) {
         self.for_each_node(space, |node| {
-            self.drop_children(node, Part::ALL);
-            self.remove(node);
+            if self.is_io(node) {
+                self.take_units(node, u64::MAX, true);
+            } else {
+                self.drop_children(node, Part::ALL);
+                self.remove(node);
+            }
         });
         self.free_ports(space);
         let cr3 = self.cr3(space);
@@ -152,7 +163,7 @@ impl<M: Machine> Mem<M> {
     }
 
     /// Makes σ0 of a space: its addresses are physical ones, and it has all the memory that [`Mem::init`] was told of.
-    /// Ports and interrupt lines are given by [`Mem::own_all_ports`] and [`Mem::own_all_irqs`].
+    /// Ports and interrupt lines are given by [`Mem::own_all_io`].
     pub fn make_idempotent(&self, space: Space) {
         self.set(space, word::IDEMPOTENT, 1);
     }
@@ -193,26 +204,6 @@ impl<M: Machine> Mem<M> {
         (self.get(space, word::LIMIT) as u32, self.get(space, word::USED) as u32)
     }
 
-    /// Whether threads of the space may receive interrupt line `line`.
-    #[inline(always)]
-    pub fn has_irq(&self, space: Space, line: u8) -> bool {
-        line < 64 && self.get(space, word::IRQS) >> line & 1 != 0
-    }
-
-    /// Gives the space all interrupt lines.
-    pub fn own_all_irqs(&self, space: Space) {
-        self.set(space, word::IRQS, u64::MAX);
-    }
-
-    pub(super) fn map_irqs(&self, from: Space, to: Space, first: u64, count: u64) {
-        let given = self.get(from, word::IRQS) & bits(first, count);
-        self.set(to, word::IRQS, self.get(to, word::IRQS) | given);
-    }
-
-    pub(super) fn unmap_irqs(&self, space: Space, first: u64, count: u64) {
-        self.set(space, word::IRQS, self.get(space, word::IRQS) & !bits(first, count));
-    }
-
     #[inline(always)]
     pub(super) fn is_idempotent(&self, space: Space) -> bool {
         self.get(space, word::IDEMPOTENT) != 0
@@ -248,11 +239,6 @@ impl Space {
     pub(super) fn of_slab(slab: u64) -> Option<Self> {
         NonZeroU64::new(slab).map(Self)
     }
-}
-
-/// Bits `first` to `first + count - 1` of a word; `first + count` is at most 64 and `count` at least 1.
-pub(super) const fn bits(first: u64, count: u64) -> u64 {
-    u64::MAX >> (64 - count) << first
 }
 
 /// Nodes of the space in use are found by walking its slabs; see [`Node`].

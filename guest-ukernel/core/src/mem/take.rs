@@ -88,7 +88,7 @@ impl<M: Machine> Mem<M> {
 
     /// The node's parent; it has one.
     #[inline(always)]
-    fn parent(&self, node: Node) -> Node {
+    pub(super) fn parent(&self, node: Node) -> Node {
         self.link(node, field::PARENT).expect("below the top of a subtree")
     }
 }

@@ -18,7 +18,7 @@ use super::tables::{Leaf, next_in_table};
 use super::take::Part;
 use super::window::{fit, memory};
 use ukernel_abi::layout::{PAGE, SUPERPAGE, USER_END};
-use ukernel_abi::{Fpage, FpageKind, MapItem, Rights};
+use ukernel_abi::{Fpage, MapItem, Rights};
 
 /// Why an item was not mapped, or only a part of it was.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -80,30 +80,6 @@ impl<M: Machine> Mem<M> {
                 self.transfer(&Transfer { from, src, to, dst, len, rights, grant }).map_err(MapError::from)
             }
             (None, _) if !window.is_nil() => self.map_io(from, item, to),
-            _ => Err(MapError::BadItem),
-        }
-    }
-
-    /// Ports and interrupt lines have no addresses, so they go where they are.
-    #[cold]
-    fn map_io(&self, from: Space, item: MapItem, to: Space) -> Result<(), MapError> {
-        let (first, count) = (item.snd.base(), item.snd.size());
-        let move_away = item.is_grant() && from != to;
-        match item.snd.kind().filter(|_| item.snd.is_valid()) {
-            Some(FpageKind::Ports) => {
-                self.map_ports(from, to, first, count)?;
-                if move_away {
-                    self.unmap_ports(from, first, count);
-                }
-                Ok(())
-            }
-            Some(FpageKind::Irqs) => {
-                self.map_irqs(from, to, first, count);
-                if move_away {
-                    self.unmap_irqs(from, first, count);
-                }
-                Ok(())
-            }
             _ => Err(MapError::BadItem),
         }
     }

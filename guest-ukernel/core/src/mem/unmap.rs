@@ -12,23 +12,18 @@ use super::tables::{Leaf, next_in_table};
 use super::take::Part;
 use super::window::memory;
 use ukernel_abi::layout::{PAGE, SUPERPAGE, USER_END};
-use ukernel_abi::{Fpage, FpageKind, Rights};
+use ukernel_abi::{Fpage, Rights};
 
 impl<M: Machine> Mem<M> {
     /// Takes the rights of `fpage` from all mappings made from that part of the space, and with `flush` from the space itself.
     /// Invalid flexpages hold nothing.
-    ///
-    /// Ports and interrupt lines have no mapping database: they are taken from the space itself, with `flush`, and stay with
-    /// those who have them from it.
     pub fn unmap(&self, space: Space, fpage: Fpage, flush: bool) {
-        if let Some(range) = memory(fpage) {
-            let end = VirtAddr((range.base + range.size).min(USER_END));
-            return self.unmap_memory(space, VirtAddr(range.base), end, fpage.rights(), flush);
-        }
-        match fpage.kind().filter(|_| flush && fpage.is_valid()) {
-            Some(FpageKind::Ports) => self.unmap_ports(space, fpage.base(), fpage.size()),
-            Some(FpageKind::Irqs) => self.unmap_irqs(space, fpage.base(), fpage.size()),
-            _ => {}
+        match memory(fpage) {
+            Some(range) => {
+                let end = VirtAddr((range.base + range.size).min(USER_END));
+                self.unmap_memory(space, VirtAddr(range.base), end, fpage.rights(), flush);
+            }
+            None => self.unmap_io(space, fpage, flush),
         }
     }
 

@@ -68,8 +68,7 @@ pub fn start(servers: &Servers) {
             let (root, root_space) =
                 create(&servers.root, limit, ROOT_PRIORITY, ThreadId::SIGMA0, ThreadId::ROOT)?;
             map(space, root_space, &servers.root)?;
-            MEM.own_all_ports(root_space, true)?;
-            MEM.own_all_irqs(root_space);
+            MEM.own_all_io(root_space)?;
             Ok([sigma0, root])
         });
     match all {

@@ -4,6 +4,7 @@ use ukernel_abi::call::{Status, unmap};
 use ukernel_abi::{Fpage, ThreadId};
 use ukernel_core::thread::ThreadRef;
 
+use crate::kernel::kernel;
 use crate::mem::MEM;
 use crate::{task, tcb};
 
@@ -13,15 +14,15 @@ pub fn call(me: ThreadRef) -> Status {
     if !fpage.is_valid() || flags & !(unmap::FLUSH | unmap::IN_TASK) != 0 {
         return Status::BadArgument;
     }
-    if flags & unmap::IN_TASK == 0 {
-        MEM.unmap(tcb::space_of(me), fpage, flags & unmap::FLUSH != 0);
-        return Status::Ok;
-    }
-    match task::controlled(me, ThreadId(me.frame.r12.get())) {
-        Ok(t) => {
-            MEM.unmap(tcb::space_of(t), fpage, true);
-            Status::Ok
+    let (space, flush) = if flags & unmap::IN_TASK == 0 {
+        (tcb::space_of(me), flags & unmap::FLUSH != 0)
+    } else {
+        match task::controlled(me, ThreadId(me.frame.r12.get())) {
+            Ok(t) => (tcb::space_of(t), true),
+            Err(status) => return status,
         }
-        Err(status) => status,
-    }
+    };
+    MEM.unmap(space, fpage, flush);
+    kernel().rights_taken();
+    Status::Ok
 }

@@ -61,5 +61,7 @@ pub const CASES: &[Case] = &[
     ("tasks/children-go-too", tasks::children_go_too),
     ("tasks/not-ones-own", tasks::not_ones_own),
     ("devices/ports", devices::ports),
+    ("devices/ports-taken-back", devices::ports_taken_back),
+    ("devices/lines-taken-back", devices::lines_taken_back),
     ("devices/interrupts", devices::interrupts),
 ];
