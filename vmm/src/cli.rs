@@ -45,7 +45,7 @@ pub struct Run {
     /// Memory of the guest
     #[arg(long, value_name = "SIZE", default_value = "256M", value_parser = crate::size::parse)]
     pub memory: u64,
-    /// Number of virtual CPUs
+    /// Number of virtual CPUs, 1 to 64
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub cpus: u32,
     /// Stop the guest after so many seconds, with status 124

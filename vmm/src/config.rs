@@ -9,7 +9,7 @@ use std::io::Read;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-use vmm_abi::boot::{ARGV_MODULE, ENVP_MODULE, INITRD_MODULE, SET_MODULE};
+use vmm_abi::boot::{ARGV_MODULE, CPUS_MAX, ENVP_MODULE, INITRD_MODULE, SET_MODULE};
 use vmm_abi::exit;
 
 /// Smallest and largest memory of a guest. Some KVMs take no guest-physical address above 2^39.
@@ -24,7 +24,7 @@ const SET_BYTES_MAX: u64 = 1 << 20;
 pub enum ConfigError {
     #[error("--kernel is missing: name the guest's kernel (cargo xtask build makes build/guest.elf)")]
     NoKernel,
-    #[error("--cpus {0}: only one virtual CPU is supported so far")]
+    #[error("--cpus {0}: a guest has at least 1 virtual CPU and at most {CPUS_MAX}")]
     Cpus(u32),
     #[error("--memory {bytes} bytes: it must be a multiple of 4 KiB, at least 4 MiB and at most 256 GiB")]
     Memory { bytes: u64 },
@@ -62,6 +62,8 @@ pub struct Config {
     /// All but the one about the machine itself, in the order that the guest finds them in.
     pub modules: Vec<Module>,
     pub memory: u64,
+    /// 1 to [`CPUS_MAX`].
+    pub cpus: u8,
     pub cmdline: String,
     pub timeout: Option<Duration>,
     pub uart: bool,
@@ -70,9 +72,8 @@ pub struct Config {
 impl Config {
     /// Finds and opens everything that `run` names.
     pub fn new(run: Run) -> Result<Self, ConfigError> {
-        if run.cpus != 1 {
-            return Err(ConfigError::Cpus(run.cpus));
-        }
+        let cpus = u8::try_from(run.cpus).ok().filter(|n| (1..=CPUS_MAX).contains(n));
+        let cpus = cpus.ok_or(ConfigError::Cpus(run.cpus))?;
         if !MEMORY.contains(&run.memory) || !run.memory.is_multiple_of(PAGE) {
             return Err(ConfigError::Memory { bytes: run.memory });
         }
@@ -90,6 +91,7 @@ impl Config {
             kernel,
             modules,
             memory: run.memory,
+            cpus,
             cmdline: run.cmdline,
             timeout: run.timeout,
             uart: run.uart,

@@ -2,6 +2,7 @@
 
 use crate::symbols;
 use crate::vcpu::exit::Stop;
+use crate::vcpu::group::Reports;
 use crate::vcpu::snapshot::Snapshot;
 use crate::vcpu::thread::Report;
 use std::path::Path;
@@ -39,7 +40,7 @@ pub struct Ending {
     pub status: Status,
     /// For people; `None` where the status says it all.
     pub message: Option<String>,
-    /// The vCPU's registers, where there is a message and they are known.
+    /// The vCPUs' registers, where there is a message and they are known.
     pub registers: Option<String>,
 }
 
@@ -51,26 +52,32 @@ impl Ending {
         Self { status, message: None, registers: None }
     }
 
-    /// The end of a machine whose vCPU left `report` (`None`: it did not stop), after `request` if there was one.
-    pub fn of(report: Option<Report>, request: Option<Request>, kernel: &Path) -> Self {
-        let at = report.as_ref().and_then(|r| r.at.as_ref());
-        let ending = match (request, report.as_ref()) {
-            (Some(Request::Timeout(after)), None) => Self::new(
+    /// The end of a machine whose vCPUs left `reports`, after `request` if there was one.
+    pub fn of(reports: &Reports, request: Option<Request>, kernel: &Path) -> Self {
+        let exit = reports.all.iter().flatten().find_map(|report| match report.stop {
+            Stop::Exit(value) => Some(value),
+            _ => None,
+        });
+        let first = reports.first.and_then(|id| reports.all.get(id)?.as_ref().map(|report| (id, report)));
+        let ending = match (request, exit, first) {
+            // The guest was faster.
+            (Some(_), Some(value), _) => Self::exited(value),
+            (Some(Request::Timeout(after)), ..) if reports.all.iter().any(Option::is_none) => Self::new(
                 exit::TIMEOUT,
                 format!(
                     "stopped after {} s (--timeout), while nobody read the guest's output",
                     after.as_secs_f64()
                 ),
             ),
-            // The guest was faster.
-            (_, Some(Report { stop: Stop::Exit(value), .. })) => Self::exited(*value),
-            (Some(request), _) => Self::requested(request, at, kernel),
-            (None, Some(report)) => Self::stopped(report, kernel),
-            (None, None) => {
-                Self::new(exit::VMM, "the vCPU's thread ended without a report; this is a bug of ukvmm")
+            (Some(request), ..) => Self::requested(request, reports, kernel),
+            (None, _, Some((id, report))) => {
+                Self::stopped(report, &place(&name(id, reports), report.at.as_ref(), kernel))
+            }
+            (None, _, None) => {
+                Self::new(exit::VMM, "a vCPU's thread ended without a report; this is a bug of ukvmm")
             }
         };
-        Self { registers: at.filter(|_| ending.message.is_some()).map(|at| at.to_string()), ..ending }
+        Self { registers: ending.message.as_ref().and_then(|_| registers(reports)), ..ending }
     }
 
     fn exited(value: u32) -> Self {
@@ -90,13 +97,13 @@ impl Ending {
         }
     }
 
-    fn requested(request: Request, at: Option<&Snapshot>, kernel: &Path) -> Self {
+    fn requested(request: Request, reports: &Reports, kernel: &Path) -> Self {
         match request {
             Request::Timeout(after) => {
                 let seconds = after.as_secs_f64();
                 Self::new(
                     exit::TIMEOUT,
-                    format!("stopped after {seconds} s (--timeout); {}", place(at, kernel)),
+                    format!("stopped after {seconds} s (--timeout); {}", places(reports, kernel)),
                 )
             }
             Request::Quit => Self::silent(Status::Exit(0)),
@@ -105,14 +112,12 @@ impl Ending {
         }
     }
 
-    fn stopped(report: &Report, kernel: &Path) -> Self {
-        let at = report.at.as_ref();
-        let place = place(at, kernel);
+    fn stopped(report: &Report, place: &str) -> Self {
         match &report.stop {
             Stop::Shutdown => {
                 Self::new(exit::RESET, format!("triple fault: the guest has reset itself; {place}"))
             }
-            Stop::InternalError => Self::internal_error(report, &place),
+            Stop::InternalError => Self::internal_error(report, place),
             Stop::FailEntry(reason) => Self::new(
                 exit::VMM,
                 format!("the CPU refused to run the guest (reason {reason:#x}); {place}"),
@@ -153,26 +158,66 @@ impl Ending {
     }
 }
 
-/// "the guest was at …", in words.
-fn place(at: Option<&Snapshot>, kernel: &Path) -> String {
-    let Some(at) = at else { return "where the guest was is not known".into() };
+/// What messages call a vCPU: if there is but one, nobody has to know of it.
+fn name(id: usize, reports: &Reports) -> String {
+    if reports.all.len() == 1 { "the guest".into() } else { format!("vCPU {id}") }
+}
+
+/// "… was at …", in words.
+fn place(name: &str, at: Option<&Snapshot>, kernel: &Path) -> String {
+    let Some(at) = at else { return format!("where {name} was is not known") };
     let (rip, cs) = (at.regs.rip, at.sregs.cs.selector);
     match symbols::lookup(kernel, rip) {
-        _ if at.in_user_mode() => format!("the guest was in user mode at rip {rip:#x} (cs {cs:#x})"),
-        Some(symbol) => format!("the guest was in its kernel at rip {rip:#x} = {symbol} (cs {cs:#x})"),
-        None => format!("the guest was in its kernel at rip {rip:#x} (cs {cs:#x})"),
+        _ if at.in_user_mode() => format!("{name} was in user mode at rip {rip:#x} (cs {cs:#x})"),
+        Some(symbol) => format!("{name} was in kernel mode at rip {rip:#x} = {symbol} (cs {cs:#x})"),
+        None => format!("{name} was in kernel mode at rip {rip:#x} (cs {cs:#x})"),
     }
+}
+
+/// Where each vCPU was.
+fn places(reports: &Reports, kernel: &Path) -> String {
+    let all = reports.all.iter().enumerate().filter_map(|(id, report)| Some((id, report.as_ref()?)));
+    let all = all.map(|(id, report)| match report {
+        // One that waits to be started has no place yet.
+        Report { stop: Stop::Kicked, at: None, .. } if id > 0 => format!("vCPU {id} was not running"),
+        report => place(&name(id, reports), report.at.as_ref(), kernel),
+    });
+    all.collect::<Vec<_>>().join("; ")
+}
+
+/// The registers of every vCPU that has any to show.
+fn registers(reports: &Reports) -> Option<String> {
+    let known = reports.all.iter().enumerate();
+    let known = known.filter_map(|(id, report)| Some((id, report.as_ref()?.at.as_ref()?)));
+    let text = known.map(|(id, at)| match reports.all.len() {
+        1 => at.to_string(),
+        _ => format!("vCPU {id}\n{at}"),
+    });
+    Some(text.collect::<Vec<_>>().join("\n")).filter(|text| !text.is_empty())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn ending(stop: Stop, selector: u16, suberror: u32, code: &[u8]) -> Ending {
+    fn at(selector: u16, code: &[u8]) -> Option<Snapshot> {
         let mut at = Snapshot { code: code.to_vec(), ..Default::default() };
         at.sregs.cs.selector = selector;
         at.regs.rip = 0x1234;
-        Ending::of(Some(Report { stop, at: Some(at), suberror }), None, Path::new("/absent"))
+        Some(at)
+    }
+
+    /// What is said of vCPUs of which `first` stopped first, with `request`.
+    fn of(all: Vec<Option<Report>>, first: Option<usize>, request: Option<Request>) -> Ending {
+        Ending::of(&Reports { all, first }, request, Path::new("/absent"))
+    }
+
+    fn ending(stop: Stop, selector: u16, suberror: u32, code: &[u8]) -> Ending {
+        of(vec![Some(Report { stop, at: at(selector, code), suberror })], Some(0), None)
+    }
+
+    fn report(stop: Stop, at: Option<Snapshot>) -> Option<Report> {
+        Some(Report { stop, at, suberror: 0 })
     }
 
     #[track_caller]
@@ -201,20 +246,50 @@ mod tests {
             "KVM_RUN failed",
         );
         expect(&ending(Stop::Unexpected("Hlt".into()), 0x10, 0, &[]), 125, "Hlt");
-        expect(&Ending::of(None, None, Path::new("/")), 125, "bug of ukvmm");
+        expect(&of(vec![None], Some(0), None), 125, "bug of ukvmm");
     }
 
     #[test]
     fn a_request_decides_unless_the_guest_was_faster() {
-        let of = |stop, request| {
-            Ending::of(Some(Report { stop, at: None, suberror: 0 }), Some(request), Path::new("/absent"))
-        };
+        let of = |stop, request| of(vec![report(stop, None)], Some(0), Some(request));
         let time = Duration::from_millis(1500);
         expect(&of(Stop::Kicked, Request::Timeout(time)), 124, "stopped after 1.5 s");
         assert_eq!(of(Stop::Exit(3), Request::Timeout(time)).status, Status::Exit(3));
         assert_eq!(of(Stop::Kicked, Request::Quit).status, Status::Exit(0));
         assert_eq!(of(Stop::Kicked, Request::Signal(15)).status, Status::Signal(15));
         expect(&of(Stop::Kicked, Request::Output("no space".into())), 125, "no space");
-        expect(&Ending::of(None, Some(Request::Timeout(time)), Path::new("/")), 124, "nobody read");
+        let stuck = Ending::of(
+            &Reports { all: vec![None], first: None },
+            Some(Request::Timeout(time)),
+            Path::new("/"),
+        );
+        expect(&stuck, 124, "nobody read");
+    }
+
+    #[test]
+    fn the_first_of_several_vcpus_to_stop_decides_and_is_named() {
+        let two = |stop, other| vec![report(other, at(0x33, &[])), report(stop, at(0x10, &[]))];
+        let crashed = of(two(Stop::Shutdown, Stop::Kicked), Some(1), None);
+        expect(&crashed, 121, "vCPU 1 was in kernel mode at rip 0x1234 (cs 0x10)");
+        assert!(!crashed.message.unwrap().contains("vCPU 0"));
+        let registers = crashed.registers.unwrap();
+        assert!(registers.starts_with("vCPU 0\nrip") && registers.contains("\nvCPU 1\nrip"), "{registers}");
+        assert_eq!(of(two(Stop::Exit(5), Stop::Shutdown), Some(1), None).status, Status::Exit(5));
+        expect(&of(two(Stop::Exit(5), Stop::Shutdown), Some(0), None), 121, "vCPU 0 was in user mode");
+        expect(&of(vec![report(Stop::Kicked, None), None], Some(1), None), 125, "bug of ukvmm");
+    }
+
+    #[test]
+    fn a_timeout_says_of_every_vcpu_where_it_was() {
+        let timeout = || Some(Request::Timeout(Duration::from_secs(2)));
+        let kicked = |at| report(Stop::Kicked, at);
+        let ending = of(vec![kicked(at(0x33, &[])), kicked(at(0x10, &[])), kicked(None)], Some(2), timeout());
+        expect(&ending, 124, "vCPU 0 was in user mode at rip 0x1234");
+        expect(&ending, 124, "; vCPU 1 was in kernel mode at rip 0x1234 (cs 0x10); vCPU 2 was not running");
+        expect(&of(vec![kicked(None), None], Some(0), timeout()), 124, "nobody read");
+        let faster = of(vec![kicked(None), report(Stop::Exit(4), None)], Some(0), timeout());
+        assert_eq!(faster.status, Status::Exit(4));
+        let stuck = of(vec![None, report(Stop::Exit(4), None)], Some(1), timeout());
+        assert_eq!(stuck.status, Status::Exit(4), "though another one waits for its output to be read");
     }
 }

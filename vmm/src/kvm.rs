@@ -41,6 +41,8 @@ pub enum KvmError {
     Version { device: String, version: i32 },
     #[error("this KVM is too old: it lacks {capability}, which Linux has since {since}")]
     Missing { capability: &'static str, since: &'static str },
+    #[error("--cpus {asked}: this KVM gives a virtual machine {most} virtual CPUs at most")]
+    TooManyCpus { asked: u8, most: usize },
     #[error("KVM: {what} failed: {source}")]
     Call { what: &'static str, source: kvm_ioctls::Error },
 }
@@ -49,7 +51,7 @@ impl KvmError {
     /// The exit status that it ends `ukvmm` with.
     pub fn status(&self) -> u8 {
         match self {
-            Self::Call { .. } => exit::VMM,
+            Self::Call { .. } | Self::TooManyCpus { .. } => exit::VMM,
             _ => exit::NO_KVM,
         }
     }
@@ -100,6 +102,11 @@ pub fn check(device: &str, version: i32, has: impl Fn(Cap) -> bool) -> Result<()
     }
 }
 
+/// Whether a KVM that allows `most` vCPUs will do for `asked`.
+pub fn check_cpus(asked: u8, most: usize) -> Result<(), KvmError> {
+    if usize::from(asked) > most { Err(KvmError::TooManyCpus { asked, most }) } else { Ok(()) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -109,6 +116,13 @@ mod tests {
         let error = check("/dev/kvm", 12, |cap| cap != Cap::ImmediateExit).unwrap_err().to_string();
         assert!(error.contains("KVM_CAP_IMMEDIATE_EXIT") && error.contains("4.11"), "{error}");
         assert!(check("/dev/kvm", 12, |_| true).is_ok());
+    }
+
+    #[test]
+    fn more_cpus_than_kvm_allows_are_refused() {
+        let error = check_cpus(5, 4).unwrap_err();
+        assert_eq!((error.status(), error.to_string().contains("--cpus 5")), (exit::VMM, true), "{error}");
+        assert!(check_cpus(4, 4).is_ok());
     }
 
     #[test]

@@ -13,7 +13,9 @@ use crate::loader::kernel::Kernel;
 use crate::loader::module::Module;
 use crate::loader::{self, LoadError};
 use crate::memory;
-use crate::vcpu::{entry, kick, thread::Vcpu};
+use crate::vcpu::group::Group;
+use crate::vcpu::thread::World;
+use crate::vcpu::{entry, kick};
 use crate::vm::Vm;
 use event_manager::{EventManager, MutEventSubscriber, SubscriberOps};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
@@ -28,18 +30,21 @@ const STOP_TIME: Duration = Duration::from_millis(500);
 pub fn run(config: Config) -> Result<Ending, Error> {
     let kernel_path = config.kernel.path.clone();
     let kvm = kvm::open()?;
+    kvm::check_cpus(config.cpus, kvm.get_max_vcpus())?;
     kick::install()?;
     let memory = memory::allocate(config.memory)?;
     let mut kernel = Kernel::check(config.kernel, memory::low_end(&memory)).map_err(LoadError::from)?;
     let vm = Vm::new(kvm, memory)?;
-    let vcpu = vm.create_vcpu(0)?;
+    let vcpus = vm.create_vcpus(config.cpus)?;
 
-    let info = vm.boot_info(&vcpu)?;
+    let info = vm.boot_info(&vcpus)?;
     let mut modules = vec![Module::bytes(INFO_MODULE, info.to_bytes())];
     modules.extend(config.modules);
     let entry = loader::load(vm.memory(), &mut kernel, &mut modules, &config.cmdline)?;
     report_layout(&kernel, &modules);
-    entry::set_registers(&vcpu, entry)?;
+    if let Some(boot_cpu) = vcpus.first() {
+        entry::set_registers(boot_cpu, entry)?;
+    }
 
     let (mailbox, notices, wake) = Mailbox::new()?;
     let mut events: EventManager<Box<dyn MutEventSubscriber>> = EventManager::new()?;
@@ -50,38 +55,43 @@ pub fn run(config: Config) -> Result<Ending, Error> {
     if let Some(after) = config.timeout {
         events.add_subscriber(Box::new(Timer::new(after, mailbox.clone())?));
     }
-    let done = move || mailbox.send(Notice::Stopped);
-    let vcpu = Vcpu::start(vcpu, ports, vm.memory().clone(), done)?;
-    let (request, vcpu) = serve(&mut events, &notices, vcpu)?;
-    Ok(Ending::of(vcpu.and_then(Vcpu::join), request, &kernel_path))
+    let done = move |id| mailbox.send(Notice::Stopped(id));
+    let vcpus = Group::start(vcpus, World::new(ports, vm.memory().clone()), done)?;
+    let (request, stopped) = serve(&mut events, &notices, &vcpus)?;
+    Ok(Ending::of(&vcpus.join(&stopped), request, &kernel_path))
 }
 
-/// Serves events until the vCPU has stopped, by itself or because something was requested. A vCPU that cannot be stopped
-/// is not returned.
+/// Serves events until a vCPU has stopped by itself or something was requested, then stops all. Returns the request, and
+/// the vCPUs in the order in which they stopped, without those that cannot be stopped.
 fn serve(
     events: &mut EventManager<Box<dyn MutEventSubscriber>>,
     notices: &Receiver<Notice>,
-    vcpu: Vcpu,
-) -> Result<(Option<Request>, Option<Vcpu>), Error> {
+    vcpus: &Group,
+) -> Result<(Option<Request>, Vec<usize>), Error> {
+    let mut stopped = Vec::new();
     let request = loop {
         events.run()?;
         match notices.try_recv() {
-            Ok(Notice::Stopped) => return Ok((None, Some(vcpu))),
-            Ok(Notice::Request(request)) => break request,
+            Ok(Notice::Stopped(id)) => {
+                stopped.push(id);
+                break None;
+            }
+            Ok(Notice::Request(request)) => break Some(request),
             Err(_) => {}
         }
     };
-    vcpu.kick();
+    if stopped.len() < vcpus.len() {
+        vcpus.kick();
+    }
     let deadline = Instant::now() + STOP_TIME;
-    loop {
+    while stopped.len() < vcpus.len() {
         match notices.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
-            Ok(Notice::Stopped) => return Ok((Some(request), Some(vcpu))),
+            Ok(Notice::Stopped(id)) => stopped.push(id),
             Ok(Notice::Request(_)) => {}
-            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
-                return Ok((Some(request), None));
-            }
+            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => break,
         }
     }
+    Ok((request, stopped))
 }
 
 fn report_layout(kernel: &Kernel, modules: &[Module]) {

@@ -3,9 +3,9 @@
 
 use crate::kvm::{KvmError, failed};
 use crate::memory::GuestMemory;
+use crate::vcpu::cpuid::{self, Place};
 use kvm_bindings::{
-    CpuId, KVM_CAP_X86_APIC_BUS_CYCLES_NS, KVM_MAX_CPUID_ENTRIES, Msrs, kvm_msr_entry,
-    kvm_userspace_memory_region,
+    KVM_CAP_X86_APIC_BUS_CYCLES_NS, KVM_MAX_CPUID_ENTRIES, Msrs, kvm_msr_entry, kvm_userspace_memory_region,
 };
 use kvm_ioctls::{Cap, Kvm, VcpuFd, VmFd};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -18,7 +18,6 @@ use vmm_sys_util::eventfd::EventFd;
 const TSS_ADDRESS: usize = 0xfffb_d000;
 const IDENTITY_MAP: u64 = 0xfffb_c000;
 const MSR_TSC: u32 = 0x10;
-const LEAF_1_ECX_TSC_DEADLINE: u32 = 1 << 24;
 /// Local APIC timer's frequency where KVM does not tell: one tick a nanosecond (KVM's `APIC_BUS_CYCLE_NS`).
 const APIC_TICK_NS: u64 = 1;
 
@@ -56,14 +55,19 @@ impl Vm {
         &self.memory
     }
 
-    /// Makes vCPU `id`, with CPUID set.
-    pub fn create_vcpu(&self, id: u8) -> Result<VcpuFd, KvmError> {
-        let vcpu = self.fd.create_vcpu(id.into()).map_err(failed("making a vCPU (KVM_CREATE_VCPU)"))?;
-        let mut cpuid =
+    /// Makes `count` vCPUs, with CPUID set. The first is the boot CPU; the others wait for INIT and SIPI, as KVM has it with its
+    /// own interrupt controllers.
+    pub fn create_vcpus(&self, count: u8) -> Result<Vec<VcpuFd>, KvmError> {
+        let supported =
             self.kvm.get_supported_cpuid(KVM_MAX_CPUID_ENTRIES).map_err(failed("KVM_GET_SUPPORTED_CPUID"))?;
-        adapt_cpuid(&mut cpuid, id, self.kvm.check_extension(Cap::TscDeadlineTimer));
-        vcpu.set_cpuid2(&cpuid).map_err(failed("KVM_SET_CPUID2"))?;
-        Ok(vcpu)
+        let tsc_deadline = self.kvm.check_extension(Cap::TscDeadlineTimer);
+        let create = |id: u8| {
+            let vcpu = self.fd.create_vcpu(id.into()).map_err(failed("making a vCPU (KVM_CREATE_VCPU)"))?;
+            let cpuid = cpuid::adapt(&supported, Place { id, count }, tsc_deadline)?;
+            vcpu.set_cpuid2(&cpuid).map_err(failed("KVM_SET_CPUID2"))?;
+            Ok(vcpu)
+        };
+        (0..count).map(create).collect()
     }
 
     /// An eventfd that raises interrupt line `line` (edge) when it is written.
@@ -76,8 +80,10 @@ impl Vm {
         Ok(event)
     }
 
-    /// What the guest is told about its clocks.
-    pub fn boot_info(&self, vcpu: &VcpuFd) -> Result<BootInfo, KvmError> {
+    /// What the guest is told about its clocks and its CPUs.
+    pub fn boot_info(&self, vcpus: &[VcpuFd]) -> Result<BootInfo, KvmError> {
+        let no_vcpu = || failed("starting a guest without a vCPU")(kvm_ioctls::Error::new(libc::EINVAL));
+        let vcpu = vcpus.first().ok_or_else(no_vcpu)?;
         let khz = vcpu.get_tsc_khz().map_err(failed("asking for the TSC's frequency (KVM_GET_TSC_KHZ)"))?;
         let before = read_tsc(vcpu)?;
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
@@ -89,7 +95,7 @@ impl Vm {
             epoch_tsc: before + after.saturating_sub(before) / 2,
             epoch_ns: now.as_nanos() as u64,
             apic_tick_ns: u64::try_from(tick).ok().filter(|&ns| ns > 0).unwrap_or(APIC_TICK_NS),
-            cpus: 1,
+            cpus: vcpus.len() as u64,
             _reserved: [0; 2],
         })
     }
@@ -104,43 +110,5 @@ pub fn read_tsc(vcpu: &VcpuFd) -> Result<u64, KvmError> {
     match vcpu.get_msrs(&mut msrs).map_err(failed(what))? {
         1 => Ok(msrs.as_slice()[0].data),
         _ => Err(no_msr()),
-    }
-}
-
-/// Makes what KVM supports into what vCPU `id` has: its own APIC id, and the TSC-deadline timer if the in-kernel APIC
-/// has it (which KVM_GET_SUPPORTED_CPUID does not say on every host).
-fn adapt_cpuid(cpuid: &mut CpuId, id: u8, tsc_deadline: bool) {
-    for entry in cpuid.as_mut_slice() {
-        match entry.function {
-            1 => {
-                entry.ebx = entry.ebx & 0x00ff_ffff | u32::from(id) << 24;
-                entry.ecx &= !LEAF_1_ECX_TSC_DEADLINE;
-                entry.ecx |= if tsc_deadline { LEAF_1_ECX_TSC_DEADLINE } else { 0 };
-            }
-            0xb | 0x1f => entry.edx = id.into(),
-            _ => {}
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use kvm_bindings::kvm_cpuid_entry2;
-
-    #[test]
-    fn cpuid_gets_the_apic_id_and_the_deadline_timer() {
-        let entry =
-            |function, ebx, ecx| kvm_cpuid_entry2 { function, ebx, ecx, edx: 99, ..Default::default() };
-        let entries =
-            [entry(1, 0x0701_0800, 1 << 24 | 1), entry(0xb, 1, 2), entry(0x1f, 1, 2), entry(2, 3, 4)];
-        let mut cpuid = CpuId::from_entries(&entries).unwrap();
-        adapt_cpuid(&mut cpuid, 3, false);
-        let got = cpuid.as_slice();
-        assert_eq!((got[0].ebx, got[0].ecx, got[0].edx), (0x0301_0800, 1, 99));
-        assert_eq!((got[1].edx, got[2].edx), (3, 3));
-        assert_eq!(got[3], entries[3]);
-        adapt_cpuid(&mut cpuid, 3, true);
-        assert_eq!(cpuid.as_slice()[0].ecx, 1 << 24 | 1);
     }
 }

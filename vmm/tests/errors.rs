@@ -14,7 +14,9 @@ fn command_lines_that_make_no_sense() {
     run(&["--kernel", "k", "--memory", "lots"]).expect(125, "not an amount of memory");
     run(&["--kernel", "k", "--memory", "0"]).expect(125, "at least 4 MiB");
     run(&["--kernel", "k", "--timeout", "never"]).expect(125, "not a number of seconds");
-    run(&["--kernel", "k", "--cpus", "2"]).expect(125, "only one virtual CPU");
+    run(&["--kernel", "k", "--cpus", "0"]).expect(125, "--cpus 0: a guest has at least 1 virtual CPU");
+    run(&["--kernel", "k", "--cpus", "65"]).expect(125, "at most 64");
+    run(&["--kernel", "k", "--cpus", "-1"]).expect(125, "--cpus");
     run(&["--kernel", "k", "--frobnicate"]).expect(125, "--frobnicate");
     assert_eq!(run(&["--help"]).status, Some(0));
     assert_eq!(run(&["--version"]).status, Some(0));
@@ -146,6 +148,7 @@ fn the_doctor_knows_what_this_is() {
     let text = String::from_utf8(run.out).unwrap();
     assert_eq!(run.status, Some(0), "{text}");
     assert!(text.contains("guests can run here") && text.contains("cycles ="), "{text}");
+    assert!(text.contains("--cpus up to "), "{text}");
 }
 
 #[test]

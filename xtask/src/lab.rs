@@ -32,6 +32,28 @@ pub struct Job {
     pub memory_mib: u32,
 }
 
+impl Job {
+    /// CPUs of the lab: as many as the command line asks of `ukvmm` by `--cpus`. With one, and only then, nothing but the program
+    /// itself decides what is executed in which order.
+    fn cpus(&self) -> u32 {
+        let mut words = self.args.iter().map(|word| word.to_string_lossy()).take_while(|word| word != "--");
+        let mut cpus = None;
+        while let Some(word) = words.next() {
+            let value = match word.strip_prefix("--cpus") {
+                Some("") => words.next(),
+                Some(value) => value.strip_prefix('=').map(|value| value.to_owned().into()),
+                None => None,
+            };
+            cpus = value.and_then(|value| value.parse().ok()).or(cpus);
+        }
+        // What makes no sense is for `ukvmm` to refuse.
+        cpus.unwrap_or(1).clamp(1, MAX_CPUS)
+    }
+}
+
+/// Most CPUs that the lab gets. They take turns in one thread of ours, so more are merely slower.
+const MAX_CPUS: u32 = 8;
+
 /// How a job ended.
 pub struct Outcome {
     pub status: u8,
@@ -75,4 +97,22 @@ fn keep(folder: &Path) -> Result<()> {
 /// A word of the lab's shell.
 fn quoted(word: &std::ffi::OsStr) -> Result<String> {
     Ok(process::quote(word.to_str().with_context(|| format!("{word:?} is no UTF-8"))?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_lab_has_as_many_cpus_as_the_guest() {
+        let cpus = |line: &str| {
+            let args = line.split_whitespace().map(Into::into).collect();
+            let (program, files, stdin) = (PathBuf::new(), vec![], vec![]);
+            Job { program, args, files, stdin, timeout: Duration::ZERO, memory_mib: 0 }.cpus()
+        };
+        assert_eq!(cpus("--kernel k"), 1);
+        assert_eq!((cpus("--cpus 2 --kernel k"), cpus("--kernel k --cpus=3")), (2, 3));
+        assert_eq!(cpus("--servers s -- prog --cpus 2"), 1, "the guest's own");
+        assert_eq!((cpus("--cpus 64"), cpus("--cpus 0"), cpus("--cpus x"), cpus("--cpus")), (8, 1, 1, 1));
+    }
 }

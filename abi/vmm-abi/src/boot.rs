@@ -7,12 +7,20 @@
 //! **64-bit entry** (`e_entry` of the ELF, used by `ukvmm`): long mode, paging on, physical memory below 1 GiB mapped
 //! one to one and also at 0xffff_ffff_8000_0000, interrupts off, CS and SS flat 64-bit, GS base 0.
 //!
+//! One CPU is running then, the one with APIC id 0. The others wait for INIT and start-up IPIs, and the page at [`AP_START`] is free for
+//! the code that they begin with.
+//!
 //! **32-bit entry** (note `XEN_ELFNOTE_PHYS32_ENTRY` = 18, used by QEMU): as the PVH boot ABI says.
 
 /// `hvm_start_info.magic`.
 pub const START_MAGIC: u32 = 0x336e_c578;
 /// Type of RAM in the memory map (as E820).
 pub const MEMORY_RAM: u32 = 1;
+
+/// Most CPUs that a machine has.
+pub const CPUS_MAX: u8 = 64;
+/// Physical address of a page below 1 MiB in which no boot loader leaves anything: not `ukvmm`, and not QEMU or its firmware either.
+pub const AP_START: u64 = 0x8000;
 
 /// Name of the module that holds a [`BootInfo`].
 pub const INFO_MODULE: &str = "ukvmm";
@@ -37,6 +45,7 @@ pub struct BootInfo {
     pub epoch_ns: u64,
     /// Nanoseconds a tick of the local APIC's timer at divider 1.
     pub apic_tick_ns: u64,
+    /// CPUs of the machine, the boot CPU included; at most [`CPUS_MAX`]. Their APIC ids are 0 to `cpus` - 1.
     pub cpus: u64,
     pub _reserved: [u64; 2],
 }

@@ -61,6 +61,13 @@ fn initrd_can_be_another_one() {
 }
 
 #[test]
+fn there_are_as_many_cpus_as_asked_for() {
+    let dir = build_dir();
+    let cpus = |args: &[&str]| config(dir.path(), args).unwrap().cpus;
+    assert_eq!((cpus(&[]), cpus(&["--cpus", "2"]), cpus(&["--cpus=64"])), (1, 2, 64));
+}
+
+#[test]
 fn variables_given_replace_those_that_are_there() {
     let given = ["HOME=/tmp".into(), "HOME=/x".into(), "EMPTY=".into()];
     let all = environment(&given, Some("xterm".into())).unwrap();
@@ -107,8 +114,9 @@ fn mistakes_have_status_125() {
     fs::write(dir.path().join("empty.toml"), "").unwrap();
     let [latin1, bad, empty] = ["latin1.toml", "bad.toml", "empty.toml"].map(|f| dir.path().join(f));
     for (args, expected) in [
-        (&["--cpus", "2"][..], "only one virtual CPU"),
-        (&["--cpus", "0"], "only one virtual CPU"),
+        (&["--cpus", "0"][..], "--cpus 0: a guest has at least 1 virtual CPU and at most 64"),
+        (&["--cpus", "65"], "--cpus 65"),
+        (&["--cpus", "257"], "--cpus 257"),
         (&["--memory", "1M"], "at least 4 MiB"),
         (&["--memory", "4194305"], "multiple of 4 KiB"),
         (&["--memory", "257G"], "at most 256 GiB"),

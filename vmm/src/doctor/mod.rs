@@ -16,6 +16,7 @@ use crate::kvm::{self, KvmError};
 use kvm_ioctls::{Cap, Kvm};
 use probe::{Probe, SyscallKind};
 use report::{Finding, Report};
+use vmm_abi::boot::CPUS_MAX;
 use vmm_abi::exit;
 
 /// What guests run better with, and what it is good for.
@@ -61,6 +62,7 @@ fn check(report: &mut Report, device: &str, kvm: Kvm) {
         report.add(Finding::good("permission", owner));
     }
     capabilities(report, |cap| kvm.check_extension(cap));
+    report.add(vcpus(kvm.get_max_vcpus(), kvm.get_nr_vcpus()));
     match probe::run(kvm) {
         Ok(probe) => describe(report, &probe),
         Err(error) => report.add(Finding::bad("probe guest", error.to_string())),
@@ -84,6 +86,14 @@ fn capabilities(report: &mut Report, has: impl Fn(Cap) -> bool) {
             false => report.add(Finding::note("capability", format!("{name} is missing ({use_})"))),
         }
     }
+}
+
+/// `most`: KVM_CAP_MAX_VCPUS; `recommended`: KVM_CAP_NR_VCPUS, which is the number of the host's CPUs.
+fn vcpus(most: usize, recommended: usize) -> Finding {
+    let possible = most.min(CPUS_MAX.into());
+    let limit = if possible < most { format!("KVM would allow {most}") } else { "as KVM allows".into() };
+    let text = format!("--cpus up to {possible} ({limit}); up to {recommended} run at the same time here");
+    Finding::good("vCPUs", text)
 }
 
 fn describe(report: &mut Report, probe: &Probe) {
@@ -126,6 +136,16 @@ mod tests {
             report.is_usable() && report.to_string().contains("TSC_DEADLINE_TIMER is missing"),
             "{report}"
         );
+    }
+
+    #[test]
+    fn the_smaller_limit_of_vcpus_is_told() {
+        let text = |most, recommended| vcpus(most, recommended).text;
+        assert_eq!(
+            text(1024, 2),
+            "--cpus up to 64 (KVM would allow 1024); up to 2 run at the same time here"
+        );
+        assert!(text(8, 8).starts_with("--cpus up to 8 (as KVM allows)"));
     }
 
     #[test]

@@ -7,8 +7,9 @@ use super::guest::{
 use crate::kvm::KvmError;
 use crate::memory::{self, MemoryError};
 use crate::vcpu::exit::Stop;
+use crate::vcpu::group::Group;
 use crate::vcpu::kick;
-use crate::vcpu::thread::{Report, Vcpu};
+use crate::vcpu::thread::{Report, World};
 use crate::vm::Vm;
 use devices::{Effect, PortBus, PortDevice};
 use kvm_ioctls::Kvm;
@@ -83,22 +84,26 @@ impl PortDevice for Results {
 pub fn run(kvm: Kvm) -> Result<Probe, ProbeError> {
     kick::install()?;
     let vm = Vm::new(kvm, memory::allocate(MEMORY)?)?;
-    let vcpu = vm.create_vcpu(0)?;
-    let tsc_khz = vm.boot_info(&vcpu)?.tsc_khz as u32;
-    guest::set_up(vm.memory(), &vcpu)?;
+    let vcpus = vm.create_vcpus(1)?;
+    let tsc_khz = vm.boot_info(&vcpus)?.tsc_khz as u32;
+    for vcpu in &vcpus {
+        guest::set_up(vm.memory(), vcpu)?;
+    }
     let results = Arc::new(Mutex::new(Results::default()));
     let mut ports = PortBus::default();
     ports.add(PORT_SYSCALL, PORT_DONE + 4 - PORT_SYSCALL, results.clone());
     let (sender, done) = channel();
     // The receiver outlives the thread unless we are gone already.
-    let vcpu = Vcpu::start(vcpu, ports, vm.memory().clone(), move || {
+    let world = World::new(ports, vm.memory().clone());
+    let vcpus = Group::start(vcpus, world, move |_| {
         let _ = sender.send(());
     })?;
     let in_time = done.recv_timeout(TIMEOUT).is_ok();
     if !in_time {
-        vcpu.kick();
+        vcpus.kick();
     }
-    let report = vcpu.join().ok_or_else(|| ProbeError::Wrong("its thread panicked".into()))?;
+    let report = vcpus.join(&[0]).all.pop().flatten();
+    let report = report.ok_or_else(|| ProbeError::Wrong("its thread panicked".into()))?;
     let results = *results.lock().unwrap_or_else(PoisonError::into_inner);
     judge(&report, results, in_time, tsc_khz)
 }

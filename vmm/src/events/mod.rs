@@ -23,9 +23,9 @@ use vmm_sys_util::eventfd::EventFd;
 /// What ends a run.
 #[derive(Debug)]
 pub enum Notice {
-    /// The vCPU has stopped by itself.
-    Stopped,
-    /// It is to be stopped.
+    /// This vCPU has stopped.
+    Stopped(usize),
+    /// The machine is to be stopped.
     Request(Request),
 }
 

@@ -1,14 +1,18 @@
 //! vCPUs: one thread each.
 //!
+//! - [`cpuid`]: what CPUID tells each
 //! - [`entry`]: the registers that a guest starts with
 //! - [`exit`]: what to do when the guest leaves to us; a function of the exit, so that it is tested without a guest
 //! - [`thread`]: the thread and its loop
+//! - [`group`]: all of a machine's, started and stopped together
 //! - [`kick`]: how another thread gets a vCPU out of the guest
 //! - [`moments`]: when the guest did what, in its own time
 //! - [`snapshot`]: where the guest was, for messages
 
+pub mod cpuid;
 pub mod entry;
 pub mod exit;
+pub mod group;
 pub mod kick;
 pub mod moments;
 pub mod snapshot;

@@ -3,19 +3,30 @@
 //! With `-v` each is a log entry with the fields `moment` and `guest_tsc`. The host's TSC is read at the exit itself
 //! and turned into the guest's by their difference at the start, so that what the host does meanwhile is not counted
 //! before the moment. Without `-v` nothing is read.
+//!
+//! The moments are the machine's: output and end are told by the first vCPU that has them.
 
 use core::arch::x86_64::_rdtsc;
 use kvm_ioctls::{VcpuExit, VcpuFd};
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::Relaxed;
 use tracing::{Level, enabled, info};
 use vmm_abi::console::{DOORBELL_RX, PORT_DOORBELL};
 
 use crate::vm::read_tsc;
 
-/// Watches for the moments of one vCPU.
-pub struct Moments {
+/// Which moments of a machine have been.
+#[derive(Default, Debug)]
+pub struct Told {
+    output: AtomicBool,
+    end: AtomicBool,
+}
+
+/// Watches for the moments that one vCPU brings about.
+pub struct Moments<'a> {
     /// Guest's TSC minus the host's; `None` if nobody wants to know.
     offset: Option<u64>,
-    printed: bool,
+    told: &'a Told,
 }
 
 fn host_tsc() -> u64 {
@@ -23,27 +34,36 @@ fn host_tsc() -> u64 {
     unsafe { _rdtsc() }
 }
 
-impl Moments {
-    /// The vCPU is about to run for the first time.
-    pub fn first_run(fd: &VcpuFd) -> Self {
+impl<'a> Moments<'a> {
+    /// For a vCPU that is about to run.
+    pub fn new(fd: &VcpuFd, told: &'a Told) -> Self {
         let wanted = enabled!(Level::INFO);
         let offset =
             if wanted { read_tsc(fd).ok().map(|guest| guest.wrapping_sub(host_tsc())) } else { None };
-        let moments = Self { offset, printed: false };
-        moments.tell("first run");
-        moments
+        Self { offset, told }
+    }
+
+    /// The boot CPU is about to run for the first time.
+    pub fn first_run(&self) {
+        self.tell("first run");
     }
 
     /// The guest has left to us. Reads the clock if this is a moment.
-    pub fn exit(&mut self, exit: &VcpuExit) {
-        if self.offset.is_some() && !self.printed && prints(exit) {
-            self.printed = true;
+    pub fn exit(&self, exit: &VcpuExit) {
+        if self.offset.is_some()
+            && !self.told.output.load(Relaxed)
+            && prints(exit)
+            && !self.told.output.swap(true, Relaxed)
+        {
             self.tell("first output");
         }
     }
 
+    /// The vCPU has stopped, and all others soon will.
     pub fn end(&self) {
-        self.tell("end");
+        if !self.told.end.swap(true, Relaxed) {
+            self.tell("end");
+        }
     }
 
     fn tell(&self, moment: &str) {

@@ -18,16 +18,18 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
-    /// `None` if KVM does not tell, or not any more: on AMD, KVM resets the vCPU at a triple fault.
+    /// `None` if the vCPU waits to be started, or KVM does not tell, or not any more: on AMD, KVM resets the vCPU at a triple fault.
     pub fn take(vcpu: &VcpuFd, memory: &GuestMemory) -> Option<Self> {
         let (regs, sregs) = (vcpu.get_regs().ok()?, vcpu.get_sregs().ok()?);
         if is_reset(&regs, &sregs) {
             return None;
         }
+        // In real mode, in which CPUs are started, the segment has a base.
+        let rip = sregs.cs.base.wrapping_add(regs.rip);
         let code = (0..INSTRUCTION_MAX as u64)
             .map_while(|i| {
                 // Byte by byte, since the next one may be on another page.
-                let at = vcpu.translate_gva(regs.rip.checked_add(i)?).ok().filter(|t| t.valid != 0)?;
+                let at = vcpu.translate_gva(rip.checked_add(i)?).ok().filter(|t| t.valid != 0)?;
                 memory.read_obj(GuestAddress(at.physical_address)).ok()
             })
             .collect();
@@ -46,7 +48,8 @@ impl Snapshot {
     }
 }
 
-/// Whether these are the registers after a reset (SDM vol. 3, table 11-1). No guest of ours is ever in real mode.
+/// Whether these are the registers after a reset (SDM vol. 3, table 11-1). The code that starts
+/// a CPU in real mode is elsewhere.
 fn is_reset(regs: &kvm_regs, sregs: &kvm_sregs) -> bool {
     const CR0_PE: u64 = 1;
     sregs.cr0 & CR0_PE == 0 && sregs.cs.selector == 0xf000 && regs.rip == 0xfff0

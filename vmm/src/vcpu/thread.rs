@@ -2,19 +2,34 @@
 
 use super::exit::{Next, Stop, handle, handle_error};
 use super::kick::{Kicked, Kicker};
-use super::moments::Moments;
+use super::moments::{Moments, Told};
 use super::snapshot::Snapshot;
 use crate::kvm::{KvmError, failed};
 use crate::memory::GuestMemory;
 use devices::PortBus;
 use kvm_ioctls::VcpuFd;
+use std::sync::Arc;
 use std::thread::{self, JoinHandle};
+
+/// What all vCPUs of a machine share.
+#[derive(Clone)]
+pub struct World {
+    pub ports: Arc<PortBus>,
+    pub memory: GuestMemory,
+    told: Arc<Told>,
+}
+
+impl World {
+    pub fn new(ports: PortBus, memory: GuestMemory) -> Self {
+        Self { ports: Arc::new(ports), memory, told: Arc::default() }
+    }
+}
 
 /// What a vCPU's thread leaves behind.
 #[derive(Debug)]
 pub struct Report {
     pub stop: Stop,
-    /// `None` after [`Stop::Exit`], or if KVM did not tell.
+    /// `None` after [`Stop::Exit`], if the vCPU was never started, or if KVM did not tell.
     pub at: Option<Snapshot>,
     /// For [`Stop::InternalError`]: KVM's `suberror`.
     pub suberror: u32,
@@ -27,23 +42,22 @@ pub struct Vcpu {
 }
 
 impl Vcpu {
-    /// Starts it. `done` is called, in its thread, when it has stopped.
+    /// Starts vCPU `id`. `done` is called, in its thread, when it has stopped, in whatever way.
     pub fn start(
+        id: usize,
         fd: VcpuFd,
-        ports: PortBus,
-        memory: GuestMemory,
+        world: World,
         done: impl FnOnce() + Send + 'static,
     ) -> Result<Self, KvmError> {
         let kicker = Kicker::new(&fd)?;
         let kicked = kicker.kicked();
         let body = move || {
-            let report = run(fd, &ports, &memory, &kicked);
-            // The devices end here, and with them what they had not printed yet.
-            drop(ports);
-            done();
-            report
+            let _done = AtEnd(Some(done));
+            // Goes before `_done`. With the last vCPU the devices end, and with them what they had not printed yet.
+            let world = world;
+            run(id, fd, &world, &kicked)
         };
-        let thread = thread::Builder::new().name("vcpu0".into()).spawn(body).map_err(|e| {
+        let thread = thread::Builder::new().name(format!("vcpu{id}")).spawn(body).map_err(|e| {
             failed("starting a vCPU's thread")(kvm_ioctls::Error::new(
                 e.raw_os_error().unwrap_or(libc::EAGAIN),
             ))
@@ -62,13 +76,27 @@ impl Vcpu {
     }
 }
 
-fn run(mut fd: VcpuFd, ports: &PortBus, memory: &GuestMemory, kicked: &Kicked) -> Report {
-    let mut moments = Moments::first_run(&fd);
+/// Calls a function when it goes out of scope, by a panic too.
+struct AtEnd<F: FnOnce()>(Option<F>);
+
+impl<F: FnOnce()> Drop for AtEnd<F> {
+    fn drop(&mut self) {
+        if let Some(f) = self.0.take() {
+            f();
+        }
+    }
+}
+
+fn run(id: usize, mut fd: VcpuFd, world: &World, kicked: &Kicked) -> Report {
+    let moments = Moments::new(&fd, &world.told);
+    if id == 0 {
+        moments.first_run();
+    }
     let stop = loop {
         let next = match fd.run() {
             Ok(exit) => {
                 moments.exit(&exit);
-                handle(exit, ports)
+                handle(exit, &world.ports)
             }
             Err(error) => handle_error(error, kicked.get()),
         };
@@ -79,7 +107,7 @@ fn run(mut fd: VcpuFd, ports: &PortBus, memory: &GuestMemory, kicked: &Kicked) -
     moments.end();
     let suberror = if stop == Stop::InternalError { internal_suberror(&mut fd) } else { 0 };
     // Nobody asks where a guest was that ended by itself, and every run would pay for it.
-    let at = if matches!(stop, Stop::Exit(_)) { None } else { Snapshot::take(&fd, memory) };
+    let at = if matches!(stop, Stop::Exit(_)) { None } else { Snapshot::take(&fd, &world.memory) };
     Report { stop, at, suberror }
 }
 

@@ -102,7 +102,7 @@ fn command(folder: &Path, kernel: &Kernel, job: &Job) -> Result<Command> {
         "-cpu",
         "EPYC,+svm,+npt",
         "-smp",
-        "1",
+        &job.cpus().to_string(),
     ]);
     command.args(["-icount", "shift=0,sleep=off", "-rtc", "base=2020-01-01,clock=vm", "-seed", "1"]);
     command.args([
