@@ -2,7 +2,8 @@
 //!
 //! QEMU's TCG emulates AMD's SVM, so that a KVM of the ordinary kind is to be had on any machine. With `-icount
 //! shift=0` its time stamp counter counts instructions, and everything that differs from run to run (clocks, random
-//! numbers, address layout) is fixed: the same command line gives the same figures to the digit.
+//! numbers, address layout) is fixed: the same command line gives the same figures to the digit. That is so with one CPU; a guest with
+//! more gets a lab with more, which run side by side and by the host's clock.
 //!
 //! - [`image`]: the lab's root file system, with the files that a command line names at the same paths as here
 //! - [`qemu`]: the machine, and following its output
@@ -33,8 +34,7 @@ pub struct Job {
 }
 
 impl Job {
-    /// CPUs of the lab: as many as the command line asks of `ukvmm` by `--cpus`. With one, and only then, nothing but the program
-    /// itself decides what is executed in which order.
+    /// CPUs of the lab: as many as the command line asks of `ukvmm` by `--cpus`.
     fn cpus(&self) -> u32 {
         let mut words = self.args.iter().map(|word| word.to_string_lossy()).take_while(|word| word != "--");
         let mut cpus = None;
@@ -51,7 +51,7 @@ impl Job {
     }
 }
 
-/// Most CPUs that the lab gets. They take turns in one thread of ours, so more are merely slower.
+/// Most CPUs that the lab gets: more are hardly faster anywhere.
 const MAX_CPUS: u32 = 8;
 
 /// How a job ended.
