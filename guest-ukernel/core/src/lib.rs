@@ -13,6 +13,7 @@
 //! - [`ipc`]: the message-passing state machine
 //! - [`irq`]: interrupts as messages
 //! - [`clan`]: who may send to whom
+//! - [`smp`]: the kernel's lock on several CPUs
 
 #![no_std]
 #![forbid(unsafe_code)]
@@ -27,5 +28,6 @@ pub mod mem;
 pub mod queue;
 pub mod regions;
 pub mod sched;
+pub mod smp;
 pub mod thread;
 pub mod timeout;
