@@ -397,10 +397,10 @@ fn map_items(
     if tag.items() == 0 {
         return Ok(());
     }
-    let registers = from.frame.words();
-    let word = |n: usize| match registers.get(n) {
-        Some(cell) => cell.get(),
-        None => from.utcb.get().map_or(0, |u| u.words.get(n).map_or(0, |w| w.get())),
+    let word = |n: usize| match (from.frame.word(n), from.utcb.get()) {
+        (Some(word), _) => word.get(),
+        (None, Some(utcb)) => utcb.words.get(n).map_or(0, |w| w.get()),
+        (None, None) => 0,
     };
     let mut result = Ok(());
     for item in 0..tag.items() {

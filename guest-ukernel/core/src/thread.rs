@@ -70,8 +70,24 @@ impl Frame {
     }
 
     /// Message words that travel in registers, in their order.
+    #[inline(always)]
     pub fn words(&self) -> [&Cell<u64>; ukernel_abi::msg::REGISTER_WORDS] {
         [&self.rbx, &self.rdi, &self.rsi, &self.rdx, &self.r10, &self.r8, &self.r9]
+    }
+
+    /// Message word `n`, if it travels in a register.
+    #[inline(always)]
+    pub fn word(&self, n: usize) -> Option<&Cell<u64>> {
+        Some(match n {
+            0 => &self.rbx,
+            1 => &self.rdi,
+            2 => &self.rsi,
+            3 => &self.rdx,
+            4 => &self.r10,
+            5 => &self.r8,
+            6 => &self.r9,
+            _ => return None,
+        })
     }
 }
 

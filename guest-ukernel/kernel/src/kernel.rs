@@ -81,6 +81,8 @@ impl Env for Kernel {
         self.clock.deadline(us)
     }
 
+    // In a loop over items, which are seldom more than one, what is common to them would be worked out before.
+    #[inline(never)]
     fn map(&self, from: ThreadRef, item: MapItem, to: ThreadRef, windows: Windows) -> Result<(), NotMapped> {
         let (from, to) = (tcb::space_of(from), tcb::space_of(to));
         let mapped = if item.snd.kind() == Some(FpageKind::Memory) {

@@ -56,11 +56,17 @@ impl Task {
     pub fn chief(&self) -> u16 {
         self.chief.get()
     }
+    #[inline(always)]
     pub fn space(&self) -> Space {
         match self.space.get() {
             Some(space) => space,
-            None => panic!("task {} has no space", self.number.get()),
+            None => self.has_no_space(),
         }
+    }
+
+    #[cold]
+    fn has_no_space(&self) -> ! {
+        panic!("task {} has no space", self.number.get())
     }
 }
 

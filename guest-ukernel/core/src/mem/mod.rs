@@ -16,6 +16,7 @@
 //! - [`take`]: taking rights from a subtree
 //! - [`split`]: superpages into pages
 //! - [`transfer`]: map and grant
+//! - [`page`]: map, in the most frequent case
 //! - [`unmap`](mod@unmap): unmap
 //! - [`root`]: σ0's mappings, kernel pages
 //! - [`io`]: I/O ports and interrupt lines
@@ -27,6 +28,7 @@ mod frames;
 mod io;
 mod machine;
 mod node;
+mod page;
 mod ports;
 mod root;
 mod space;

@@ -64,6 +64,16 @@ impl<M: Machine> Mem<M> {
         self.step::<12>(leaf.entry.addr(), va)
     }
 
+    /// The level-1 entry for `va`, if there are tables for it and nothing is mapped.
+    #[inline(always)]
+    pub(super) fn empty_slot(&self, space: Space, va: VirtAddr) -> Option<PhysAddr> {
+        let level3 = self.step::<39>(self.cr3(space), va).ok()?.entry.addr();
+        let level2 = self.step::<30>(level3, va).ok()?.entry.addr();
+        let table = self.step::<21>(level2, va).ok()?.entry;
+        let slot = entry_for::<12>(table.addr(), va);
+        (!table.is_superpage() && Entry(self.load(slot)).is_none()).then_some(slot)
+    }
+
     #[inline(always)]
     fn step<const SHIFT: u32>(&self, table: PhysAddr, va: VirtAddr) -> Result<Leaf, Hole> {
         let slot = entry_for::<SHIFT>(table, va);

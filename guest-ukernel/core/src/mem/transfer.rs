@@ -67,7 +67,15 @@ enum Step {
 impl<M: Machine> Mem<M> {
     /// Maps or grants what an item of a message says. Parts that the sender does not have are left out. If memory runs out,
     /// what has been mapped stays mapped.
+    #[inline(always)]
     pub fn map(&self, from: Space, item: MapItem, to: Space, window: Fpage) -> Result<(), MapError> {
+        match self.map_page(from, item, to, window) {
+            Some(()) => Ok(()),
+            None => self.map_any(from, item, to, window),
+        }
+    }
+
+    fn map_any(&self, from: Space, item: MapItem, to: Space, window: Fpage) -> Result<(), MapError> {
         match (memory(item.snd), memory(window)) {
             (Some(snd), Some(window)) => {
                 let rights = item.snd.rights();
@@ -196,7 +204,7 @@ impl<M: Machine> Mem<M> {
     }
 
     #[inline(always)]
-    fn add_child(
+    pub(super) fn add_child(
         &self,
         to: Space,
         parent: Node,
