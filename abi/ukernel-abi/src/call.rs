@@ -243,11 +243,13 @@ pub mod task_new {
     pub const DELETE: u64 = 1 << 5;
 }
 
-/// `thread_schedule`: r12 = thread, rbx = flags, rdi = priority, rsi = time slice in µs.
-/// Out: rdi, rsi = old values, rbx = [`RunState`](super::utcb::RunState).
+/// `thread_schedule`: r12 = thread, rbx = flags, rdi = priority, rsi = time slice in µs, rdx = CPU.
+/// Out: rdi, rsi, rdx = old values, rbx = [`RunState`](super::utcb::RunState).
 pub mod schedule {
     pub const SET_PRIORITY: u64 = 1 << 0;
     pub const SET_TIMESLICE: u64 = 1 << 1;
+    /// To the CPU whose number is in rdx.
+    pub const SET_CPU: u64 = 1 << 2;
 }
 
 #[cfg(test)]

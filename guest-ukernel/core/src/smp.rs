@@ -68,8 +68,10 @@ impl<const CPUS: usize> Lock<CPUS> {
     /// Take the lock if nobody has it. The caller may have been interrupted by a holder who waits for it to be quiet; then this fails.
     pub fn try_enter(&self, me: usize) -> bool {
         let free = self.serving.load(Ordering::Acquire);
-        let taken =
-            self.next.compare_exchange(free, free.wrapping_add(1), Ordering::Acquire, Ordering::Relaxed).is_ok();
+        let taken = self
+            .next
+            .compare_exchange(free, free.wrapping_add(1), Ordering::Acquire, Ordering::Relaxed)
+            .is_ok();
         if taken {
             self.places[me].at.store(INSIDE, Ordering::Relaxed);
         }

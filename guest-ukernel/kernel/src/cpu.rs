@@ -17,6 +17,7 @@ use crate::arch::layout::{TCB_BASE, TSS_BASE};
 use crate::arch::segments::{self, Segments, TSS_OFFSET, TSS_STRIDE};
 use crate::arch::{apic::Apic, insn};
 use crate::kernel::kernel;
+use crate::mem::tlb;
 
 /// One CPU's own. GS base points here while the CPU is in the kernel.
 #[repr(C, align(64))]
@@ -38,6 +39,10 @@ pub struct Cpu {
     pub segments: Segments,
     /// TSC reading at which the time slice is used up; 0 while nobody waits for that.
     slice_end: Cell<u64>,
+    /// The running thread has been changed by another CPU while this one waited for the lock.
+    pub trap_void: Cell<bool>,
+    /// Translations have to be forgotten before user mode goes on.
+    flush_owed: Cell<bool>,
 }
 
 const _: () = assert!(size_of::<Cpu>() <= TSS_OFFSET as usize);
@@ -50,6 +55,10 @@ pub const CPU_FLOOR: usize = offset_of!(Cpu, sched) + offset_of!(Sched, floor);
 pub const CPU_FPU_OWNER: usize = offset_of!(Cpu, fpu) + fpu::OWNER;
 /// `rsp0` of the TSS, as an offset from the CPU's structure.
 pub const CPU_RSP0: usize = TSS_OFFSET as usize + 4;
+
+fn address(index: u32) -> u64 {
+    TSS_BASE + u64::from(index) * TSS_STRIDE
+}
 
 /// The CPU that this runs on.
 #[inline(always)]
@@ -65,7 +74,7 @@ pub fn cpu() -> &'static Cpu {
 impl Cpu {
     /// Make the structure of CPU `index`, on which this runs: its page must be mapped and not yet used.
     pub fn make(index: u32, stack_top: u64, queues: &'static Queues) -> &'static Self {
-        let address = TSS_BASE + u64::from(index) * TSS_STRIDE;
+        let address = address(index);
         let new = Self {
             this: Cell::new(address),
             stack: Cell::new(stack_top),
@@ -78,6 +87,8 @@ impl Cpu {
             apic: Apic::new(),
             segments: Segments::new(),
             slice_end: Cell::new(0),
+            trap_void: Cell::new(false),
+            flush_owed: Cell::new(false),
         };
         // SAFETY: the page is the kernel's and nobody refers to it yet. Nothing uses GS before; from now on it is as `cpu` says. User
         // mode starts with a GS base of 0.
@@ -90,6 +101,12 @@ impl Cpu {
         };
         this.segments.load(address);
         this
+    }
+
+    /// The structure of CPU `index`, which must have been made.
+    pub fn at(index: u32) -> &'static Self {
+        // SAFETY: `make` has written it there, and it lives as long as the kernel.
+        unsafe { &*(address(index) as *const Self) }
     }
 
     pub fn index(&self) -> u32 {
@@ -108,16 +125,22 @@ impl Cpu {
 
     /// Choose the thread to run and make the CPU ready for it; wait if there is none. Returns the frame to leave with.
     pub fn leave(&'static self) -> &'static Frame {
-        if let Some(t) = self.sched.unchanged() {
-            return &t.frame;
-        }
+        let frame = match self.sched.unchanged() {
+            Some(t) => &t.frame,
+            None => self.next(),
+        };
+        kernel().smp.leave(self);
+        frame
+    }
+
+    fn next(&'static self) -> &'static Frame {
         loop {
             let choice = self.sched.choose();
             self.set_timer(choice.is_some_and(|c| c.contended), choice.is_some_and(|c| c.fresh));
             if let Some(choice) = choice {
                 return self.switch_to(choice.thread);
             }
-            insn::wait_for_interrupt();
+            kernel().smp.idle(self);
         }
     }
 
@@ -132,13 +155,22 @@ impl Cpu {
         self.enter(&t.frame, t.cr3.get(), t as *const _ as u64 + FRAME_END as u64)
     }
 
-    /// The stub that saves or restores vector registers has come back.
+    /// The stub that saves or restores vector registers has come back. Returns the frame to leave with.
     pub fn stub_done(&'static self, well: bool) -> &'static Frame {
-        let Some(t) = self.sched.current() else { panic!("vector registers are saved for nobody") };
-        match self.fpu.stub_done(well) {
-            Step::Done => self.enter(&t.frame, t.cr3.get(), t as *const _ as u64 + FRAME_END as u64),
-            Step::Stub(stub) => self.enter(stub.frame, stub.cr3, stub.frame_end),
-        }
+        kernel().smp.enter_alone(self);
+        let frame = match self.sched.unchanged() {
+            Some(t) => match self.fpu.stub_done(well) {
+                Step::Done => self.enter(&t.frame, t.cr3.get(), t as *const _ as u64 + FRAME_END as u64),
+                Step::Stub(stub) => self.enter(stub.frame, stub.cr3, stub.frame_end),
+            },
+            // Another CPU has changed what is to run.
+            None => {
+                self.fpu.abandon();
+                self.next()
+            }
+        };
+        kernel().smp.leave(self);
+        frame
     }
 
     /// From now on entries from user mode save registers below `frame_end`, in the space `cr3`. The thread that user mode runs is always
@@ -157,9 +189,16 @@ impl Cpu {
         }
     }
 
-    /// `t` dies: nothing of the CPU may refer to it any more.
-    pub fn forget(&self, t: ThreadRef) {
-        self.fpu.forget(t);
+    /// Have [`Self::flush_owed`] forget translations. The CPU is quiet.
+    pub fn owe_flush(&self) {
+        self.flush_owed.set(true);
+    }
+
+    /// Forget translations if other CPUs have changed any.
+    pub fn flush_owed(&self) {
+        if self.flush_owed.take() {
+            tlb::flush_all();
+        }
     }
 
     fn set_timer(&self, contended: bool, fresh: bool) {

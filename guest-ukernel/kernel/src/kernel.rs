@@ -13,6 +13,7 @@ use crate::arch::{apic, clock::Clock};
 use crate::cpu::cpu;
 use crate::events::{Event, Events};
 use crate::mem::MEM;
+use crate::smp::Smp;
 use crate::task::Tasks;
 use crate::tcb;
 
@@ -24,9 +25,11 @@ pub struct Kernel {
     pub clock: Clock,
     pub tasks: Tasks,
     pub events: Events,
+    pub smp: Smp,
 }
 
-// SAFETY: one CPU runs, and it runs the kernel with interrupts off: nothing is ever accessed from two sides.
+// SAFETY: all of it is only accessed by the holder of the lock in `smp`, which is itself made for several CPUs, with interrupts off; nothing is
+// ever accessed from two sides. Until `Smp::expect` one CPU runs.
 unsafe impl Sync for Kernel {}
 
 static KERNEL: Kernel = Kernel {
@@ -36,6 +39,7 @@ static KERNEL: Kernel = Kernel {
     clock: Clock::new(),
     tasks: Tasks::new(),
     events: Events::new(),
+    smp: Smp::new(),
 };
 
 #[inline(always)]
@@ -54,15 +58,18 @@ impl Kernel {
 }
 
 impl Env for Kernel {
-    fn own(&self, _: ThreadRef) {}
+    fn own(&self, t: ThreadRef) {
+        self.smp.own(t);
+    }
+    #[inline]
     fn wake(&self, t: ThreadRef) {
-        cpu().sched.wake(t);
+        self.smp.wake(t);
     }
     fn timeout_changed(&self) {
         cpu().sched.touch();
     }
     fn forget(&self, t: ThreadRef) {
-        cpu().sched.forget(t);
+        self.smp.own(t).sched.forget(t);
     }
     fn timeouts(&self) -> &Timeouts {
         &self.timeouts
@@ -72,7 +79,9 @@ impl Env for Kernel {
     }
     #[inline]
     fn thread(&self, id: ThreadId) -> Option<ThreadRef> {
-        tcb::find(id)
+        tcb::find(id).inspect(|t| {
+            self.smp.own(t);
+        })
     }
     fn for_each_thread(&self, f: &mut dyn FnMut(ThreadRef)) {
         self.tasks.for_each_thread(f);
@@ -100,7 +109,7 @@ impl Env for Kernel {
     }
 
     fn irq_attached(&self, line: u8, attached: bool) {
-        apic::route(line, attached);
+        apic::route(line, cpu().index(), attached);
     }
 
     fn orphaned(&self, t: ThreadRef) {

@@ -14,6 +14,7 @@
 //! - [`trap`]: each way in
 //! - [`syscall`]: the seven calls
 //! - [`kernel`], [`cpu`]: state
+//! - [`smp`]: several CPUs
 //! - [`task`], [`tcb`], [`regs`]: tasks and threads
 //! - [`mem`]: spaces and mappings
 //! - [`kip`]: the pages that every task sees
@@ -30,6 +31,7 @@ mod kip;
 mod mem;
 mod panic;
 mod regs;
+mod smp;
 mod start;
 mod syscall;
 mod task;

@@ -197,6 +197,7 @@ impl Tasks {
         t.cr3.set(MEM.cr3(task.space()).0);
         t.chief.set(task.chief());
         t.cpu.set(cpu().index());
+        kernel().smp.space_used_on(t.cr3.get(), cpu());
         t.priority.set(start.priority);
         t.pager.set(start.pager);
         t.handler.set(start.handler);
@@ -213,7 +214,7 @@ impl Tasks {
             t.vector_frame.set(area);
         }
         t.stopped.set(start.stopped);
-        cpu().sched.wake(t);
+        kernel().wake(t);
         Ok(())
     }
 
@@ -240,7 +241,7 @@ impl Tasks {
     pub fn delete_thread(&self, t: ThreadRef) {
         let task = tcb::task_of(t);
         self.take_pages(t, task);
-        cpu().forget(t);
+        kernel().smp.own(t).fpu.forget(t);
         let id = t.id.get();
         task.threads.remove(t, LINK);
         kernel().events.record(Event::ThreadDelete, id, 0);
@@ -283,9 +284,11 @@ impl Tasks {
         if let Some(parent) = self.find(task.chief()) {
             self.unlink(task, parent);
         }
-        if insn::cr3() == MEM.cr3(space).0 {
+        let root = MEM.cr3(space).0;
+        if insn::cr3() == root {
             cpu().set_space(boot::template_root());
         }
+        kernel().smp.leave_space(root);
         task.number.set(0);
         MEM.destroy(space);
         kernel().rights_taken();

@@ -15,6 +15,7 @@ use ukernel_core::thread::{Thread, ThreadRef};
 
 use crate::arch::insn::invlpg;
 use crate::arch::layout::*;
+use crate::kernel::kernel;
 use crate::mem::{MEM, NoMemory, PhysAddr, Physmap, Space};
 use crate::task::Task;
 
@@ -92,6 +93,7 @@ impl Array {
         self.version.set(version.checked_add(1).unwrap_or(1));
         store(slot, frame.0 | PTE_P | PTE_W | PTE_A | PTE_D | PTE_G | PTE_NX);
         invlpg(address(id.index()));
+        kernel().smp.array_changed();
         let tcb = address(id.index()) as *mut Tcb;
         // SAFETY: the page has just been mapped, writable, and nobody has a reference into it: the thread that had this
         // place before died with all references to it (`destroy`).
@@ -113,6 +115,7 @@ impl Array {
             let frame = PhysAddr(load(slot) & PTE_ADDR);
             store(slot, load(PhysAddr(zero_table())));
             invlpg(address(index));
+            kernel().smp.array_changed();
             store(frame, self.free.replace(frame).0);
         }
     }

@@ -31,11 +31,31 @@ pub extern "C" fn user_trap(vector: u32) -> *const Frame {
         return cpu.stub_done(vector == BREAKPOINT);
     }
     let me = cpu.entered();
+    let smp = &kernel().smp;
     match vector {
-        PAGE_FAULT => page_fault(me),
-        BREAKPOINT if me.frame.rip.get() == layout::GATE + 1 => system_call(me),
-        0..32 => exception(me, vector),
-        _ => interrupt(vector),
+        PAGE_FAULT => {
+            let (addr, error) = (insn::cr2(), me.frame.entry.get());
+            if is_syscall(me, addr, error) {
+                enter_by_syscall(me);
+            } else if smp.enter(cpu, me, 0) {
+                page_fault(me, addr, error);
+            }
+        }
+        BREAKPOINT if me.frame.rip.get() == layout::GATE + 1 => {
+            if smp.enter(cpu, me, 1) {
+                system_call(me);
+            }
+        }
+        0..32 => {
+            if smp.enter(cpu, me, 0) {
+                exception(me, vector);
+            }
+        }
+        _ => {
+            // Whatever has become of the thread.
+            smp.enter(cpu, me, 0);
+            interrupt(vector);
+        }
     }
     cpu.leave()
 }
@@ -43,8 +63,7 @@ pub extern "C" fn user_trap(vector: u32) -> *const Frame {
 /// SYSCALL, where it leads to kernel mode.
 pub extern "C" fn syscall_trap() -> *const Frame {
     let cpu = cpu();
-    let me = cpu.entered();
-    enter_by_syscall(me);
+    enter_by_syscall(cpu.entered());
     cpu.leave()
 }
 
@@ -52,14 +71,16 @@ pub extern "C" fn syscall_trap() -> *const Frame {
 pub extern "C" fn iret_fault() -> *const Frame {
     let cpu = cpu();
     let me = cpu.entered();
-    exception(me, GENERAL_PROTECTION);
+    if kernel().smp.enter(cpu, me, 0) {
+        exception(me, GENERAL_PROTECTION);
+    }
     cpu.leave()
 }
 
 /// An interrupt while idle, or a bug.
 pub extern "C" fn kernel_trap(vector: u32, frame: &Frame) {
     if vector >= 32 {
-        return interrupt(vector);
+        return kernel().smp.while_idle(cpu(), || interrupt(vector));
     }
     panic!(
         "exception {vector} in the kernel: ip {:#x}, sp {:#x}, error {:#x}, cr2 {:#x}",
@@ -81,8 +102,12 @@ fn system_call(me: ThreadRef) {
     }
 }
 
+/// SYSCALL takes two bytes, wherever it leads.
+const SYSCALL_LENGTH: u64 = 2;
+
 /// After SYSCALL: RCX holds the return address and R11 the flags, wherever that has led.
 fn enter_by_syscall(me: ThreadRef) {
+    let smp = &kernel().smp;
     let frame = &me.frame;
     let rip = frame.rcx.get();
     frame.entry.set(0);
@@ -90,26 +115,30 @@ fn enter_by_syscall(me: ThreadRef) {
     if !regs::rip_is_valid(rip) {
         // Where SYSCALL faults, a program can jump to LSTAR with any RCX. Otherwise: SYSCALL at the very end of user
         // space. Linux delivers a general-protection fault for it.
-        return exception(me, GENERAL_PROTECTION);
+        if smp.enter(cpu(), me, 0) {
+            exception(me, GENERAL_PROTECTION);
+        }
+        return;
     }
     frame.rip.set(rip);
-    system_call(me);
+    if smp.enter(cpu(), me, SYSCALL_LENGTH) {
+        system_call(me);
+    }
 }
 
-fn page_fault(me: ThreadRef) {
-    let frame = &me.frame;
-    let (addr, error) = (insn::cr2(), frame.entry.get());
+/// Whether a page fault at `addr` is a SYSCALL that did not change the privilege level: the program "continues" at LSTAR.
+fn is_syscall(me: ThreadRef, addr: u64, error: u64) -> bool {
     let lstar = entry::syscall_address();
-    if addr == lstar
-        && frame.rip.get() == lstar
-        && error & (FAULT_FETCH | FAULT_USER) == FAULT_FETCH | FAULT_USER
-    {
-        // SYSCALL did not change the privilege level and the program "continues" at LSTAR.
-        if frame.rcx.get() == layout::GATE + 2 {
-            kip::use_int3_gate();
-        }
-        return enter_by_syscall(me);
+    let is = addr == lstar
+        && me.frame.rip.get() == lstar
+        && error & (FAULT_FETCH | FAULT_USER) == FAULT_FETCH | FAULT_USER;
+    if is && me.frame.rcx.get() == layout::GATE + 2 {
+        kip::use_int3_gate();
     }
+    is
+}
+
+fn page_fault(me: ThreadRef, addr: u64, error: u64) {
     let access = if error & FAULT_FETCH != 0 {
         Rights::X
     } else if error & FAULT_WRITE != 0 {

@@ -22,6 +22,8 @@ pub const VECTOR_IRQ: u8 = 0x30;
 /// Number of interrupt lines.
 pub const IRQ_COUNT: u8 = 64;
 pub const VECTOR_TIMER: u8 = 0xf0;
+/// Another CPU wants this one to enter the kernel.
+pub const VECTOR_IPI: u8 = 0xf1;
 pub const VECTOR_SPURIOUS: u8 = 0xff;
 
 global_asm!(
@@ -97,6 +99,10 @@ irq_entries:
 timer_entry:
     ENTRY {timer}, 0
     .balign 16
+    .globl ipi_entry
+ipi_entry:
+    ENTRY {ipi}, 0
+    .balign 16
     .globl spurious_entry
 spurious_entry:
     iretq
@@ -156,6 +162,7 @@ syscall_slow:
     irq_base = const VECTOR_IRQ,
     irq_count = const IRQ_COUNT,
     timer = const VECTOR_TIMER,
+    ipi = const VECTOR_IPI,
     stack = const CPU_STACK,
     trap = sym trap::user_trap,
     kernel_trap = sym trap::kernel_trap,
@@ -167,6 +174,7 @@ unsafe extern "C" {
     static exception_entries: u8;
     static irq_entries: u8;
     static timer_entry: u8;
+    static ipi_entry: u8;
     static spurious_entry: u8;
     static nmi_entry: u8;
     static syscall_entry: u8;
@@ -183,6 +191,7 @@ pub fn entry_of(vector: u8) -> Option<u64> {
         2 => Some(&raw const nmi_entry as u64),
         0..32 => Some(&raw const exception_entries as u64 + vector as u64 * ENTRY_SIZE),
         VECTOR_TIMER => Some(&raw const timer_entry as u64),
+        VECTOR_IPI => Some(&raw const ipi_entry as u64),
         VECTOR_SPURIOUS => Some(&raw const spurious_entry as u64),
         v if irqs.contains(&v) => Some(&raw const irq_entries as u64 + (v - VECTOR_IRQ) as u64 * ENTRY_SIZE),
         _ => None,

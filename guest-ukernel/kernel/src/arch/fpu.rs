@@ -167,6 +167,18 @@ impl Owner {
         }
     }
 
+    /// What the stub was for is not to happen any more: nobody's state is in the registers.
+    pub fn abandon(&self) {
+        self.phase.set(Phase::Idle);
+    }
+
+    /// Bring the copy in its TCB of the owner's state up to date.
+    pub fn sync_owner(&self) {
+        if let Some(owner) = self.owner.get() {
+            save(owner);
+        }
+    }
+
     /// Bring the copy of `t`'s state in its TCB up to date.
     pub fn sync(&self, t: ThreadRef) {
         if self.is(t) {

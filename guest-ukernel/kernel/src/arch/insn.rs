@@ -62,6 +62,25 @@ pub fn invlpg(va: u64) {
     unsafe { asm!("invlpg [{}]", in(reg) va, options(nostack)) };
 }
 
+/// Forget all translations of all spaces, global ones too (SDM vol. 3, 4.10.4.1): a change of CR4.PGE does that.
+pub fn toggle_global_pages() {
+    const PGE: u64 = 1 << 7;
+    // SAFETY: CR4 ends as it was, and global pages are pages like others meanwhile.
+    unsafe {
+        asm!(
+            "mov {old}, cr4",
+            "mov {off}, {old}",
+            "and {off}, {mask}",
+            "mov cr4, {off}",
+            "mov cr4, {old}",
+            old = out(reg) _,
+            off = out(reg) _,
+            mask = const !(PGE as i32),
+            options(nostack),
+        );
+    }
+}
+
 /// Let interrupts in until one has come. They are off again afterwards.
 pub fn wait_for_interrupt() {
     // SAFETY: the idle CPU holds no references that a handler could disturb: handlers run to completion on top of this.

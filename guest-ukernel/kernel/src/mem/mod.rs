@@ -9,7 +9,7 @@
 
 mod boot;
 mod physmap;
-mod tlb;
+pub mod tlb;
 
 pub use boot::init;
 pub use ukernel_core::mem::{Kind, NoMemory, PhysAddr, Region, Space, VirtAddr};
@@ -18,16 +18,16 @@ use core::ops::Deref;
 pub use physmap::Physmap;
 
 /// The kernel's memory management, as its one instance: `MEM.map(…)`, `MEM.frames.alloc()`.
-pub static MEM: OneCpu = OneCpu(ukernel_core::mem::Mem::new(Physmap));
+pub static MEM: Locked = Locked(ukernel_core::mem::Mem::new(Physmap));
 
-/// Reaches memory management from the one CPU that runs.
-pub struct OneCpu(ukernel_core::mem::Mem<Physmap>);
+/// Reaches memory management from the CPU that has the kernel's lock.
+pub struct Locked(ukernel_core::mem::Mem<Physmap>);
 
 // SAFETY: `Mem` is changed through cells, so it must never be used from two sides at once. Kernel code runs with interrupts off and
-// exceptions in kernel mode do not come back (entry.rs), so on one CPU nothing comes between; the kernel starts no second CPU.
-unsafe impl Sync for OneCpu {}
+// exceptions in kernel mode do not come back (entry.rs), so on one CPU nothing comes between; other CPUs are kept out by the lock in `smp`.
+unsafe impl Sync for Locked {}
 
-impl Deref for OneCpu {
+impl Deref for Locked {
     type Target = ukernel_core::mem::Mem<Physmap>;
 
     #[inline(always)]

@@ -6,16 +6,17 @@
 use ukernel_abi::ThreadId;
 use ukernel_abi::call::{Status, ex_regs::*};
 use ukernel_abi::utcb::Regs;
-use ukernel_core::ipc;
+use ukernel_core::ipc::{self, Env};
 use ukernel_core::thread::{ThreadRef, UtcbRef};
 
 use crate::arch::fpu;
-use crate::cpu::cpu;
 use crate::kernel::kernel;
 use crate::task::{self, Start, user_selectors};
 use crate::{regs, tcb};
 
 const ALL: u64 = (WITH_UTCB << 1) - 1;
+/// Flags by which the thread goes on otherwise than it would have.
+const CHANGES: u64 = SET_IP | SET_SP | SET_REGS | CANCEL;
 const IN_UTCB: u64 = GET_REGS | SET_REGS | GET_FPU | SET_FPU;
 
 /// See [`ukernel_abi::call::ex_regs`].
@@ -49,6 +50,9 @@ fn exchange(me: ThreadRef, flags: u64) -> Result<(), Status> {
     let args = Args::of(me);
     if let Some(utcb) = utcb {
         read_state(t, utcb, flags);
+    }
+    if flags & CHANGES != 0 {
+        kernel().smp.void_trap(t);
     }
     if flags & (CANCEL | SET_REGS) != 0 {
         ipc::cancel(kernel(), t);
@@ -144,13 +148,13 @@ fn create(me: ThreadRef, id: ThreadId, flags: u64) -> Result<(), Status> {
 
 fn read_state(t: ThreadRef, utcb: UtcbRef, flags: u64) {
     if flags & GET_REGS != 0 {
-        cpu().fpu.sync(t);
+        kernel().smp.sync_fpu(t);
         utcb.regs.set(regs::get(t));
         utcb.fs_base.set(t.fs_base.get());
         utcb.gs_base.set(t.gs_base.get());
     }
     if flags & GET_FPU != 0 {
-        cpu().fpu.sync(t);
+        kernel().smp.sync_fpu(t);
         utcb.fpu.set(t.fpu.0.get());
     }
 }
@@ -168,11 +172,11 @@ fn write_state(t: ThreadRef, utcb: UtcbRef, flags: u64) {
 
 fn write_fpu(t: ThreadRef, utcb: UtcbRef, flags: u64) {
     if flags & SET_FPU != 0 {
-        cpu().fpu.sync(t);
+        kernel().smp.sync_fpu(t);
         let mut state = utcb.fpu.get();
         fpu::sanitise(&mut state);
         t.fpu.0.set(state);
-        cpu().fpu.forget(t);
+        kernel().smp.own(t).fpu.forget(t);
     }
 }
 
@@ -191,12 +195,12 @@ fn apply(t: ThreadRef, flags: u64, args: &Args) {
     }
     if flags & RESET_FPU != 0 {
         fpu::reset(t);
-        cpu().fpu.forget(t);
+        kernel().smp.own(t).fpu.forget(t);
     }
     if flags & SET_FS_BASE != 0 {
-        cpu().fpu.sync(t);
+        kernel().smp.sync_fpu(t);
         fpu::set_bases(t, args.fs_base, t.gs_base.get());
-        cpu().fpu.forget(t);
+        kernel().smp.own(t).fpu.forget(t);
     }
 }
 
@@ -207,5 +211,5 @@ fn set_running(t: ThreadRef, flags: u64) {
     if flags & RESUME != 0 {
         t.stopped.set(false);
     }
-    cpu().sched.wake(t);
+    kernel().wake(t);
 }

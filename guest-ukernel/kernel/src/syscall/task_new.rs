@@ -3,6 +3,7 @@
 use ukernel_abi::ThreadId;
 use ukernel_abi::call::{Status, task_new::*};
 use ukernel_abi::utcb::Regs;
+use ukernel_core::ipc::Env;
 use ukernel_core::thread::ThreadRef;
 
 use crate::arch::fpu;
@@ -71,7 +72,7 @@ fn create(me: ThreadRef, flags: u64) -> Result<(), Status> {
         }
     }
     t.stopped.set(flags & STOPPED != 0);
-    crate::cpu::cpu().sched.wake(t);
+    kernel().wake(t);
     me.frame.r12.set(t.id.get().0);
     Ok(())
 }

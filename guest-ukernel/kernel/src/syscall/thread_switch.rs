@@ -21,6 +21,10 @@ pub fn call(me: ThreadRef) -> Status {
     if !ukernel_core::clan::may_send(me, t) {
         return Status::Denied;
     }
-    cpu().sched.donate(t);
+    if t.cpu.get() == me.cpu.get() {
+        cpu().sched.donate(t);
+    } else {
+        cpu().sched.yield_current();
+    }
     Status::Ok
 }
