@@ -1,12 +1,15 @@
 //! `cargo xtask bench`: figures, and the pages in `docs/` that show them.
 //!
 //! - [`boot`]: what it takes to get to a program's first instruction
+//! - [`ipc`]: what the kernel's paths take
 //! - [`ticks`]: figures from the lab, exact
 //! - [`host`]: figures from this machine
-//! - [`page`]: the page
+//! - [`document`], [`page`]: the page
 
 mod boot;
+mod document;
 mod host;
+mod ipc;
 mod page;
 mod ticks;
 
@@ -24,10 +27,13 @@ pub struct Args {
 enum What {
     /// Boot the L4 system; writes docs/performance.md
     Boot,
+    /// Count the kernel's instructions, path by path; writes docs/performance.md
+    Ipc(ipc::Args),
 }
 
 pub fn bench(args: &Args) -> Result<ExitCode> {
-    match args.what {
+    match &args.what {
         What::Boot => boot::boot(),
+        What::Ipc(args) => ipc::ipc(args),
     }
 }

@@ -1,9 +1,10 @@
 //! `cargo xtask bench boot`
 
+use super::document::{self, Part};
 use super::{host, page, ticks};
 use crate::commands::{build, loc};
 use crate::{elf, paths, process, rootfs};
-use anyhow::{Context, Result};
+use anyhow::Result;
 use std::fs;
 use std::path::PathBuf;
 use std::process::{Command, ExitCode};
@@ -32,8 +33,7 @@ pub fn boot() -> Result<ExitCode> {
     };
     let text = page::render(&figures);
     println!("{text}");
-    let path = paths::root().join("docs/performance.md");
-    fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
+    document::write(Part::Boot, &text)?;
     Ok(ExitCode::SUCCESS)
 }
 

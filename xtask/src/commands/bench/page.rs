@@ -1,11 +1,11 @@
-//! `docs/performance.md`
+//! The part of `docs/performance.md` that is about booting.
 
 use super::boot::Figures;
 use super::host::Times;
 use std::fmt::Write;
 use std::time::Duration;
 
-/// The page, in Markdown.
+/// The part, in Markdown.
 pub fn render(figures: &Figures) -> String {
     let mut out = String::from(HEAD);
     lab(&mut out, figures);
@@ -14,9 +14,7 @@ pub fn render(figures: &Figures) -> String {
     out
 }
 
-const HEAD: &str = "# Performance
-
-<!-- Written by `cargo xtask bench boot`; what is changed here by hand will be lost. -->
+const HEAD: &str = "## Booting
 
 What it takes to boot the L4 system (`--servers linux`) and to run a Linux program on it.
 
@@ -29,7 +27,7 @@ fn row(out: &mut String, what: &str, value: impl std::fmt::Display, aim: &str) {
 
 fn lab(out: &mut String, figures: &Figures) {
     let ticks = figures.ticks;
-    *out += "## In the lab
+    *out += "### In the lab
 
 One tick is one instruction: of the guest, of KVM or of `ukvmm`, whatever the guest waits for. Counted from the first
 `KVM_RUN`; the same in every run.
@@ -49,11 +47,11 @@ One tick is one instruction: of the guest, of KVM or of `ukvmm`, whatever the gu
 
 fn host(out: &mut String, figures: &Figures) {
     let Some(host) = &figures.host else {
-        *out += "\n## On a machine's own KVM\n\nNot measured: the machine that wrote this page has none.\n";
+        *out += "\n### On a machine's own KVM\n\nNot measured: the machine that wrote this page has none.\n";
         return;
     };
     *out += "
-## On a machine's own KVM
+### On a machine's own KVM
 
 Of the machine that wrote this page: times differ from machine to machine.
 
@@ -80,7 +78,7 @@ Of the machine that wrote this page: times differ from machine to machine.
 }
 
 fn sizes(out: &mut String, figures: &Figures) {
-    *out += "\n## Sizes\n\n| what | figure |\n|---|---:|\n";
+    *out += "\n### Sizes\n\n| what | figure |\n|---|---:|\n";
     let _ = writeln!(out, "| code of the kernel | {:.1} KiB |", figures.kernel_text as f64 / 1024.0);
     *out += "\n| lines of | code | tests |\n|---|---:|---:|\n";
     for (area, lines) in &figures.lines {
@@ -101,7 +99,7 @@ fn ratio(one: Times, other: Times) -> f64 {
 }
 
 /// A number with its digits in groups of three.
-fn grouped(number: u64) -> String {
+pub fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut out = String::new();
     for (at, digit) in digits.chars().enumerate() {

@@ -7,7 +7,7 @@
 use crate::{lab, paths};
 use anyhow::{Context, Result, ensure};
 use std::ffi::OsString;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// Ticks since the first KVM_RUN.
@@ -23,15 +23,22 @@ pub struct Ticks {
 
 /// Boots the system in the lab, with `/bench/first` as its program.
 pub fn measure(initrd: &Path) -> Result<Ticks> {
-    let build = paths::absolute(&paths::build())?;
     let mut args: Vec<OsString> = ["-v", "--log-format", "json", "--servers", "linux"].map(Into::into).into();
-    args.extend(["--kernel".into(), build.join("guest.elf").into(), "--initrd".into(), initrd.into()]);
-    args.extend(["--".into(), "/bench/first".into()]);
+    args.extend(["--initrd".into(), initrd.into(), "--".into(), "/bench/first".into()]);
+    let (stdout, stderr) = run_in_lab(&args, &[initrd.to_owned()])?;
+    ticks(&stdout, &stderr)
+}
+
+/// Runs `ukvmm` in the lab with our kernel and these further arguments and files. It has to succeed. What it writes to its two
+/// streams.
+pub fn run_in_lab(args: &[OsString], further: &[PathBuf]) -> Result<(String, String)> {
+    let build = paths::absolute(&paths::build())?;
     let mut files = crate::commands::lab::build_files()?;
-    files.push(initrd.to_owned());
+    files.extend_from_slice(further);
+    let kernel = ["--kernel".into(), build.join("guest.elf").into()];
     let job = lab::Job {
         program: build.join("ukvmm"),
-        args,
+        args: kernel.into_iter().chain(args.iter().cloned()).collect(),
         files,
         stdin: vec![],
         timeout: Duration::from_secs(120),
@@ -39,9 +46,10 @@ pub fn measure(initrd: &Path) -> Result<Ticks> {
     };
     let mut output = Collected::default();
     let outcome = lab::run(&job, &mut output)?;
-    let (stdout, stderr) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let (stdout, stderr) = (text(&output.stdout), text(&output.stderr));
     ensure!(outcome.status == 0, "ukvmm in the lab ended with status {}\n{stderr}", outcome.status);
-    ticks(&stdout, &stderr)
+    Ok((stdout, stderr))
 }
 
 #[derive(Default)]

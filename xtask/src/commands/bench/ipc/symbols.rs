@@ -1,0 +1,80 @@
+//! The symbols of a program, and the bytes of its segments.
+
+use anyhow::{Context, Result, ensure};
+use elf::ElfBytes;
+use elf::abi::PT_LOAD;
+use elf::endian::LittleEndian;
+use std::collections::BTreeMap;
+use std::path::Path;
+
+/// A program as it lies in memory.
+pub struct Program {
+    pub entry: u64,
+    by_name: BTreeMap<String, u64>,
+    by_address: BTreeMap<u64, String>,
+    segments: Vec<(u64, Vec<u8>)>,
+}
+
+impl Program {
+    pub fn read(path: &Path) -> Result<Self> {
+        let bytes = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+        Self::parse(&bytes).with_context(|| format!("in {}", path.display()))
+    }
+
+    fn parse(bytes: &[u8]) -> Result<Self> {
+        let file = ElfBytes::<LittleEndian>::minimal_parse(bytes)?;
+        let (table, names) = file.symbol_table()?.context("no symbols")?;
+        let (mut by_name, mut by_address) = (BTreeMap::new(), BTreeMap::new());
+        for symbol in table.iter().filter(|symbol| !symbol.is_undefined()) {
+            let name = names.get(symbol.st_name as usize)?;
+            if !name.is_empty() {
+                by_name.insert(name.to_owned(), symbol.st_value);
+                by_address.insert(symbol.st_value, format!("{:#}", rustc_demangle::demangle(name)));
+            }
+        }
+        let mut segments = Vec::new();
+        for header in file.segments().context("no segments")?.iter().filter(|h| h.p_type == PT_LOAD) {
+            segments.push((header.p_vaddr, file.segment_data(&header)?.to_vec()));
+        }
+        Ok(Self { entry: file.ehdr.e_entry, by_name, by_address, segments })
+    }
+
+    pub fn address(&self, name: &str) -> Result<u64> {
+        self.by_name.get(name).copied().with_context(|| format!("no symbol {name}"))
+    }
+
+    /// The symbols whose names begin with `prefix`: the rest of the name, and the address.
+    pub fn with_prefix<'a>(&'a self, prefix: &'a str) -> impl Iterator<Item = (&'a str, u64)> {
+        self.by_name.iter().filter_map(move |(name, &address)| Some((name.strip_prefix(prefix)?, address)))
+    }
+
+    /// Up to `length` bytes from `address` on.
+    pub fn bytes(&self, address: u64, length: usize) -> Result<&[u8]> {
+        let found = self.segments.iter().find_map(|(base, bytes)| {
+            let rest = bytes.get(usize::try_from(address.checked_sub(*base)?).ok()?..)?;
+            Some(&rest[..rest.len().min(length)])
+        });
+        let found = found.filter(|bytes| !bytes.is_empty());
+        found.with_context(|| format!("nothing of the program is at {address:#x}"))
+    }
+
+    /// The name of the function that an address is in.
+    pub fn function(&self, address: u64) -> &str {
+        self.by_address.range(..=address).next_back().map_or("?", |(_, name)| name)
+    }
+
+    /// `SYMBOL+OFFSET` for an address.
+    pub fn describe(&self, address: u64) -> String {
+        match self.by_address.range(..=address).next_back() {
+            Some((&start, name)) if start == address => name.clone(),
+            Some((&start, name)) => format!("{name}+{:#x}", address - start),
+            None => format!("{address:#x}"),
+        }
+    }
+}
+
+/// Checks that both have the same bytes at an address: breakpoints know addresses and no tasks.
+pub fn same_code(program: &Program, address: u64, found: &[u8]) -> Result<()> {
+    ensure!(program.bytes(address, found.len())? == found, "another program runs at {address:#x}");
+    Ok(())
+}
