@@ -1,7 +1,7 @@
 //! The loops, in assembler: it has to be known what each round executes.
 //!
 //! A client gets the number of rounds in rbp and an argument in r15, which the kernel both keeps, and ends with UD2, the ticks it
-//! took in rax. All of it lies in pages of this server's image that puppets get at the same address.
+//! took in rax. The first instruction of a round does not fault, or one could not tell a round's begin. All of it lies in pages of this server's image that puppets get at the same address.
 
 use core::arch::global_asm;
 use core::ops::Range;
@@ -89,6 +89,7 @@ puppet_code:
 
     /* Writes to the page r15, which is not there, and gives it back. */
     CLIENT fault
+    nop
     mov byte ptr [r15], 1
     lea rbx, [r15 + {page}]
     mov edi, {flush}

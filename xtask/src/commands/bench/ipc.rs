@@ -25,6 +25,7 @@ use anyhow::{Result, bail, ensure};
 use std::collections::BTreeMap;
 use std::fs;
 use std::process::ExitCode;
+use ticks::Ticks;
 use trace::Round;
 
 #[derive(clap::Args)]
@@ -91,20 +92,14 @@ fn listing(seen: &rounds::Stepped, name: &str) -> Result<String> {
 }
 
 /// Fails unless stepping and the time stamp counter agree.
-fn agree(
-    place: &str,
-    stepped: &BTreeMap<String, Round>,
-    ticks: &BTreeMap<String, u64>,
-    but: &[&str],
-) -> Result<()> {
+fn agree(place: &str, stepped: &BTreeMap<String, Round>, ticks: &Ticks, but: &[&str]) -> Result<()> {
     let mut wrong = Vec::new();
     for (name, round) in stepped.iter().filter(|(name, _)| !but.contains(&name.as_str())) {
         let stepped = round.ticks();
         match ticks.get(name) {
-            Some(&ticks) if ticks == stepped => {}
-            Some(ticks) => {
-                wrong.push(format!("{name}: {stepped} instructions stepped through, {ticks} ticks"))
-            }
+            Some(Some(ticks)) if *ticks == stepped => {}
+            Some(Some(ticks)) => wrong.push(format!("{name}: {stepped} instructions, {ticks} ticks")),
+            Some(None) => wrong.push(format!("{name}: rounds do not all take the same ticks")),
             None => wrong.push(format!("{name}: no ticks")),
         }
     }
@@ -120,11 +115,13 @@ mod tests {
     fn figures_that_do_not_agree_are_an_error() {
         let round = |user| Round { user, ..Round::default() };
         let stepped = BTreeMap::from([("a".to_owned(), round(5)), ("b".to_owned(), round(7))]);
-        let ticks = |a, b| BTreeMap::from([("a".to_owned(), a), ("b".to_owned(), b)]);
+        let ticks = |a, b| Ticks::from([("a".to_owned(), Some(a)), ("b".to_owned(), Some(b))]);
         assert!(agree("x", &stepped, &ticks(5, 7), &[]).is_ok());
         assert!(agree("x", &stepped, &ticks(5, 8), &["b"]).is_ok());
+        let uneven = Ticks::from([("a".to_owned(), Some(5)), ("b".to_owned(), None)]);
+        assert!(agree("x", &stepped, &uneven, &[]).is_err());
         let error = agree("x", &stepped, &ticks(5, 8), &[]).unwrap_err().to_string();
         assert!(error.contains("b: 7") && error.contains("8 ticks") && !error.contains("a:"), "{error}");
-        assert!(agree("x", &stepped, &BTreeMap::new(), &[]).is_err());
+        assert!(agree("x", &stepped, &Ticks::new(), &[]).is_err());
     }
 }

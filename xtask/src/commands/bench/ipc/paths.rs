@@ -177,7 +177,11 @@ mod tests {
 
     #[test]
     fn a_path_is_the_visits_that_are_its_own() {
-        let visit = |entry, instructions| Visit { instructions, ..Visit::new(entry) };
+        let visit = |entry, instructions| {
+            let mut visit = Visit::new(entry);
+            visit.instructions = instructions;
+            visit
+        };
         let round = Round {
             visits: vec![visit(Event, 10), visit(Syscall, 20), visit(Syscall, 40)],
             ..Round::default()

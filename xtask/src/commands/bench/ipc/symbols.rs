@@ -1,6 +1,6 @@
 //! The symbols of a program, and the bytes of its segments.
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use elf::ElfBytes;
 use elf::abi::PT_LOAD;
 use elf::endian::LittleEndian;
@@ -58,6 +58,11 @@ impl Program {
         found.with_context(|| format!("nothing of the program is at {address:#x}"))
     }
 
+    /// Whether the program has `found` at an address: breakpoints know addresses and no tasks.
+    pub fn has(&self, address: u64, found: &[u8]) -> bool {
+        self.bytes(address, found.len()).is_ok_and(|bytes| bytes == found)
+    }
+
     /// The name of the function that an address is in.
     pub fn function(&self, address: u64) -> &str {
         self.by_address.range(..=address).next_back().map_or("?", |(_, name)| name)
@@ -71,10 +76,4 @@ impl Program {
             None => format!("{address:#x}"),
         }
     }
-}
-
-/// Checks that both have the same bytes at an address: breakpoints know addresses and no tasks.
-pub fn same_code(program: &Program, address: u64, found: &[u8]) -> Result<()> {
-    ensure!(program.bytes(address, found.len())? == found, "another program runs at {address:#x}");
-    Ok(())
 }

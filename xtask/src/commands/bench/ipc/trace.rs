@@ -43,7 +43,7 @@ pub struct Visit {
 }
 
 impl Visit {
-    fn new(entry: Entry) -> Self {
+    pub fn new(entry: Entry) -> Self {
         Self { entry, instructions: 0, ticks: 0, code: BTreeSet::new(), data: BTreeSet::new() }
     }
 
@@ -126,17 +126,15 @@ impl<'a> Tracer<'a> {
         ensure!(start.is_user(), "a round begins in user mode, and not at {:#x}", start.rip);
         let timer = self.kernel.address("timer_entry")?;
         let (mut round, mut before) = (Round::default(), start);
-        let (mut left, mut disturbed) = (false, false);
+        let mut disturbed = false;
         for _ in 0..MAX_STEPS {
             let instruction = self.fetch(gdb, &before)?;
             gdb.step()?;
             let after = gdb.registers()?;
             self.step(&mut round, &instruction, &before, &after);
-            // An instruction that faults at first is executed when it is there again.
-            left |= round.user > 0 && before.rip == start.rip && after.is_user();
             disturbed |= after.rip == timer;
             before = after;
-            if left && after.is_user() && (after.rip, after.cr3) == (start.rip, start.cr3) {
+            if after.is_user() && (after.rip, after.cr3) == (start.rip, start.cr3) {
                 return Ok((!disturbed).then_some(round));
             }
         }
