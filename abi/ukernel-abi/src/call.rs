@@ -184,8 +184,8 @@ pub mod unmap {
 
 /// `lthread_ex_regs`: reads and changes a thread of the caller's task or of a task whose chief the caller's task is.
 ///
-/// r12 = thread, rbx = flags, rdi = ip, rsi = sp, rdx = pager, r10 = handler, r8 = FS base.
-/// Out: rdi, rsi = old ip, sp; rdx, r10 = old pager, handler; rbx = [`RunState`](super::utcb::RunState); r12 = full identifier.
+/// r12 = thread, rbx = flags, rdi = ip, rsi = sp, rdx = pager, r10 = handler, r8 = FS base, r9 = trampoline.
+/// Out: rdi, rsi = old ip, sp; rdx, r10 = old pager, handler; r9 = old trampoline; rbx = [`RunState`](super::utcb::RunState); r12 = full identifier.
 pub mod ex_regs {
     pub const SET_IP: u64 = 1 << 0;
     pub const SET_SP: u64 = 1 << 1;
@@ -220,12 +220,15 @@ pub mod ex_regs {
     pub const USES_FPU: u64 = 1 << 15;
     /// With [`CREATE`]: give the thread a UTCB at `layout::utcb(lthread)`.
     pub const WITH_UTCB: u64 = 1 << 16;
+    /// Foreign system calls of the thread go on at r9 in the thread itself: its *trampoline*, which finds the way back in rcx, the flags in
+    /// r11 and all else as the program had it. 0: they become messages to the handler, as at first.
+    pub const SET_TRAMPOLINE: u64 = 1 << 17;
 }
 
 /// `task_new`: makes a task with one thread (lthread 0), or deletes one.
 ///
 /// rbx = flags, rdi = ip, rsi = sp, rdx = pager, r10 = handler, r8 = kernel-memory limit in 4-KiB frames
-/// (what the task uses counts against it, its chief and so on up), r9 = priority (0–255, not above the caller's). Out: r12 = the new thread. The
+/// (what the task uses counts against it, its chief and so on up), r9 = priority (0–255, not above the caller's), r13 = trampoline. Out: r12 = the new thread. The
 /// new thread starts with rdi = its own identifier, rsi = its pager, all else zero.
 pub mod task_new {
     /// The thread starts stopped.
@@ -241,6 +244,8 @@ pub mod task_new {
     /// Delete the task of r12, whose chief is the caller's task: its threads, its mappings and all derived
     /// from them, and the tasks it made.
     pub const DELETE: u64 = 1 << 5;
+    /// As `ex_regs::SET_TRAMPOLINE`, from r13.
+    pub const SET_TRAMPOLINE: u64 = 1 << 6;
 }
 
 /// `thread_schedule`: r12 = thread, rbx = flags, rdi = priority, rsi = time slice in µs, rdx = CPU.

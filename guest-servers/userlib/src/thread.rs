@@ -19,6 +19,7 @@ pub struct ExRegs {
     pager: u64,
     handler: u64,
     fs_base: u64,
+    trampoline: u64,
 }
 
 /// What `lthread_ex_regs` tells about a thread: its state before the call.
@@ -29,6 +30,7 @@ pub struct Before {
     pub sp: u64,
     pub pager: ThreadId,
     pub handler: ThreadId,
+    pub trampoline: u64,
     pub state: RunState,
     pub stopped: bool,
 }
@@ -36,7 +38,7 @@ pub struct Before {
 impl ExRegs {
     /// Of the flags in `ukernel_abi::call::ex_regs`; those that need a value are set by the other methods.
     pub const fn new(flags: u64) -> Self {
-        Self { flags, ip: 0, sp: 0, pager: 0, handler: 0, fs_base: 0 }
+        Self { flags, ip: 0, sp: 0, pager: 0, handler: 0, fs_base: 0, trampoline: 0 }
     }
     pub const fn ip(self, ip: u64) -> Self {
         Self { flags: self.flags | ex_regs::SET_IP, ip, ..self }
@@ -52,6 +54,10 @@ impl ExRegs {
     }
     pub const fn fs_base(self, fs_base: u64) -> Self {
         Self { flags: self.flags | ex_regs::SET_FS_BASE, fs_base, ..self }
+    }
+    /// Where the thread's foreign system calls go on; 0: with its handler.
+    pub const fn trampoline(self, trampoline: u64) -> Self {
+        Self { flags: self.flags | ex_regs::SET_TRAMPOLINE, trampoline, ..self }
     }
 
     /// Does it to a thread of a task whose chief the caller's task is. Threads of one's own task are refused:
@@ -69,15 +75,15 @@ impl ExRegs {
     /// If the thread is of the caller's task, the change must leave it running sound code on a stack of its
     /// own.
     unsafe fn apply_unchecked(&self, thread: ThreadId) -> Result<Before, Status> {
-        let words = [self.flags, self.ip, self.sp, self.pager, self.handler, self.fs_base, 0];
+        let words = [self.flags, self.ip, self.sp, self.pager, self.handler, self.fs_base, self.trampoline];
         let mut frame = Frame::new(Call::LthreadExRegs, thread, words);
         // SAFETY: the caller's promise.
         unsafe { gate::call(&mut frame, ThreadId::NIL, Timeouts::ALL_NEVER) };
         frame.done()?;
-        let [state, ip, sp, pager, handler, ..] = frame.words;
+        let [state, ip, sp, pager, handler, _, trampoline] = frame.words;
         let (state, stopped) = RunState::from_raw(state).unwrap_or((RunState::Ready, false));
         let (pager, handler) = (ThreadId(pager), ThreadId(handler));
-        Ok(Before { thread: frame.subject(), ip, sp, pager, handler, state, stopped })
+        Ok(Before { thread: frame.subject(), ip, sp, pager, handler, trampoline, state, stopped })
     }
 }
 

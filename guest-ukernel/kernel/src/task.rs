@@ -75,6 +75,7 @@ pub struct Start {
     pub regs: Regs,
     pub pager: ThreadId,
     pub handler: ThreadId,
+    pub trampoline: u64,
     pub priority: u8,
     pub uses_fpu: bool,
     pub with_utcb: bool,
@@ -201,6 +202,7 @@ impl Tasks {
         t.priority.set(start.priority);
         t.pager.set(start.pager);
         t.handler.set(start.handler);
+        t.trampoline.set(start.trampoline);
         t.uses_fpu.set(start.uses_fpu);
         t.timeslice.set(kernel().clock.ticks(TIMESLICE_US));
         t.stopped.set(true);

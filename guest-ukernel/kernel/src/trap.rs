@@ -96,6 +96,9 @@ fn system_call(me: ThreadRef) {
     if is_l4_call(me.frame.rax.get()) {
         syscall::l4_call(me);
     } else if me.trampoline.get() != 0 {
+        // As after SYSCALL, whatever the way in was.
+        me.frame.rcx.set(me.frame.rip.get());
+        me.frame.r11.set(me.frame.rflags.get());
         me.frame.rip.set(me.trampoline.get());
     } else {
         ipc::fault(kernel(), me, Outgoing::Foreign);

@@ -42,6 +42,8 @@ global_asm!(
     "puppet_privileged: cli",
     "ud2",
     "puppet_stop: ud2",
+    // A trampoline that goes straight back.
+    "puppet_return: jmp rcx",
     // Counts in rbx, for ever.
     "puppet_count: inc rbx",
     "jmp puppet_count",
@@ -86,6 +88,7 @@ pub enum Code {
     PortIn,
     Privileged,
     Stop,
+    Return,
     Count,
     Vectors,
 }
@@ -102,6 +105,7 @@ impl Code {
             fn puppet_port_in();
             fn puppet_privileged();
             fn puppet_stop();
+            fn puppet_return();
             fn puppet_count();
             fn puppet_vectors();
         }
@@ -115,6 +119,7 @@ impl Code {
             Self::PortIn => puppet_port_in,
             Self::Privileged => puppet_privileged,
             Self::Stop => puppet_stop,
+            Self::Return => puppet_return,
             Self::Count => puppet_count,
             Self::Vectors => puppet_vectors,
         };

@@ -94,6 +94,7 @@ fn create(
         regs: Regs { rip: server.entry, rsp: server.stack_end, cs, ss, ..Regs::default() },
         pager,
         handler: pager,
+        trampoline: 0,
         priority,
         uses_fpu: false,
         with_utcb: true,

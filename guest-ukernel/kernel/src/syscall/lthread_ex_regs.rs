@@ -14,7 +14,7 @@ use crate::kernel::kernel;
 use crate::task::{self, Start, user_selectors};
 use crate::{regs, tcb};
 
-const ALL: u64 = (WITH_UTCB << 1) - 1;
+const ALL: u64 = (SET_TRAMPOLINE << 1) - 1;
 /// Flags by which the thread goes on otherwise than it would have.
 const CHANGES: u64 = SET_IP | SET_SP | SET_REGS | CANCEL;
 const IN_UTCB: u64 = GET_REGS | SET_REGS | GET_FPU | SET_FPU;
@@ -46,7 +46,14 @@ fn exchange(me: ThreadRef, flags: u64) -> Result<(), Status> {
         kernel().tasks.delete_thread(t);
         return Ok(());
     }
-    let old = [t.run_state(), t.frame.rip.get(), t.frame.rsp.get(), t.pager.get().0, t.handler.get().0];
+    let old = [
+        t.run_state(),
+        t.frame.rip.get(),
+        t.frame.rsp.get(),
+        t.pager.get().0,
+        t.handler.get().0,
+        t.trampoline.get(),
+    ];
     let args = Args::of(me);
     if let Some(utcb) = utcb {
         read_state(t, utcb, flags);
@@ -63,7 +70,7 @@ fn exchange(me: ThreadRef, flags: u64) -> Result<(), Status> {
     apply(t, flags, &args);
     set_running(t, flags);
     let out = &me.frame;
-    for (cell, value) in [&out.rbx, &out.rdi, &out.rsi, &out.rdx, &out.r10].into_iter().zip(old) {
+    for (cell, value) in [&out.rbx, &out.rdi, &out.rsi, &out.rdx, &out.r10, &out.r9].into_iter().zip(old) {
         cell.set(value);
     }
     out.r12.set(t.id.get().0);
@@ -77,6 +84,7 @@ struct Args {
     pager: ThreadId,
     handler: ThreadId,
     fs_base: u64,
+    trampoline: u64,
 }
 
 impl Args {
@@ -88,6 +96,7 @@ impl Args {
             pager: ThreadId(f.rdx.get()),
             handler: ThreadId(f.r10.get()),
             fs_base: f.r8.get(),
+            trampoline: f.r9.get(),
         }
     }
 }
@@ -97,7 +106,8 @@ fn check_values(me: ThreadRef, flags: u64, utcb: Option<UtcbRef>) -> Result<(), 
     let ip_ok = flags & SET_IP == 0 || regs::rip_is_valid(me.frame.rdi.get());
     let regs_ok = flags & SET_REGS == 0 || utcb.is_some_and(|u| regs::rip_is_valid(u.regs.get().rip));
     let base_ok = flags & SET_FS_BASE == 0 || regs::rip_is_valid(me.frame.r8.get());
-    if ip_ok && regs_ok && base_ok { Ok(()) } else { Err(Status::BadArgument) }
+    let trampoline_ok = flags & SET_TRAMPOLINE == 0 || regs::rip_is_valid(me.frame.r9.get());
+    if ip_ok && regs_ok && base_ok && trampoline_ok { Ok(()) } else { Err(Status::BadArgument) }
 }
 
 fn create(me: ThreadRef, id: ThreadId, flags: u64) -> Result<(), Status> {
@@ -125,6 +135,12 @@ fn create(me: ThreadRef, id: ThreadId, flags: u64) -> Result<(), Status> {
         regs,
         pager: if flags & SET_PAGER != 0 { args.pager } else { me.pager.get() },
         handler: if flags & SET_HANDLER != 0 { args.handler } else { me.handler.get() },
+        trampoline: match flags & SET_TRAMPOLINE {
+            // The caller's own has a meaning in the caller's space alone.
+            0 if task.number() == own => me.trampoline.get(),
+            0 => 0,
+            _ => args.trampoline,
+        },
         priority: me.priority.get(),
         uses_fpu: flags & USES_FPU != 0,
         with_utcb: flags & WITH_UTCB != 0,
@@ -192,6 +208,9 @@ fn apply(t: ThreadRef, flags: u64, args: &Args) {
     }
     if flags & SET_HANDLER != 0 {
         t.handler.set(args.handler);
+    }
+    if flags & SET_TRAMPOLINE != 0 {
+        t.trampoline.set(args.trampoline);
     }
     if flags & RESET_FPU != 0 {
         fpu::reset(t);

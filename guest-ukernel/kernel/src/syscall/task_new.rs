@@ -11,7 +11,7 @@ use crate::kernel::kernel;
 use crate::regs;
 use crate::task::{Start, user_selectors};
 
-const ALL: u64 = (DELETE << 1) - 1;
+const ALL: u64 = (SET_TRAMPOLINE << 1) - 1;
 
 /// See [`ukernel_abi::call::task_new`].
 pub fn call(me: ThreadRef) -> Status {
@@ -41,7 +41,8 @@ fn create(me: ThreadRef, flags: u64) -> Result<(), Status> {
         Some(utcb) if flags & SET_REGS != 0 => utcb.regs.get(),
         _ => Regs { rip: f.rdi.get(), rsp: f.rsi.get(), ..Regs::default() },
     };
-    if !regs::rip_is_valid(r.rip) {
+    let trampoline = if flags & SET_TRAMPOLINE != 0 { f.r13.get() } else { 0 };
+    if !regs::rip_is_valid(r.rip) || !regs::rip_is_valid(trampoline) {
         return Err(Status::BadArgument);
     }
     (r.cs, r.ss) = user_selectors();
@@ -49,6 +50,7 @@ fn create(me: ThreadRef, flags: u64) -> Result<(), Status> {
         regs: r,
         pager: ThreadId(f.rdx.get()),
         handler: ThreadId(f.r10.get()),
+        trampoline,
         priority: f.r9.get() as u8,
         uses_fpu: flags & USES_FPU != 0,
         with_utcb: flags & WITH_UTCB != 0,

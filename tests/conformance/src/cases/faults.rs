@@ -3,11 +3,11 @@
 use crate::memory::Page;
 use crate::puppet::{Code, Puppet, code_page};
 use crate::report::{Check, holds, same};
-use ukernel_abi::MapItem;
 use ukernel_abi::call::{L4_CALL, ex_regs};
-use ukernel_abi::utcb::Regs;
+use ukernel_abi::utcb::{FIXED_FLAGS, Regs};
+use ukernel_abi::{Call, MapItem};
 use userlib::thread::ExRegs;
-use userlib::{Me, Rights, Status};
+use userlib::{Me, Rights, Status, ThreadId};
 
 const DATA: u64 = 0x5000_0000;
 const PAGE: Page = Page(0);
@@ -86,6 +86,58 @@ pub fn foreign_call(me: Me) -> Check {
     puppet.reply([5], &[PAGE.item(Rights::R, DATA)])?;
     same("result", puppet.finish()?.rax, 5_u64)?;
     same("memory that came with it", puppet.load(DATA)?, 77_u64)
+}
+
+pub fn reflected_call(me: Me) -> Check {
+    let puppet = Puppet::new(me, 0)?;
+    let set = Regs {
+        rax: 0x1_0000_0027,
+        rbx: 1,
+        rdi: 2,
+        rsi: 3,
+        rdx: 4,
+        r10: 5,
+        r8: 6,
+        r9: 7,
+        r12: 8,
+        r13: 9,
+        r14: 10,
+        r15: 11,
+        rbp: 12,
+        ..Regs::default()
+    };
+    let (stop, back) = (Code::Stop.address(), Code::Syscall.address() + 2);
+    ExRegs::new(0).trampoline(stop).apply(puppet.id)?;
+    let found = puppet.run(Code::Syscall, set)?;
+    same("it is at the trampoline", found.rip, stop)?;
+    same("the way back", found.rcx, back)?;
+    same("the flags", found.r11 & FIXED_FLAGS, FIXED_FLAGS)?;
+    let as_set = Regs {
+        rip: stop,
+        rcx: back,
+        rsp: found.rsp,
+        r11: found.r11,
+        entry: found.entry,
+        cs: found.cs,
+        ss: found.ss,
+        rflags: found.rflags,
+        ..set
+    };
+    holds("all else is as it was", found == as_set)?;
+    let before = ExRegs::new(0).trampoline(Code::Return.address()).apply(puppet.id)?;
+    same("the trampoline as it was", before.trampoline, stop)?;
+    let found = puppet.run(Code::Syscall, set)?;
+    same("and back", found.rip, back)?;
+    same("with rax as it was", found.rax, set.rax)?;
+    // An L4 call is none of the trampoline's.
+    same("an L4 call", puppet.call(Call::IdNearest, ThreadId::NIL, [0; 7])?.1.r12, puppet.id)?;
+    for bad in [1 << 47, u64::MAX] {
+        same("no address", ExRegs::new(0).trampoline(bad).apply(puppet.id), Status::BadArgument)?;
+    }
+    same("it stays", puppet.state()?.trampoline, Code::Return.address())?;
+    ExRegs::new(0).trampoline(0).apply(puppet.id)?;
+    puppet.start(Code::Syscall, set)?;
+    same("to the handler again", puppet.foreign()?.number, set.rax)
 }
 
 pub fn answered_by_registers(me: Me) -> Check {

@@ -43,6 +43,7 @@ pub const CASES: &[Case] = &[
     ("faults/execute", faults::execute),
     ("faults/exceptions", faults::exceptions),
     ("faults/foreign-call", faults::foreign_call),
+    ("faults/reflected-call", faults::reflected_call),
     ("faults/answered-by-registers", faults::answered_by_registers),
     ("faults/no-such-call", faults::no_such_call),
     ("threads/states", threads::states),
