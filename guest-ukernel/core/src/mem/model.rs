@@ -99,6 +99,11 @@ impl Model {
             }
             let phys = leaf.phys + (va - leaf.va);
             for child in self.children(leaf.id) {
+                if !whole && child.size == SUPERPAGE && child.rights.intersection(rights) != Rights::NONE {
+                    self.split(child);
+                }
+            }
+            for child in self.children(leaf.id) {
                 if child.phys < phys + (stop - va) && phys < child.phys + child.size {
                     self.take(child.id, rights);
                 }
@@ -193,10 +198,11 @@ impl Model {
         false
     }
 
+    /// A superpage becomes pages, and so do those made from it.
     fn split(&mut self, leaf: Leaf) {
         for child in self.children(leaf.id) {
             if child.size == SUPERPAGE {
-                self.take(child.id, Rights::RWX);
+                self.split(child);
             }
         }
         self.leaves.retain(|l| l.id != leaf.id);

@@ -1,4 +1,7 @@
 //! A superpage becomes 512 pages, when rights to a part of it go, or something else is mapped over a part of it.
+//!
+//! The superpages that others have from it become pages first, from the bottom up: there will be no node left that could be their parent.
+//! Each is split in the memory of the space that has it. Where there is none, that space loses the superpage.
 
 use super::entry::Entry;
 use super::frames::NoMemory;
@@ -8,33 +11,79 @@ use super::node::companion;
 use super::node::{Node, field};
 use super::space::{Mem, Space};
 use super::take::Part;
+use ukernel_abi::Rights;
 use ukernel_abi::layout::{PAGE, SUPERPAGE};
 
+/// What a superpage becomes: a table, and a list of as many nodes as it has entries.
+struct Parts {
+    table: PhysAddr,
+    nodes: Option<Node>,
+}
+
 impl<M: Machine> Mem<M> {
-    /// Splits the superpage, which loses its children of its own size: there is no node left that could be their parent.
-    /// Its smaller children become children of the pages that they are a part of. With an error nothing has changed.
+    /// Splits the superpage, and the superpages below it. Its smaller children become children of the pages that they are a part of.
+    /// With an error nothing has changed.
     #[cold]
-    pub(super) fn split(&self, node: Node) -> Result<(), NoMemory> {
+    pub(super) fn split(&self, top: Node) -> Result<(), NoMemory> {
+        let parts = self.prepare_split(top)?;
+        let mut node = top;
+        loop {
+            if let Some(child) = self.link(node, field::CHILDREN) {
+                node = child;
+            } else if node == top {
+                self.split_one(top, parts);
+                return Ok(());
+            } else {
+                let parent = self.parent(node);
+                match self.prepare_split(node) {
+                    Ok(parts) => self.split_one(node, parts),
+                    Err(NoMemory) => {
+                        self.drop_children(node, Part::ALL);
+                        self.remove(node);
+                    }
+                }
+                node = parent;
+            }
+        }
+    }
+
+    /// Splits those of the superpage's children of its own size that have any of `rights`, as far as there is memory.
+    #[cold]
+    pub(super) fn split_children(&self, node: Node, rights: Rights) {
+        let mut next = self.link(node, field::CHILDREN);
+        while let Some(child) = next {
+            next = self.link(child, field::NEXT);
+            if !self.leaf(child).rights().intersection(rights).is_empty() {
+                // Without memory it is treated whole.
+                let _ = self.split(child);
+            }
+        }
+    }
+
+    /// The memory to split a superpage.
+    fn prepare_split(&self, node: Node) -> Result<Parts, NoMemory> {
         let space = self.space_of(node);
-        let parent = self.link(node, field::PARENT);
-        let entry = self.leaf(node);
         // Has the parent make its index, if it has none.
-        if let Some(parent) = parent {
-            self.head_for(parent, entry.split(0))?;
+        if let Some(parent) = self.link(node, field::PARENT) {
+            self.head_for(parent, self.leaf(node).split(0))?;
         }
         let table = self.alloc_pair_charged(space)?;
-        let mut spare = match self.alloc_nodes(space, SUPERPAGE / PAGE) {
-            Ok(nodes) => nodes,
+        match self.alloc_nodes(space, SUPERPAGE / PAGE) {
+            Ok(nodes) => Ok(Parts { table, nodes }),
             Err(error) => {
                 self.frames.free_pair(table);
                 self.refund(space, 2);
-                return Err(error);
+                Err(error)
             }
-        };
-        while let Some(child) = self.link(node, field::CHILDREN) {
-            self.drop_children(child, Part::ALL);
-            self.remove(child);
         }
+    }
+
+    /// Splits a superpage that has no children of its own size (any more).
+    fn split_one(&self, node: Node, parts: Parts) {
+        let space = self.space_of(node);
+        let parent = self.link(node, field::PARENT);
+        let entry = self.leaf(node);
+        let Parts { table, nodes: mut spare } = parts;
         let index = PhysAddr(self.field(node, field::INDEX));
         for n in 0..SUPERPAGE / PAGE {
             let Some(page) = spare else { break };
@@ -47,7 +96,6 @@ impl<M: Machine> Mem<M> {
         }
         self.unlink(node);
         self.replace_by_table(node, space, table);
-        Ok(())
     }
 
     /// Makes one page of a superpage.

@@ -18,8 +18,11 @@ impl Part {
 
 impl<M: Machine> Mem<M> {
     /// Takes `rights` from everything that was mapped from `part` of the node's page, directly or not, but not from the page itself.
-    /// Without the right to read nothing remains. A descendant that is a superpage is hit whole.
+    /// Without the right to read nothing remains. Superpages of which a part is hit are split first; without memory for that they are hit whole.
     pub(super) fn take_from_children(&self, node: Node, part: Part, rights: Rights) {
+        if part != Part::ALL {
+            self.split_children(node, rights);
+        }
         if rights.contains(Rights::R) {
             self.drop_children(node, part);
         } else {

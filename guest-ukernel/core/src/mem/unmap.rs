@@ -1,8 +1,7 @@
 //! `fpage_unmap`: takes rights to a flexpage away from all who have them from the space.
 //!
-//! Where the flexpage is a part of a superpage:
-//! - a descendant's superpage that the part belongs to loses the rights whole (its pager maps again at the next fault);
-//! - with `flush` the space's own superpage is split first; if there is no memory for that, it is treated whole.
+//! Where the flexpage is a part of a superpage, descendants' superpages are split first, and with `flush` the space's own. What cannot be
+//! split, because there is no memory for it, is treated whole: pagers map again at the next fault.
 
 use super::entry::Entry;
 use super::machine::{Machine, VirtAddr};

@@ -1,13 +1,13 @@
 //! Flexpages of memory.
 
 use crate::memory::{self, Page};
-use crate::puppet::{Code, Puppet, answer};
-use crate::report::{Check, holds, same};
+use crate::puppet::{Code, PRIORITY, Puppet, answer};
+use crate::report::{Check, Failure, holds, same};
 use ukernel_abi::call::{Timeouts, unmap};
 use ukernel_abi::layout::{GATE, KIP, utcb};
 use ukernel_abi::utcb::Regs;
 use ukernel_abi::{Call, MapItem};
-use userlib::{Fpage, Me, Rights, Status, ThreadId, ipc, task};
+use userlib::{Fpage, Me, Rights, Status, ThreadId, ipc, root, task};
 
 /// Where puppets have shared memory.
 const DATA: u64 = 0x5000_0000;
@@ -113,6 +113,39 @@ pub fn grant(me: Me) -> Check {
     first.load_faults(DATA)?;
     task::unmap_derived(PAGE.fpage(Rights::RWX))?;
     second.load_faults(DATA + 0x3000)
+}
+
+/// Kernel memory in which a puppet can have a superpage, but not the 512 pages of it.
+const FEW_FRAMES: u64 = 24;
+
+pub fn superpages(me: Me) -> Check {
+    let (window, _) = root::dma(21)?;
+    let memory = window.cells(0, 1).ok_or_else(|| Failure::new("size of the window", 0, 1))?;
+    let whole = Fpage::memory(memory.as_ptr().expose_provenance() as u64, 21, Rights::RW);
+    let part = Fpage::memory(whole.base() + 0x5000, 12, Rights::RWX);
+    let (first, second) = (Puppet::new(me, 0)?, Puppet::new(me, 1)?);
+    let poor = Puppet::with(me, 2, FEW_FRAMES, PRIORITY)?;
+    for puppet in [&first, &poor] {
+        puppet.load_with(DATA, MapItem::map(whole, DATA))?;
+    }
+    pass_on(&first, &second, MapItem::map(Fpage::memory(DATA, 21, Rights::RW), DATA))?;
+    task::unmap_derived(part.with_rights(Rights::W))?;
+    for puppet in [&first, &second] {
+        puppet.store_faults(DATA + 0x5000)?;
+        puppet.load(DATA + 0x5000)?;
+        puppet.store(DATA + 0x6000, 1)?;
+    }
+    // Who cannot pay for the pages loses the right to all of it.
+    poor.store_faults(DATA + 0x6000)?;
+    poor.load(DATA + 0x5000)?;
+    task::unmap_derived(part)?;
+    for puppet in [&first, &second] {
+        puppet.load_faults(DATA + 0x5000)?;
+        puppet.store(DATA + 0x1f_f000, 1)?;
+    }
+    poor.load_faults(DATA + 0x6000)?;
+    task::unmap_derived(whole.with_rights(Rights::RWX))?;
+    second.load_faults(DATA + 0x6000)
 }
 
 pub fn windows(me: Me) -> Check {

@@ -37,6 +37,7 @@ pub const CASES: &[Case] = &[
     ("mapping/unmap-derived", mapping::unmap_derived),
     ("mapping/unmap-in-task", mapping::unmap_in_task),
     ("mapping/grant", mapping::grant),
+    ("mapping/superpages", mapping::superpages),
     ("mapping/windows", mapping::windows),
     ("mapping/bad-flexpages", mapping::bad_flexpages),
     ("mapping/kernel-area", mapping::kernel_area),
