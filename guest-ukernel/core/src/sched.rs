@@ -43,14 +43,16 @@ pub struct Sched {
     current: Cell<Option<ThreadRef>>,
     /// Woken by the running system call: next, if nothing speaks against it.
     handover: Cell<Option<ThreadRef>>,
-    /// A thread of at least this priority may be handed the processor without asking further. Never below the highest priority in a
-    /// queue; above all priorities when the time slice is over.
+    /// A thread of at least this priority may be handed the processor without asking further. Above the highest priority in a queue, or equal
+    /// to it while a time slice runs; above all priorities when the slice is over.
     pub floor: Cell<u32>,
+    /// A time slice runs: the timer will end it.
+    sliced: Cell<bool>,
     /// The running thread is to be put behind others of its priority.
     yielding: Cell<bool>,
     /// The time slice has ended; those who wait have not had their turn yet.
     slice_over: Cell<bool>,
-    /// Something has become ready or changed its priority since the last choice.
+    /// Since the last choice more has happened than that the running thread has blocked or that one thread has become ready.
     changed: Cell<bool>,
 }
 
@@ -61,7 +63,7 @@ const ABOVE_ALL: u32 = 256;
 #[derive(Clone, Copy)]
 pub struct Choice {
     pub thread: ThreadRef,
-    /// Others wait for the processor: the time slice counts.
+    /// Others of its priority wait for the processor: the time slice counts.
     pub contended: bool,
     /// It is its turn: a new time slice.
     pub fresh: bool,
@@ -76,6 +78,7 @@ impl Sched {
             current: Cell::new(None),
             handover: Cell::new(None),
             floor: Cell::new(0),
+            sliced: Cell::new(false),
             yielding: Cell::new(false),
             slice_over: Cell::new(false),
             changed: Cell::new(false),
@@ -95,11 +98,11 @@ impl Sched {
         if !t.is_runnable() || self.current.get().is_some_and(|c| core::ptr::eq(c, t)) {
             return;
         }
-        self.changed.set(true);
         match self.handover.get() {
             None => self.handover.set(Some(t)),
             Some(first) => {
                 if !core::ptr::eq(first, t) {
+                    self.changed.set(true);
                     self.enqueue(t);
                 }
             }
@@ -115,6 +118,7 @@ impl Sched {
     /// it does at a higher one, is next.
     pub fn end_slice(&self) {
         self.changed.set(true);
+        self.sliced.set(false);
         self.slice_over.set(true);
     }
 
@@ -168,7 +172,7 @@ impl Sched {
             self.queued.set(self.queued.get() + 1);
             let p = t.priority.get();
             self.queues.0[p as usize].push_back(t, link);
-            self.floor.set(self.floor.get().max(p.into()));
+            self.floor.set(self.floor.get().max(self.above(p.into())));
             let word = &self.bitmap[p as usize / 64];
             word.set(word.get() | 1 << (p % 64));
         }
@@ -201,7 +205,31 @@ impl Sched {
     /// The running thread, if nothing has happened that could let another one run.
     #[inline]
     pub fn unchanged(&self) -> Option<ThreadRef> {
-        self.current.get().filter(|t| !self.changed.get() && t.is_runnable())
+        let nothing = !self.changed.get() && self.handover.get().is_none();
+        self.current.get().filter(|t| nothing && t.is_runnable())
+    }
+
+    /// The thread that has become ready, if it is clear that it runs next and the timer need not be looked at. It becomes the current one.
+    #[inline]
+    pub fn handed_over(&self) -> Option<ThreadRef> {
+        let to = self.handover.get()?;
+        let priority = to.priority.get();
+        if self.changed.get()
+            || !to.is_runnable()
+            || to.ready_queued.get()
+            || u32::from(priority) < self.floor.get()
+        {
+            return None;
+        }
+        if let Some(current) = self.current.get().filter(|c| c.is_runnable()) {
+            if priority <= current.priority.get() {
+                return None;
+            }
+            self.enqueue(current);
+        }
+        self.handover.set(None);
+        self.current.set(Some(to));
+        Some(to)
     }
 
     /// The thread to run now, or none. It becomes the current one.
@@ -248,21 +276,43 @@ impl Sched {
             self.dequeue(thread);
         }
         self.current.set(Some(thread));
-        self.settle(fresh);
-        Some(Choice { thread, contended: self.queued.get() != 0, fresh })
+        let contended = self.settle(fresh) == Some(thread.priority.get().into());
+        Some(Choice { thread, contended, fresh })
     }
 
-    /// Bring `floor` up to date when the choice is made.
-    fn settle(&self, fresh: bool) {
-        if fresh || self.queued.get() == 0 {
-            self.slice_over.set(false);
+    /// The timer is set to the end of a time slice, which begins.
+    pub fn begin_slice(&self) {
+        self.sliced.set(true);
+        if self.floor.get() != ABOVE_ALL {
+            self.floor.set(self.floor.get() - 1);
         }
-        let floor = match self.queued.get() {
-            0 => 0,
-            _ if self.slice_over.get() => ABOVE_ALL,
-            _ => self.top(),
-        };
-        self.floor.set(floor);
+    }
+
+    /// Bring `floor` up to date when the choice is made. Returns the highest priority in a queue.
+    fn settle(&self, fresh: bool) -> Option<u32> {
+        if self.queued.get() == 0 {
+            self.slice_over.set(false);
+            self.sliced.set(false);
+            self.floor.set(0);
+            return None;
+        }
+        if fresh {
+            self.slice_over.set(false);
+            self.sliced.set(false);
+        }
+        let top = self.top();
+        self.floor.set(if self.slice_over.get() { ABOVE_ALL } else { self.above(top) });
+        Some(top)
+    }
+
+    /// The floor when `top` is the highest priority in a queue.
+    fn above(&self, top: u32) -> u32 {
+        top + u32::from(!self.sliced.get())
+    }
+
+    /// Whether a time slice runs.
+    pub fn sliced(&self) -> bool {
+        self.sliced.get()
     }
 
     /// Highest priority whose queue is not empty; one of them is not.
@@ -383,7 +433,10 @@ mod tests {
         let (a, b, server) = (thread(5), thread(5), thread(9));
         s.wake(a);
         s.wake(b);
-        assert!(same(run(&s), a));
+        let choice = s.choose().unwrap();
+        assert!(same(choice.thread, a) && choice.contended);
+        assert_eq!(s.floor.get(), 6, "no slice runs yet");
+        s.begin_slice();
         assert_eq!(s.floor.get(), 5);
         // a calls the server, whose work takes until the slice is over.
         a.state.set(RunState::Receiving);
@@ -397,9 +450,44 @@ mod tests {
         s.wake(a);
         let choice = s.choose().unwrap();
         assert!(same(choice.thread, b) && choice.fresh && choice.contended);
+        s.begin_slice();
         assert_eq!(s.floor.get(), 5);
         s.end_slice();
         assert!(same(run(&s), a));
+    }
+
+    #[test]
+    fn a_hand_over_that_is_clear() {
+        let s = sched();
+        let (a, b, server, high) = (thread(5), thread(5), thread(9), thread(10));
+        s.wake(a);
+        assert!(same(run(&s), a));
+        // a calls the server, which answers.
+        a.state.set(RunState::Receiving);
+        s.wake(server);
+        assert!(same(s.handed_over().unwrap(), server) && same(s.current().unwrap(), server));
+        assert!(s.handed_over().is_none() && same(s.unchanged().unwrap(), server));
+        server.state.set(RunState::Receiving);
+        a.state.set(RunState::Ready);
+        s.wake(a);
+        assert!(same(s.handed_over().unwrap(), a));
+        // Somebody of higher priority takes the processor from a, which waits in its queue.
+        s.wake(high);
+        assert!(same(s.handed_over().unwrap(), high));
+        high.state.set(RunState::Receiving);
+        s.wake(b);
+        assert!(s.handed_over().is_none(), "no slice runs that would let a have its turn");
+        let choice = s.choose().unwrap();
+        assert!(same(choice.thread, b) && choice.contended);
+        // Neither equals nor lower ones take it from the running thread.
+        s.begin_slice();
+        let equal = thread(5);
+        s.wake(equal);
+        assert!(s.handed_over().is_none());
+        assert!(same(run(&s), b));
+        server.state.set(RunState::Ready);
+        s.wake(server);
+        assert!(same(s.handed_over().unwrap(), server));
     }
 
     #[test]
@@ -412,7 +500,7 @@ mod tests {
         s.wake(zero);
         s.wake(high);
         run(&s);
-        assert_eq!(s.floor.get(), 130);
+        assert_eq!(s.floor.get(), 131);
         s.forget(high);
         running.state.set(RunState::Receiving);
         assert!(same(run(&s), zero));

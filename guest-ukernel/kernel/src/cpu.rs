@@ -37,7 +37,7 @@ pub struct Cpu {
     pub fpu: fpu::Owner,
     pub apic: Apic,
     pub segments: Segments,
-    /// TSC reading at which the time slice is used up; 0 while nobody waits for that.
+    /// TSC reading at which the time slice is used up, if one runs.
     slice_end: Cell<u64>,
     /// The running thread has been changed by another CPU while this one waited for the lock.
     pub trap_void: Cell<bool>,
@@ -125,9 +125,12 @@ impl Cpu {
 
     /// Choose the thread to run and make the CPU ready for it; wait if there is none. Returns the frame to leave with.
     pub fn leave(&'static self) -> &'static Frame {
-        let frame = match self.sched.unchanged() {
-            Some(t) => &t.frame,
-            None => self.next(),
+        let frame = if let Some(t) = self.sched.unchanged() {
+            &t.frame
+        } else if let Some(t) = self.sched.handed_over() {
+            self.switch_to(t)
+        } else {
+            self.next()
         };
         kernel().smp.leave(self);
         frame
@@ -136,7 +139,7 @@ impl Cpu {
     fn next(&'static self) -> &'static Frame {
         loop {
             let choice = self.sched.choose();
-            self.set_timer(choice.is_some_and(|c| c.contended), choice.is_some_and(|c| c.fresh));
+            self.set_timer(choice.is_some_and(|c| c.contended));
             if let Some(choice) = choice {
                 return self.switch_to(choice.thread);
             }
@@ -201,15 +204,14 @@ impl Cpu {
         }
     }
 
-    fn set_timer(&self, contended: bool, fresh: bool) {
+    fn set_timer(&self, contended: bool) {
         let mut due = kernel().timeouts.next_deadline().unwrap_or(u64::MAX);
-        if !contended {
-            self.slice_end.set(0);
-        } else {
-            if fresh || self.slice_end.get() == 0 {
-                let slice = self.sched.current().map_or(0, |t| t.timeslice.get());
-                self.slice_end.set(insn::rdtsc().saturating_add(slice).max(1));
-            }
+        if contended && !self.sched.sliced() {
+            let slice = self.sched.current().map_or(0, |t| t.timeslice.get());
+            self.slice_end.set(insn::rdtsc().saturating_add(slice));
+            self.sched.begin_slice();
+        }
+        if self.sched.sliced() {
             due = due.min(self.slice_end.get());
         }
         if due != u64::MAX {
@@ -219,10 +221,6 @@ impl Cpu {
 
     /// The timer has fired: whether the time slice is used up.
     pub fn slice_used_up(&self, now: u64) -> bool {
-        if self.slice_end.get() != 0 && now >= self.slice_end.get() {
-            self.slice_end.set(0);
-            return true;
-        }
-        false
+        self.sched.sliced() && now >= self.slice_end.get()
     }
 }
