@@ -5,7 +5,7 @@
 //! ends → [`ending`] (message and exit status).
 //!
 //! - [`cli`], [`config`], [`set`], [`size`]: what the user asks for
-//! - [`kvm`], [`vm`], [`memory`], [`loader`], [`vcpu`]: the machine
+//! - [`kvm`], [`vm`], [`memory`], [`loader`], [`vcpu`], `xcr0`: the machine
 //! - [`board`], [`events`], [`output`], [`terminal`]: the world around it
 //! - [`ending`], [`symbols`], [`log`], [`error`]: what the user is told
 //! - [`doctor`]: what this host can do
@@ -29,3 +29,4 @@ pub mod symbols;
 pub mod terminal;
 pub mod vcpu;
 pub mod vm;
+mod xcr0;

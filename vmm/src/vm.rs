@@ -4,6 +4,7 @@
 use crate::kvm::{KvmError, failed};
 use crate::memory::GuestMemory;
 use crate::vcpu::cpuid::{self, Place};
+use crate::xcr0;
 use kvm_bindings::{
     KVM_CAP_X86_APIC_BUS_CYCLES_NS, KVM_MAX_CPUID_ENTRIES, Msrs, kvm_msr_entry, kvm_userspace_memory_region,
 };
@@ -65,6 +66,7 @@ impl Vm {
             let vcpu = self.fd.create_vcpu(id.into()).map_err(failed("making a vCPU (KVM_CREATE_VCPU)"))?;
             let cpuid = cpuid::adapt(&supported, Place { id, count }, tsc_deadline)?;
             vcpu.set_cpuid2(&cpuid).map_err(failed("KVM_SET_CPUID2"))?;
+            xcr0::preset(&self.kvm, &vcpu, &cpuid)?;
             Ok(vcpu)
         };
         (0..count).map(create).collect()
