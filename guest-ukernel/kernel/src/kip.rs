@@ -2,7 +2,7 @@
 
 use ukernel_abi::kip::{FLAG_SYSCALL_FAULTS, Kip, MAGIC, VERSION};
 
-use crate::arch::fpu;
+use crate::arch::features;
 
 unsafe extern "C" {
     static mut gate_page: [u8; 4096];
@@ -23,9 +23,12 @@ pub fn publish(write: impl FnOnce(&mut Kip)) {
 /// `int3; ret; ret`: a thread that entered by `syscall` returns to offset 2, one that entered by `int3` to offset 1.
 const INT3_GATE: [u8; 3] = [0xcc, 0xc3, 0xc3];
 
-/// SYSCALL has turned out not to change the privilege level here: breakpoints are the cheaper way in.
+/// SYSCALL has turned out not to change the privilege level: if that is so, and not a program's jump, breakpoints are the cheaper way in.
 /// It happens with the first system call of all, σ0's, and is noted in the kernel interface page.
 pub fn use_int3_gate() {
+    if !features::kernel_mode_is_emulated() {
+        return;
+    }
     // SAFETY: both pages are the kernel's to write. No thread is between the changed bytes: the only one that has
     // used the gate is the current one, and it returns to offset 2, which stays what it is.
     unsafe {
@@ -33,5 +36,4 @@ pub fn use_int3_gate() {
         let flags = &raw mut kip_page.flags;
         flags.write_volatile(flags.read_volatile() | FLAG_SYSCALL_FAULTS);
     }
-    fpu::kernel_mode_is_emulated();
 }

@@ -15,10 +15,12 @@ use crate::arch::{boot, insn};
 use crate::cpu::{Cpu, cpu};
 use crate::mem::Physmap;
 
-/// Save the FPU's state in its owner's TCB.
+/// Save the FPU's state in its owner's copy.
 const SAVE_FPU: u32 = 1;
 /// Load another page-table root than [`Smp::dying`].
 const LEAVE_SPACE: u32 = 2;
+/// Load the FPU's state from its owner's copy, which has been changed.
+const LOAD_FPU: u32 = 4;
 
 pub struct Smp {
     lock: Lock<MAX_CPUS>,
@@ -152,7 +154,7 @@ impl Smp {
         }
     }
 
-    /// Bring the copy of `t`'s FPU state in its TCB up to date. Returns its CPU, which may have to forget it.
+    /// Bring the copy of `t`'s FPU state in memory up to date. Returns its CPU, which may have to forget it.
     pub fn sync_fpu(&self, t: ThreadRef) -> &'static Cpu {
         let home = self.own(t);
         if home.index() == cpu().index() {
@@ -161,6 +163,17 @@ impl Smp {
             self.ask(home, SAVE_FPU);
         }
         home
+    }
+
+    /// Have `change` change the copy of `t`'s FPU state in memory. The registers follow.
+    pub fn change_fpu(&self, t: ThreadRef, change: impl FnOnce(&Thread)) {
+        let home = self.sync_fpu(t);
+        change(t);
+        match home.fpu.is(t) {
+            true if home.index() == cpu().index() => home.fpu.reload_owner(),
+            true => self.ask(home, LOAD_FPU),
+            false => {}
+        }
     }
 
     /// The space of root `root` gets a thread that runs on `home`.
@@ -238,6 +251,9 @@ impl Smp {
     fn serve(&self, cpu: &Cpu, asked: u32) {
         if asked & SAVE_FPU != 0 {
             cpu.fpu.sync_owner();
+        }
+        if asked & LOAD_FPU != 0 {
+            cpu.fpu.reload_owner();
         }
         if asked & LEAVE_SPACE != 0 && (insn::cr3() ^ self.dying.get()) & PTE_ADDR == 0 {
             cpu.set_space(boot::template_root());

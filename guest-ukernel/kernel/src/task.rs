@@ -10,11 +10,12 @@ use ukernel_core::queue::{Link, Queue};
 use ukernel_core::thread::{Thread, ThreadRef, UtcbCells};
 
 use crate::arch::layout::phys_to_virt;
+use crate::arch::xstate::{self, Needs};
 use crate::arch::{boot, fpu, insn, segments};
 use crate::cpu::cpu;
 use crate::events::Event;
 use crate::kernel::kernel;
-use crate::mem::{MEM, NoMemory, Space, VirtAddr};
+use crate::mem::{MEM, NoMemory, PhysAddr, Space, VirtAddr};
 use crate::tcb::{self, Array};
 
 /// Default time slice.
@@ -210,10 +211,8 @@ impl Tasks {
         if start.with_utcb {
             self.give_utcb(t, task)?;
         }
-        if start.uses_fpu && fpu::needs_vector_area() {
-            let area = give_page(task, layout::vector_area(t.id.get().lthread()))?;
-            fpu::prepare_vector_area(area);
-            t.vector_frame.set(area);
+        if start.uses_fpu {
+            self.give_fpu_area(t, task)?;
         }
         t.stopped.set(start.stopped);
         kernel().wake(t);
@@ -228,14 +227,27 @@ impl Tasks {
         Ok(())
     }
 
-    /// Take back the pages that the kernel shares with `t`.
+    fn give_fpu_area(&self, t: ThreadRef, task: &Task) -> Result<(), NoMemory> {
+        let frame = match xstate::needs() {
+            Needs::Nothing => return Ok(()),
+            Needs::Frame => give_frame(task)?.0,
+            Needs::UserPage => give_page(task, layout::vector_area(t.id.get().lthread()))?,
+        };
+        t.vector_frame.set(frame);
+        fpu::prepare(t);
+        Ok(())
+    }
+
+    /// Take back the frames that `t` has got besides its TCB.
     fn take_pages(&self, t: ThreadRef, task: &Task) {
         let lthread = t.id.get().lthread();
         if t.utcb.take().is_some() {
             take_page(task, layout::utcb(lthread));
         }
-        if t.vector_frame.take() != 0 {
-            take_page(task, layout::vector_area(lthread));
+        match (t.vector_frame.take(), xstate::needs()) {
+            (0, _) => {}
+            (_, Needs::UserPage) => take_page(task, layout::vector_area(lthread)),
+            (frame, _) => take_frame(task, PhysAddr(frame)),
         }
     }
 
@@ -333,20 +345,31 @@ impl Tasks {
 
 /// Map a new page at `va`, above what the task can touch itself, and charge it. Returns its physical address.
 fn give_page(task: &Task, va: u64) -> Result<u64, NoMemory> {
-    MEM.charge(task.space(), 1)?;
-    let mapped = MEM.frames.alloc().and_then(|frame| {
-        MEM.map_kernel_page(task.space(), VirtAddr(va), frame, Rights::RW)
-            .inspect_err(|_| MEM.frames.free(frame))?;
-        Ok(frame.0)
-    });
-    mapped.inspect_err(|_| MEM.refund(task.space(), 1))
+    let frame = give_frame(task)?;
+    match MEM.map_kernel_page(task.space(), VirtAddr(va), frame, Rights::RW) {
+        Ok(()) => Ok(frame.0),
+        Err(e) => {
+            take_frame(task, frame);
+            Err(e)
+        }
+    }
 }
 
 fn take_page(task: &Task, va: u64) {
     if let Some(frame) = MEM.unmap_kernel_page(task.space(), VirtAddr(va)) {
-        MEM.frames.free_dirty(frame);
-        MEM.refund(task.space(), 1);
+        take_frame(task, frame);
     }
+}
+
+/// A zeroed frame, charged to `task`.
+fn give_frame(task: &Task) -> Result<PhysAddr, NoMemory> {
+    MEM.charge(task.space(), 1)?;
+    MEM.frames.alloc().inspect_err(|_| MEM.refund(task.space(), 1))
+}
+
+fn take_frame(task: &Task, frame: PhysAddr) {
+    MEM.frames.free_dirty(frame);
+    MEM.refund(task.space(), 1);
 }
 
 /// Threads of a task that a caller may act on, or why not.

@@ -6,7 +6,7 @@ use ukernel_core::ipc;
 use ukernel_core::thread::{Frame, Outgoing, ThreadRef};
 
 use crate::arch::entry::{IRQ_COUNT, VECTOR_IRQ, VECTOR_TIMER};
-use crate::arch::{entry, insn};
+use crate::arch::{entry, features, insn};
 use crate::cpu::cpu;
 use crate::events::Event;
 use crate::kernel::kernel;
@@ -62,6 +62,7 @@ pub extern "C" fn user_trap(vector: u32) -> *const Frame {
 
 /// SYSCALL, where it leads to kernel mode.
 pub extern "C" fn syscall_trap() -> *const Frame {
+    features::kernel_mode_is_native();
     let cpu = cpu();
     enter_by_syscall(cpu.entered());
     cpu.leave()

@@ -3,47 +3,37 @@
 //! Servers are built soft-float and use no thread-local segments, so this state changes hands only when a thread that owns some runs after
 //! another one that does, not with every switch. CR0.TS is never used: not every KVM honours it.
 //!
-//! *The upper parts.* FXSAVE keeps x87 and SSE. Where the kernel runs natively that is all there is: without CR4.OSXSAVE user mode has
-//! no AVX. Where kernel mode is emulated, user mode has AVX and AVX-512 whatever the kernel says, and the emulator has no XSAVE.
+//! *The upper parts.* How the state is saved is [`super::xstate`]'s business, and with XSAVE that is all. Where kernel mode is emulated, user
+//! mode has AVX and AVX-512 whatever the kernel says, and the emulator has no XSAVE.
 //! There the upper parts are saved and restored by a stub in the gate page, which the kernel runs in user mode, in the space of the
 //! thread whose registers they are, with interrupts off: it leaves with the stub's frame in place of the thread's, and
 //! goes on when the stub's breakpoint comes back. Two transitions more for a switch between two programs, none for all others.
 
-use core::arch::asm;
 use core::cell::Cell;
-use core::sync::atomic::{AtomicBool, Ordering};
 
 use ukernel_abi::layout;
-use ukernel_abi::utcb::FpuState;
 use ukernel_core::mem::{Machine, PhysAddr};
-use ukernel_core::thread::{FpuArea, Frame, Thread, ThreadRef};
+use ukernel_core::thread::{Frame, Thread, ThreadRef};
 
 use super::insn::*;
 use super::segments::{USER_CS, USER_SS};
+use super::xstate::{self, Needs};
 use crate::mem::Physmap;
 
-/// State components that FXSAVE does not have: AVX, opmask, ZMM_Hi256, Hi16_ZMM (SDM vol. 1, 13.1). In the standard format they
-/// end at byte 2688 of the area. AMX tiles are left out: they are 8 KiB, and no program here may ask for them.
-const VECTOR_COMPONENTS: u64 = 0xe4;
 /// XSTATE_BV, in the header of the area: zero means that all components are in their initial state.
 const AREA_HEADER: u64 = 512;
 
-static USE_STUB: AtomicBool = AtomicBool::new(false);
-
-/// Kernel mode has turned out to be emulated here.
-pub fn kernel_mode_is_emulated() {
-    let has_xsave = cpuid(1)[2] & 1 << 26 != 0;
-    USE_STUB.store(has_xsave, Ordering::Relaxed);
-}
-
-/// Whether threads that use the FPU need a page at `layout::vector_area`.
-pub fn needs_vector_area() -> bool {
-    USE_STUB.load(Ordering::Relaxed)
+/// `t` has just got what `xstate::needs` says it needs.
+pub fn prepare(t: &Thread) {
+    if xstate::needs() == Needs::UserPage {
+        prepare_user_page(t.vector_frame.get());
+    }
+    xstate::prepare(t);
 }
 
 /// Make the frame at `area` one that the stub's XSAVE can write to. KVM write-protects frames in which it has seen page tables and emulates
 /// the writes to them, and it cannot emulate XSAVE. An odd write of ours tells it that there is no table there any more.
-pub fn prepare_vector_area(area: u64) {
+fn prepare_user_page(area: u64) {
     // SAFETY: the frame is the kernel's, mapped in the physmap, and nobody has a reference into it.
     unsafe { (super::layout::phys_to_virt(area) as *mut u16).write_volatile(0) };
 }
@@ -114,7 +104,7 @@ impl Owner {
         if let Some(old) = old {
             save(old);
         }
-        if !needs_vector_area() {
+        if xstate::needs() != Needs::UserPage {
             load(t);
             self.owner.set(Some(t));
             return Step::Done;
@@ -137,7 +127,7 @@ impl Owner {
     fn stub(&'static self, t: ThreadRef, offset: u64) -> Step {
         self.frame.rip.set(layout::GATE + offset);
         self.frame.rbx.set(layout::vector_area(t.id.get().lthread()));
-        self.frame.rax.set(VECTOR_COMPONENTS);
+        self.frame.rax.set(xstate::VECTORS);
         self.frame.rdx.set(0);
         self.frame.cs.set(USER_CS);
         self.frame.ss.set(USER_SS);
@@ -172,21 +162,29 @@ impl Owner {
         self.phase.set(Phase::Idle);
     }
 
-    /// Bring the copy in its TCB of the owner's state up to date.
+    /// Bring the copy in memory of the owner's state up to date.
     pub fn sync_owner(&self) {
         if let Some(owner) = self.owner.get() {
             save(owner);
         }
     }
 
-    /// Bring the copy of `t`'s state in its TCB up to date.
+    /// The copy in memory of the owner's state has been changed after it was brought up to date: the registers follow. What no
+    /// instruction of the kernel can save lies in them alone, and stays there.
+    pub fn reload_owner(&self) {
+        if let Some(owner) = self.owner.get() {
+            load(owner);
+        }
+    }
+
+    /// Bring the copy of `t`'s state in memory up to date.
     pub fn sync(&self, t: ThreadRef) {
         if self.is(t) {
             save(t);
         }
     }
 
-    /// The copy in the TCB of `t` has been changed, or `t` dies: the registers do not count any more.
+    /// `t` has been reset, or dies: the registers do not count any more.
     pub fn forget(&self, t: &Thread) {
         if self.is(t) {
             self.owner.set(None);
@@ -196,7 +194,7 @@ impl Owner {
 
 /// Back to the state of a new thread.
 pub fn reset(t: &Thread) {
-    t.fpu.0.set(FpuState::INIT);
+    xstate::reset(t);
     set_bases(t, 0, 0);
     clear_vectors(t);
 }
@@ -204,31 +202,25 @@ pub fn reset(t: &Thread) {
 /// All upper parts of `t`'s registers become zero.
 fn clear_vectors(t: &Thread) {
     let area = t.vector_frame.get();
-    if area != 0 {
+    if area != 0 && xstate::needs() == Needs::UserPage {
         Physmap.fill(PhysAddr(area + AREA_HEADER), 8, 0);
     }
 }
 
 fn save(t: &Thread) {
-    fxsave(&t.fpu);
+    xstate::save(t);
     t.fs_base.set(rdmsr(MSR_FS_BASE));
     // In the kernel the user's GS base is in the other MSR.
     t.gs_base.set(rdmsr(MSR_KERNEL_GS_BASE));
 }
 
 fn load(t: &Thread) {
-    // SAFETY: the area holds what FXSAVE wrote, `FpuState::INIT`, or a state that `sanitise` has made loadable. FS and
-    // user GS base are not used by the kernel, and `set_bases` keeps them canonical.
+    xstate::load(t);
+    // SAFETY: FS and user GS base are not used by the kernel, and `set_bases` keeps them canonical.
     unsafe {
-        asm!("fxrstor64 [{}]", in(reg) t.fpu.0.as_ptr(), options(nostack));
         wrmsr(MSR_FS_BASE, t.fs_base.get());
         wrmsr(MSR_KERNEL_GS_BASE, t.gs_base.get());
     }
-}
-
-fn fxsave(area: &FpuArea) {
-    // SAFETY: the area is 512 bytes, 16-aligned, and a Cell: nobody holds a reference into it.
-    unsafe { asm!("fxsave64 [{}]", in(reg) area.0.as_ptr(), options(nostack)) };
 }
 
 /// Set FS and GS base of `t`. False if one is not canonical.
@@ -240,12 +232,4 @@ pub fn set_bases(t: &Thread, fs: u64, gs: u64) -> bool {
     t.fs_base.set(fs);
     t.gs_base.set(gs);
     true
-}
-
-/// Make a state from user memory one that FXRSTOR takes: no reserved bits in MXCSR (SDM vol. 1, 10.5.1.2).
-pub fn sanitise(state: &mut FpuState) {
-    let mxcsr = u32::from_le_bytes([state.0[24], state.0[25], state.0[26], state.0[27]]);
-    // The default mask of the architecture: what every processor with FXSAVE has.
-    let clean = mxcsr & 0xffbf;
-    state.0[24..28].copy_from_slice(&clean.to_le_bytes());
 }

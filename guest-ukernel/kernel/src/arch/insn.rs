@@ -56,6 +56,33 @@ pub unsafe fn set_cr3(root: u64) {
     unsafe { asm!("mov cr3, {}", in(reg) root, options(nostack)) };
 }
 
+pub const CR4_OSXSAVE: u64 = 1 << 18;
+
+pub fn cr4() -> u64 {
+    let value: u64;
+    // SAFETY: reads a register.
+    unsafe { asm!("mov {}, cr4", out(reg) value, options(nomem, nostack)) };
+    value
+}
+
+/// # Safety
+/// The processor must have every feature that `value` enables, and `value` must not take away what running code depends on.
+pub unsafe fn set_cr4(value: u64) {
+    // SAFETY: the caller's.
+    unsafe { asm!("mov cr4, {}", in(reg) value, options(nostack)) };
+}
+
+/// Write extended control register `register`.
+///
+/// # Safety
+/// CR4.OSXSAVE must be set and `value` valid for the register. Only where kernel mode is the processor's own.
+pub unsafe fn xsetbv(register: u32, value: u64) {
+    // SAFETY: the caller's.
+    unsafe {
+        asm!("xsetbv", in("ecx") register, in("eax") value as u32, in("edx") (value >> 32) as u32, options(nomem, nostack))
+    };
+}
+
 /// Forget the translation of the page at `va` in the current space.
 pub fn invlpg(va: u64) {
     // SAFETY: drops a cached translation, which the next access makes anew.
@@ -110,6 +137,11 @@ pub fn inb(port: u16) -> u8 {
 
 /// CPUID leaf `leaf`, subleaf 0: eax, ebx, ecx, edx.
 pub fn cpuid(leaf: u32) -> [u32; 4] {
-    let r = core::arch::x86_64::__cpuid(leaf);
+    cpuid_sub(leaf, 0)
+}
+
+/// CPUID leaf `leaf`, subleaf `sub`: eax, ebx, ecx, edx.
+pub fn cpuid_sub(leaf: u32, sub: u32) -> [u32; 4] {
+    let r = core::arch::x86_64::__cpuid_count(leaf, sub);
     [r.eax, r.ebx, r.ecx, r.edx]
 }

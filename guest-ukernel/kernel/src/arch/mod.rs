@@ -11,7 +11,9 @@
 //! - [`segments`]: GDT, TSS, IDT and the SYSCALL MSRs
 //! - [`insn`]: single instructions
 //! - [`apic`]: local APIC, its timer, and the I/O APIC
-//! - [`fpu`]: FPU, FS and GS state
+//! - [`features`]: what only a real kernel mode has
+//! - [`fpu`]: whose FPU, FS and GS state the registers hold
+//! - [`xstate`]: how FPU state is saved
 //! - [`clock`]: the TSC
 
 pub mod apic;
@@ -19,7 +21,9 @@ pub mod boot;
 pub mod clock;
 pub mod entry;
 mod fast;
+pub mod features;
 pub mod fpu;
 pub mod insn;
 pub mod layout;
 pub mod segments;
+pub mod xstate;

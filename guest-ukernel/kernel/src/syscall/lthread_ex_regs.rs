@@ -9,7 +9,7 @@ use ukernel_abi::utcb::Regs;
 use ukernel_core::ipc::{self, Env};
 use ukernel_core::thread::{ThreadRef, UtcbRef};
 
-use crate::arch::fpu;
+use crate::arch::{fpu, xstate};
 use crate::kernel::kernel;
 use crate::task::{self, Start, user_selectors};
 use crate::{regs, tcb};
@@ -171,7 +171,7 @@ fn read_state(t: ThreadRef, utcb: UtcbRef, flags: u64) {
     }
     if flags & GET_FPU != 0 {
         kernel().smp.sync_fpu(t);
-        utcb.fpu.set(t.fpu.0.get());
+        utcb.fpu.set(xstate::get(t));
     }
 }
 
@@ -188,11 +188,7 @@ fn write_state(t: ThreadRef, utcb: UtcbRef, flags: u64) {
 
 fn write_fpu(t: ThreadRef, utcb: UtcbRef, flags: u64) {
     if flags & SET_FPU != 0 {
-        kernel().smp.sync_fpu(t);
-        let mut state = utcb.fpu.get();
-        fpu::sanitise(&mut state);
-        t.fpu.0.set(state);
-        kernel().smp.own(t).fpu.forget(t);
+        kernel().smp.change_fpu(t, |t| xstate::set(t, utcb.fpu.get()));
     }
 }
 
@@ -217,9 +213,8 @@ fn apply(t: ThreadRef, flags: u64, args: &Args) {
         kernel().smp.own(t).fpu.forget(t);
     }
     if flags & SET_FS_BASE != 0 {
-        kernel().smp.sync_fpu(t);
-        fpu::set_bases(t, args.fs_base, t.gs_base.get());
-        kernel().smp.own(t).fpu.forget(t);
+        // Checked before to be canonical.
+        kernel().smp.change_fpu(t, |t| _ = fpu::set_bases(t, args.fs_base, t.gs_base.get()));
     }
 }
 

@@ -6,7 +6,7 @@ use ukernel_abi::utcb::Regs;
 use ukernel_core::ipc::Env;
 use ukernel_core::thread::ThreadRef;
 
-use crate::arch::fpu;
+use crate::arch::{fpu, xstate};
 use crate::kernel::kernel;
 use crate::regs;
 use crate::task::{Start, user_selectors};
@@ -64,9 +64,7 @@ fn create(me: ThreadRef, flags: u64) -> Result<(), Status> {
     }
     if let Some(utcb) = utcb {
         if flags & SET_FPU != 0 {
-            let mut state = utcb.fpu.get();
-            fpu::sanitise(&mut state);
-            t.fpu.0.set(state);
+            xstate::set(t, utcb.fpu.get());
         }
         if flags & SET_REGS != 0 && !fpu::set_bases(t, utcb.fs_base.get(), utcb.gs_base.get()) {
             kernel().tasks.delete(crate::tcb::task_of(t));
