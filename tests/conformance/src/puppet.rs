@@ -71,6 +71,50 @@ global_asm!(
     "fistp qword ptr [rsp]",
     "pop rax",
     "2: ud2",
+    // The same with the upper halves of AVX registers, which must have been zero before. What AVX-512 adds is there if esi is not 0.
+    "puppet_wide: vextractf128 xmm1, ymm9, 1",
+    "vmovq rax, xmm1",
+    "test rax, rax",
+    "jnz 2f",
+    "vmovq xmm0, rdi",
+    "vinsertf128 ymm9, ymm0, xmm0, 1",
+    "vinsertf128 ymm15, ymm0, xmm0, 1",
+    "test esi, esi",
+    "jz 1f",
+    "kmovw k5, edi",
+    "vinserti64x2 zmm8, zmm0, xmm0, 3",
+    "vinserti64x2 zmm31, zmm0, xmm0, 3",
+    "1: vextractf128 xmm1, ymm9, 1",
+    "vmovq rax, xmm1",
+    "cmp rax, rdi",
+    "jne 2f",
+    "vextractf128 xmm1, ymm15, 1",
+    "vmovq rax, xmm1",
+    "cmp rax, rdi",
+    "jne 2f",
+    "test esi, esi",
+    "jz 3f",
+    "vextracti64x2 xmm1, zmm8, 3",
+    "vmovq rax, xmm1",
+    "cmp rax, rdi",
+    "jne 2f",
+    "vextracti64x2 xmm1, zmm31, 3",
+    "vmovq rax, xmm1",
+    "cmp rax, rdi",
+    "jne 2f",
+    "kmovw eax, k5",
+    "cmp ax, di",
+    "jne 2f",
+    "mov rax, rdi",
+    "3: dec rbx",
+    "jnz 1b",
+    "2: ud2",
+    // What is in the registers: rax = upper half of ymm15, rbx = xmm3, rcx = xmm15.
+    "puppet_read_wide: vmovq rcx, xmm15",
+    "vmovq rbx, xmm3",
+    "vextractf128 xmm1, ymm15, 1",
+    "vmovq rax, xmm1",
+    "ud2",
     ".balign 4096",
     ".text",
     gate = const GATE,
@@ -91,6 +135,8 @@ pub enum Code {
     Return,
     Count,
     Vectors,
+    Wide,
+    ReadWide,
 }
 
 impl Code {
@@ -108,6 +154,8 @@ impl Code {
             fn puppet_return();
             fn puppet_count();
             fn puppet_vectors();
+            fn puppet_wide();
+            fn puppet_read_wide();
         }
         let code: unsafe extern "C" fn() = match self {
             Self::Call => puppet_call,
@@ -122,6 +170,8 @@ impl Code {
             Self::Return => puppet_return,
             Self::Count => puppet_count,
             Self::Vectors => puppet_vectors,
+            Self::Wide => puppet_wide,
+            Self::ReadWide => puppet_read_wide,
         };
         code as usize as u64
     }
@@ -152,7 +202,7 @@ pub const SOON: u32 = 2_000_000;
 /// Time in which a puppet comes from one fault to the next, in µs.
 const SETTLED: u32 = 20_000;
 /// Vector of UD2's exception.
-const INVALID_OPCODE: u64 = 6;
+pub const INVALID_OPCODE: u64 = 6;
 
 /// A task of this server's.
 pub struct Puppet {

@@ -4,6 +4,7 @@
 //! - [`mapping`]: flexpages of memory
 //! - [`faults`]: page faults, exceptions, foreign system calls
 //! - [`threads`]: registers and states of threads
+//! - [`vectors`]: which vector registers there are
 //! - [`scheduling`]: priorities, time slices, FPU state under preemption
 //! - [`tasks`]: tasks and what the kernel spends on them
 //! - [`devices`]: I/O ports and interrupt lines
@@ -15,6 +16,7 @@ mod mapping;
 mod scheduling;
 mod tasks;
 mod threads;
+mod vectors;
 
 use crate::report::Case;
 
@@ -51,12 +53,14 @@ pub const CASES: &[Case] = &[
     ("threads/stop-and-resume", threads::stop_and_resume),
     ("threads/registers", threads::registers),
     ("threads/flags", threads::flags),
+    ("threads/vectors", threads::vectors),
     ("threads/create-and-destroy", threads::create_and_destroy),
     ("threads/not-ones-own", threads::not_ones_own),
     ("scheduling/time-slices", scheduling::time_slices),
     ("scheduling/priorities", scheduling::priorities),
     ("scheduling/limits", scheduling::limits),
     ("scheduling/vector-registers", scheduling::vector_registers),
+    ("scheduling/wide-registers", scheduling::wide_registers),
     ("tasks/thousand", tasks::thousand),
     ("tasks/quota", tasks::quota),
     ("tasks/mapping-quota", tasks::mapping_quota),

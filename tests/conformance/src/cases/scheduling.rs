@@ -1,7 +1,8 @@
 //! Priorities, time slices, FPU state under preemption. This server has the highest priority: that it runs at all while a
 //! puppet counts shows that the timer preempts.
 
-use crate::puppet::{Code, FRAMES, PRIORITY, Puppet};
+use super::vectors::Vectors;
+use crate::puppet::{Code, FRAMES, INVALID_OPCODE, PRIORITY, Puppet};
 use crate::report::{Check, holds, same};
 use ukernel_abi::utcb::Regs;
 use userlib::thread::{set_schedule, sleep};
@@ -62,14 +63,32 @@ pub fn limits(me: Me) -> Check {
 }
 
 pub fn vector_registers(me: Me) -> Check {
-    const ROUNDS: u64 = 3_000_000;
+    alternate(me, Code::Vectors, 3_000_000, 0)
+}
+
+/// AVX and AVX-512, where programs may use them; where not, AVX is no instruction.
+pub fn wide_registers(me: Me) -> Check {
+    match Vectors::find() {
+        Vectors::Sse => {
+            let puppet = Puppet::new(me, 0)?;
+            puppet.start(Code::Wide, Regs::default())?;
+            same("vector", puppet.exception()?.vector, INVALID_OPCODE)?;
+            same("where", puppet.regs()?.rip, Code::Wide.address())
+        }
+        Vectors::Avx => alternate(me, Code::Wide, 3_000_000, 0),
+        Vectors::Avx512 => alternate(me, Code::Wide, 3_000_000, 1),
+    }
+}
+
+/// Three puppets that have different numbers in all registers interrupt each other.
+fn alternate(me: Me, code: Code, rounds: u64, rsi: u64) -> Check {
     let puppets = [Puppet::new(me, 0)?, Puppet::new(me, 1)?, Puppet::new(me, 2)?];
     for puppet in &puppets {
         puppet.run(Code::Stop, Regs::default())?;
     }
     for (number, puppet) in (1..).zip(&puppets) {
         set_schedule(puppet.id, None, Some(1_000))?;
-        puppet.start(Code::Vectors, Regs { rdi: number * 0x1111_1111, rbx: ROUNDS, ..Regs::default() })?;
+        puppet.start(code, Regs { rdi: number * 0x1111_1111, rbx: rounds, rsi, ..Regs::default() })?;
     }
     for (number, puppet) in (1..).zip(&puppets) {
         let regs = puppet.finish()?;

@@ -1,10 +1,11 @@
 //! Registers and states of threads.
 
+use super::vectors::Vectors;
 use crate::memory::Page;
 use crate::puppet::{Code, Puppet, SOON, answer};
 use crate::report::{Check, holds, same};
 use ukernel_abi::call::{Timeouts, ex_regs};
-use ukernel_abi::utcb::{FIXED_FLAGS, Regs, RunState, USER_FLAGS};
+use ukernel_abi::utcb::{FIXED_FLAGS, FpuState, Regs, RunState, USER_FLAGS};
 use userlib::thread::{ExRegs, sleep};
 use userlib::{Me, Rights, Status, ThreadId, ipc};
 
@@ -119,6 +120,38 @@ pub fn flags(me: Me) -> Check {
         same("flags that it was given", found & kept, rflags & kept)?;
     }
     Ok(())
+}
+
+/// What a chief reads and sets of vector registers, and what it does not touch.
+pub fn vectors(me: Me) -> Check {
+    if let Vectors::Sse = Vectors::find() {
+        return Ok(());
+    }
+    const VALUE: u64 = 0x1234_5678_9abc_def0;
+    let word = |state: &FpuState, register: usize| {
+        let at = 160 + 16 * register;
+        state.0[at..at + 8].iter().rev().fold(0, |word, &byte| word << 8 | u64::from(byte))
+    };
+    let puppet = Puppet::new(me, 0)?;
+    let run = Regs { rdi: VALUE, rbx: 1, ..Regs::default() };
+    same("as they were set", puppet.run(Code::Wide, run)?.rax, VALUE)?;
+    ExRegs::new(ex_regs::GET_FPU).apply(puppet.id)?;
+    let mut state = me.utcb.fpu();
+    same("xmm0, read", word(&state, 0), VALUE)?;
+    same("xmm3, read", word(&state, 3), 0_u64)?;
+    same("xmm15, read", word(&state, 15), VALUE)?;
+    state.0[160 + 3 * 16] = 0x77;
+    state.0[160 + 15 * 16] = 0x99;
+    me.utcb.set_fpu(&state);
+    ExRegs::new(ex_regs::SET_FPU).apply(puppet.id)?;
+    ExRegs::new(ex_regs::SET_FS_BASE).apply(puppet.id)?;
+    let found = puppet.run(Code::ReadWide, Regs::default())?;
+    same("xmm3, set", found.rbx, 0x77_u64)?;
+    same("xmm15, set", found.rcx, VALUE & !0xff | 0x99)?;
+    same("upper half of ymm15, untouched", found.rax, VALUE)?;
+    ExRegs::new(ex_regs::RESET_FPU).apply(puppet.id)?;
+    let found = puppet.run(Code::ReadWide, Regs::default())?;
+    same("all reset", found.rax | found.rbx | found.rcx, 0_u64)
 }
 
 pub fn create_and_destroy(me: Me) -> Check {
