@@ -97,11 +97,17 @@ impl Boot {
     }
 }
 
+/// `cargo xtask`.
+pub fn xtask() -> Command {
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.arg("xtask").current_dir(repository());
+    command
+}
+
 /// `cargo xtask lab` with a limit of real time.
 fn lab(timeout: Duration) -> Command {
-    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    command.args(["xtask", "lab", "--no-build", "--timeout", &timeout.as_secs().to_string()]);
-    command.current_dir(repository());
+    let mut command = xtask();
+    command.args(["lab", "--no-build", "--timeout", &timeout.as_secs().to_string()]);
     command
 }
 

@@ -5,12 +5,14 @@
 //! - [`shell`]: the interactive shell, on a pseudo-terminal
 //! - [`pvh`]: the same guest, booted by QEMU
 //! - [`conformance`]: the µ-kernel by itself, under a server set of its own
+//! - [`ipc`]: what the µ-kernel's paths take
 //! - [`trials`]: tests of libtest-mimic, and what they share
 
 #![forbid(unsafe_code)]
 
 mod cases;
 mod conformance;
+mod ipc;
 mod pvh;
 mod shell;
 mod status;
@@ -33,5 +35,6 @@ fn main() {
     trials.extend(shell::trials(&context));
     trials.extend(pvh::trials(&context));
     trials.extend(conformance::trials(&context));
+    trials.extend(ipc::trials(&context));
     libtest_mimic::run(&arguments, trials).exit();
 }
