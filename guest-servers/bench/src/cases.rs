@@ -5,6 +5,7 @@ use crate::memory::Page;
 use crate::puppet::Puppet;
 use ukernel_abi::MapItem;
 use userlib::io::Port;
+use userlib::thread::ExRegs;
 use userlib::{Fpage, Me, Rights, Status, irq, log, root};
 use vmm_abi::ports::{UART, UART_IRQ};
 
@@ -16,6 +17,7 @@ pub const CASES: &[(&str, Case)] = &[
     ("ipc_inter", ipc_inter),
     ("ipc_intra", ipc_intra),
     ("foreign", foreign),
+    ("reflected", reflected),
     ("id_nearest", id_nearest),
     ("fault", fault),
     ("interrupt", interrupt),
@@ -99,6 +101,12 @@ fn ipc_intra(me: Me) -> Result<Rig, Status> {
 
 fn foreign(me: Me) -> Result<Rig, Status> {
     Ok(Rig::alone(Puppet::program(me, CLIENT_STACK)?, Code::Foreign, 0, Service::Foreign))
+}
+
+fn reflected(me: Me) -> Result<Rig, Status> {
+    let client = Puppet::program(me, CLIENT_STACK)?;
+    ExRegs::new(0).trampoline(Code::Trampoline.address()).apply(client.id)?;
+    Ok(Rig::alone(client, Code::Reflected, 0, Service::None))
 }
 
 fn id_nearest(me: Me) -> Result<Rig, Status> {

@@ -87,6 +87,16 @@ puppet_code:
     syscall
     END foreign
 
+    /* To the trampoline and back. */
+    CLIENT reflected
+    mov eax, {getpid}
+    syscall
+    END reflected
+
+    .globl puppet_trampoline
+puppet_trampoline:
+    jmp rcx
+
     /* Writes to the page r15, which is not there, and gives it back. */
     CLIENT fault
     nop
@@ -288,6 +298,7 @@ pieces! {
     IdNearest = client_id_nearest,
     Switch = client_switch,
     Foreign = client_foreign,
+    Reflected = client_reflected,
     Fault = client_fault,
     Interrupt = client_interrupt,
     Task = client_task,
@@ -295,6 +306,7 @@ pieces! {
     Accept = puppet_accept,
     Serve = puppet_serve,
     SwitchBack = puppet_switch,
+    Trampoline = puppet_trampoline,
 }
 
 /// What this server does while a client goes through its loop.

@@ -66,6 +66,15 @@ pub const PATHS: &[Path] = &[
         lines: true,
     },
     Path {
+        key: "reflected",
+        what: "reflected Linux system call: to the trampoline in the same address space, which goes back by itself",
+        in_loop: "reflected",
+        visits: &[(Syscall, Some("system call"))],
+        aim: Some(120),
+        best: "",
+        lines: true,
+    },
+    Path {
         key: "id-nearest",
         what: "cheapest L4 call (`id_nearest` of nil)",
         in_loop: "id_nearest",
