@@ -78,9 +78,10 @@ impl<M: Machine> Mem<M> {
         Ok(())
     }
 
-    /// Takes ports or lines from everybody who has them from the space, and with `flush` from the space itself.
-    pub(super) fn unmap_io(&self, space: Space, fpage: Fpage, flush: bool) {
-        let Some(mut units) = Units::of(fpage) else { return };
+    /// Takes ports or lines from everybody who has them from the space, and with `flush` from the space itself. False if the flexpage is none.
+    #[cold]
+    pub(super) fn unmap_io(&self, space: Space, fpage: Fpage, flush: bool) -> bool {
+        let Some(mut units) = Units::of(fpage) else { return false };
         while let Some((word, bits)) = units.next_word() {
             // Without memory for the root of a word the owner keeps it; nobody else has any of it.
             let mut next = if flush { self.first_or_root(space, word) } else { Ok(self.first(space, word)) }
@@ -90,6 +91,7 @@ impl<M: Machine> Mem<M> {
                 self.take_units(node, bits, flush);
             }
         }
+        true
     }
 
     pub(super) fn is_io(&self, node: Node) -> bool {

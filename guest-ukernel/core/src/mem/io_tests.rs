@@ -208,7 +208,7 @@ fn run(rig: &mut Rig, op: &Op) -> Result<(), MapError> {
     match *op {
         Op::Map { from, snd, to, grant: false } => rig.pass(from, snd, to)?,
         Op::Map { from, snd, to, grant: true } => rig.grant(from, snd, to)?,
-        Op::Unmap { space, fpage, flush } => rig.mem.unmap(rig.space(space), fpage, flush),
+        Op::Unmap { space, fpage, flush } => assert!(rig.mem.unmap(rig.space(space), fpage, flush)),
         Op::Renew { space } => {
             rig.mem.destroy(rig.space(space));
             rig.spaces[space] = rig.mem.new_space(None, 200).ok();

@@ -56,6 +56,7 @@ pub trait Machine {
     /// Writes `value` to `words` words from `at`.
     fn fill(&self, at: PhysAddr, words: u64, value: u64);
     /// An entry that translates `va` in the space whose top-level table is `cr3` was taken away or reduced, or a table on the way to it
-    /// was freed: no processor may go on using what it has cached of it. Called after the entries were written.
+    /// was freed: no processor may go on using what it has cached of it. Called after the entries were written and the frames of tables given back,
+    /// but before any is handed out again. The pages that were mapped are handed out again when the kernel has been left at the earliest.
     fn flush(&self, cr3: PhysAddr, va: VirtAddr);
 }

@@ -142,9 +142,11 @@ impl<M: Machine> Mem<M> {
     }
 
     /// Frees the table that holds `slot` if it is empty.
+    #[cold]
     pub(super) fn prune(&self, space: Space, slot: PhysAddr) {
-        if self.load(self.frames.info_at(slot)) & COUNT == 0 {
-            self.free_empty(space, slot);
+        if self.load(self.frames.info_at(slot)) & COUNT == 0 && self.free_empty(space, slot) {
+            // Nothing was ever mapped by it, but processors remember tables, too; an address is as good as another for that.
+            self.frames.machine.flush(self.cr3(space), VirtAddr(0));
         }
     }
 

@@ -15,12 +15,14 @@ use ukernel_abi::{Fpage, Rights};
 
 impl<M: Machine> Mem<M> {
     /// Takes the rights of `fpage` from all mappings made from that part of the space, and with `flush` from the space itself.
-    /// Invalid flexpages hold nothing.
-    pub fn unmap(&self, space: Space, fpage: Fpage, flush: bool) {
+    /// False if it is no valid flexpage.
+    #[inline(always)]
+    pub fn unmap(&self, space: Space, fpage: Fpage, flush: bool) -> bool {
         match memory(fpage) {
             Some(range) => {
                 let end = VirtAddr((range.base + range.size).min(USER_END));
                 self.unmap_memory(space, VirtAddr(range.base), end, fpage.rights(), flush);
+                true
             }
             None => self.unmap_io(space, fpage, flush),
         }

@@ -11,7 +11,7 @@ use crate::{task, tcb};
 /// rbx = flexpage with the rights to take away, rdi = flags, r12 = thread of the task that is meant (`IN_TASK`).
 pub fn call(me: ThreadRef) -> Status {
     let (fpage, flags) = (Fpage(me.frame.rbx.get()), me.frame.rdi.get());
-    if !fpage.is_valid() || flags & !(unmap::FLUSH | unmap::IN_TASK) != 0 {
+    if flags & !(unmap::FLUSH | unmap::IN_TASK) != 0 {
         return Status::BadArgument;
     }
     let (space, flush) = if flags & unmap::IN_TASK == 0 {
@@ -22,7 +22,7 @@ pub fn call(me: ThreadRef) -> Status {
             Err(status) => return status,
         }
     };
-    MEM.unmap(space, fpage, flush);
+    let valid = MEM.unmap(space, fpage, flush);
     kernel().rights_taken();
-    Status::Ok
+    if valid { Status::Ok } else { Status::BadArgument }
 }
