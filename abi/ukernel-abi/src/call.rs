@@ -8,8 +8,8 @@
 //! | rax, high half | message tag (`ipc`) | received tag (`ipc`) |
 //! | rbx rdi rsi rdx r10 r8 r9 | message words 0–6, or arguments 0–6 | received words, or results |
 //! | r12 | destination (`ipc`), or the thread or task that is meant | sender, or the identifier made |
-//! | r13 | whom to receive from (`ipc`) | destroyed |
-//! | r14 | timeouts (`ipc`) | destroyed |
+//! | r13 | whom to receive from (`ipc`) | for whom a redirected message was meant; else destroyed |
+//! | r14 | timeouts (`ipc`) | who sent a propagated message; else destroyed |
 //! | rcx r11 | – | destroyed |
 //! | r15 rbp rsp | – | kept |
 //!
@@ -58,7 +58,7 @@ pub enum Status {
     BadArgument = 2,
     /// No such thread or task, or it has died and the identifier is stale.
     NotExistent = 3,
-    /// The caller has no right to do this to that (not its chief, not in its clan, no such port).
+    /// The caller has no right to do this (not the chief, not to speak in that name, no such port).
     Denied = 4,
     /// The kernel memory of the task is used up, or no task or thread number is free.
     NoMemory = 5,

@@ -10,11 +10,13 @@ pub const WORDS: usize = 64;
 /// Describes a message. The high half of rax.
 ///
 /// ```text
-/// 31          16 15   12 11     6 5      0
-/// +-------------+-------+--------+--------+
-/// |    label    |   0   | items  | words  |
-/// +-------------+-------+--------+--------+
+/// 31          16 15 14 13 12 11     6 5      0
+/// +-------------+--+--+-----+--------+--------+
+/// |    label    |r |p |  0  | items  | words  |
+/// +-------------+--+--+-----+--------+--------+
 /// ```
+///
+/// r: [`Tag::REDIRECTED`], p: [`Tag::PROPAGATED`].
 ///
 /// `words` untyped words come first, then `items` typed items of two words each.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -22,6 +24,12 @@ pub const WORDS: usize = 64;
 pub struct Tag(pub u32);
 
 impl Tag {
+    /// Of a received message: it was meant for the thread in r13, which is on the other side of a border that the receiver's task guards as chief.
+    pub const REDIRECTED: u32 = 1 << 15;
+    /// Of a message that is sent: in the name of [`virtual_sender`](crate::utcb::Utcb::virtual_sender). Of one that is received: r12 is this
+    /// virtual sender, and r14 the thread that sent it.
+    pub const PROPAGATED: u32 = 1 << 14;
+
     pub const fn new(label: Label, words: usize, items: usize) -> Self {
         Self((label.0 as u32) << 16 | (items as u32 & 0x3f) << 6 | words as u32 & 0x3f)
     }
@@ -40,9 +48,19 @@ impl Tag {
     pub const fn items(self) -> usize {
         self.0 as usize >> 6 & 0x3f
     }
-    /// Whether the reserved bits are clear and words and items fit into a message.
+    pub const fn is_redirected(self) -> bool {
+        self.0 & Self::REDIRECTED != 0
+    }
+    pub const fn is_propagated(self) -> bool {
+        self.0 & Self::PROPAGATED != 0
+    }
+    /// The same message, to be sent in another's name.
+    pub const fn propagated(self) -> Self {
+        Self(self.0 | Self::PROPAGATED)
+    }
+    /// Whether a message can be sent with it: the reserved bits are clear, and words and items fit into a message.
     pub const fn is_valid(self) -> bool {
-        self.0 & 0xf000 == 0 && self.words() + 2 * self.items() <= WORDS
+        self.0 & 0xf000 & !Self::PROPAGATED == 0 && self.words() + 2 * self.items() <= WORDS
     }
 }
 

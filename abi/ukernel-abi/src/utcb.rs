@@ -4,6 +4,7 @@
 //! that only ever exchange register messages (Linux programs) have none.
 
 use crate::fpage::Fpage;
+use crate::id::ThreadId;
 use crate::msg::WORDS;
 
 /// The general registers of a thread, as it will have them when it next runs in user mode.
@@ -80,7 +81,9 @@ pub struct Utcb {
     /// TSC readings for [`crate::call::Timeout::Deadline`].
     pub send_deadline: u64,
     pub receive_deadline: u64,
-    _reserved: [u64; 4],
+    /// In whose name a message with [`crate::msg::Tag::PROPAGATED`] is sent.
+    pub virtual_sender: ThreadId,
+    _reserved: [u64; 3],
     /// For `lthread_ex_regs` and `task_new`.
     pub regs: Regs,
     pub fs_base: u64,
@@ -90,6 +93,7 @@ pub struct Utcb {
 }
 
 const _: () = assert!(core::mem::offset_of!(Utcb, window) == 0x200);
+const _: () = assert!(core::mem::offset_of!(Utcb, virtual_sender) == 0x220);
 const _: () = assert!(core::mem::offset_of!(Utcb, regs) == 0x240);
 const _: () = assert!(core::mem::offset_of!(Utcb, fpu) == 0x300);
 const _: () = assert!(size_of::<Utcb>() == 4096);

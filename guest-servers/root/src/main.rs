@@ -35,10 +35,13 @@ fn main(me: Me) -> ! {
 fn serve(machine: &mut Real, root: &mut Root) -> ! {
     let mut next = ipc::receive(ThreadId::ANY, ipc::NEVER);
     loop {
-        // A wait for anybody, for ever, ends with a message.
-        let Ok(Received { from, message }) = next else {
-            next = ipc::receive(ThreadId::ANY, ipc::NEVER);
-            continue;
+        let Received { from, message, .. } = match next {
+            Ok(received) if !ipc::turn_away(&received) => received,
+            // A message that was meant for somebody else, or an answer that nobody waited for.
+            _ => {
+                next = ipc::receive(ThreadId::ANY, ipc::NEVER);
+                continue;
+            }
         };
         let outcome = root.handle(machine, from, &message);
         next = act(machine.me.utcb, from, &outcome);

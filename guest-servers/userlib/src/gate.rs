@@ -44,13 +44,14 @@ impl Frame {
     }
 }
 
-/// Makes the call.
+/// Makes the call. What it leaves in r13 and r14 comes back: it means something for messages that went through a chief.
 ///
 /// # Safety
 ///
 /// What the call does to memory of this task (a mapping received, an `fpage_unmap` of its own pages, a thread
 /// set to another instruction) must leave Rust's objects alone.
-pub unsafe fn call(frame: &mut Frame, from: ThreadId, timeouts: Timeouts) {
+pub unsafe fn call(frame: &mut Frame, from: ThreadId, timeouts: Timeouts) -> [u64; 2] {
+    let (mut r13, mut r14) = (from.0, timeouts.0);
     // SAFETY: the gate page is in every task and returns by `ret`. All registers that the interface calls
     // destroyed are outputs here; rbx, which it changes but asm! cannot name, is saved in r15, which it
     // keeps. Its effects on memory are the caller's promise, and the compiler assumes that memory has
@@ -69,10 +70,11 @@ pub unsafe fn call(frame: &mut Frame, from: ThreadId, timeouts: Timeouts) {
             inout("r8") frame.words[5],
             inout("r9") frame.words[6],
             inout("r12") frame.r12,
-            inout("r13") from.0 => _,
-            inout("r14") timeouts.0 => _,
+            inout("r13") r13,
+            inout("r14") r14,
             inout("r11") layout::GATE => _,
             out("rcx") _,
         );
     }
+    [r13, r14]
 }

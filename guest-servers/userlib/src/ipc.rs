@@ -7,15 +7,21 @@
 //! window over memory that is Rust's; that is why sending and receiving are safe.
 
 use crate::gate::{self, Frame};
-use proto::Message;
+use crate::utcb::Utcb;
+use proto::{Message, Refusal};
 use ukernel_abi::call::Timeouts;
 use ukernel_abi::{Call, Status, ThreadId};
 
 /// A message and who sent it.
 #[derive(Clone, Copy, Debug)]
 pub struct Received {
+    /// In whose name it was sent.
     pub from: ThreadId,
     pub message: Message,
+    /// For whom it was meant, if it came here because this server guards a border that it has to cross; else nil.
+    pub meant_for: ThreadId,
+    /// Who sent it, if that is not `from`; else nil.
+    pub sent_by: ThreadId,
 }
 
 /// Wait for ever.
@@ -28,9 +34,13 @@ pub fn ipc(to: ThreadId, message: &Message, from: ThreadId, timeouts: Timeouts) 
     let mut frame = Frame { rax: Call::Ipc.rax() | message.tag.to_rax(), words: message.words, r12: to.0 };
     // SAFETY: an ipc changes this task's memory only in its receive window, which holds nothing of Rust's
     // (`Utcb::set_window`), and in its UTCB, which is only accessed by copying.
-    unsafe { gate::call(&mut frame, from, timeouts) };
+    let [r13, r14] = unsafe { gate::call(&mut frame, from, timeouts) };
     frame.done()?;
-    Ok(Received { from: frame.subject(), message: Message { tag: frame.tag(), words: frame.words } })
+    let tag = frame.tag();
+    let meant_for = if tag.is_redirected() { ThreadId(r13) } else { ThreadId::NIL };
+    let sent_by = if tag.is_propagated() { ThreadId(r14) } else { ThreadId::NIL };
+    let message = Message { tag, words: frame.words };
+    Ok(Received { from: frame.subject(), message, meant_for, sent_by })
 }
 
 /// Sends; waits up to `timeout` microseconds for the partner to receive.
@@ -54,6 +64,23 @@ pub fn reply_and_wait(to: ThreadId, reply: &Message) -> Result<Received, Status>
     ipc(to, reply, ThreadId::ANY, Timeouts::new(NOW, NEVER))
 }
 
+/// Sends to `to` in the name of `name`: that of another thread of this task, or, if this task guards the border between `name` and `to`, of
+/// the one who would send if it could. Waits up to `timeout` microseconds.
+pub fn propagate(to: ThreadId, name: ThreadId, message: &Message, timeout: u32) -> Result<(), Status> {
+    Utcb::current().set_virtual_sender(name);
+    send(to, &Message { tag: message.tag.propagated(), words: message.words }, timeout)
+}
+
+/// Whether a message was meant for somebody else. Its sender, which is confined to this server, is told in that one's name that the answer is no.
+pub fn turn_away(received: &Received) -> bool {
+    if received.meant_for.is_nil() {
+        return false;
+    }
+    // A sender that does not wait for an answer gets none.
+    let _ = propagate(received.from, received.meant_for, &Message::refused(Refusal::Denied), NOW);
+    true
+}
+
 /// A message with nothing in it.
 const NOTHING: Message = Message::new(ukernel_abi::Label(0), []);
 
@@ -68,7 +95,8 @@ pub fn serve(mut serve: impl FnMut(ThreadId, &Message) -> Answer) -> ! {
     let mut next = receive(ThreadId::ANY, NEVER);
     loop {
         next = match next {
-            Ok(Received { from, message }) => match serve(from, &message) {
+            Ok(received) if turn_away(&received) => receive(ThreadId::ANY, NEVER),
+            Ok(Received { from, message, .. }) => match serve(from, &message) {
                 Answer::Reply(reply) => reply_and_wait(from, &reply),
                 Answer::None => receive(ThreadId::ANY, NEVER),
             },

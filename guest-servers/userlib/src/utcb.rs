@@ -10,7 +10,7 @@ use core::ptr::{self, addr_of, addr_of_mut};
 use proto::place;
 use ukernel_abi::msg::{REGISTER_WORDS, WORDS};
 use ukernel_abi::utcb::{FpuState, Regs, Utcb as Page};
-use ukernel_abi::{Fpage, FpageKind, MapItem, Status, layout};
+use ukernel_abi::{Fpage, FpageKind, MapItem, Status, ThreadId, layout};
 
 /// The UTCB of the thread that holds this. Cannot be sent to another thread.
 #[derive(Clone, Copy)]
@@ -63,6 +63,12 @@ impl Utcb {
         let window = if yes { Fpage::ports(0, 16) } else { Fpage::NIL };
         // SAFETY: as in `set_window_unchecked`.
         unsafe { addr_of_mut!((*self.page).io_window).write(window) };
+    }
+
+    /// In whose name propagated messages are sent.
+    pub fn set_virtual_sender(&self, name: ThreadId) {
+        // SAFETY: as in `set_window_unchecked`.
+        unsafe { addr_of_mut!((*self.page).virtual_sender).write(name) };
     }
 
     /// Message word `index`, one of those that are not in registers. Beyond the last word: 0.

@@ -39,6 +39,10 @@ pub trait Env {
     fn irqs(&self) -> &Irqs;
     /// The living thread of this identifier. It is owned.
     fn thread(&self, id: ThreadId) -> Option<ThreadRef>;
+    /// The chief of the task `task`; 0 if it has none.
+    fn chief_of(&self, task: u16) -> u16;
+    /// The first thread of the task `task`, if it lives. It is owned.
+    fn first_thread(&self, task: u16) -> Option<ThreadRef>;
     /// Every living thread.
     fn for_each_thread(&self, f: &mut dyn FnMut(ThreadRef));
     /// TSC reading in `us` microseconds.
@@ -70,21 +74,17 @@ pub fn ipc(env: &impl Env, me: ThreadRef) {
     if dest.is_nil() {
         return receive(env, me);
     }
-    let in_utcb = tag.words() + 2 * tag.items() > REGISTER_WORDS;
+    let in_utcb = tag.words() + 2 * tag.items() > REGISTER_WORDS || tag.is_propagated();
     if !tag.is_valid() || tag.label().is_kernel() || (in_utcb && me.utcb.get().is_none()) {
         return finish(env, me, Status::BadArgument);
     }
-    let Some(to) = env.thread(dest) else {
-        return finish(env, me, Status::NotExistent);
+    let to = match address(env, me, tag, dest) {
+        Ok(to) => to,
+        Err(status) => return finish(env, me, status),
     };
-    if core::ptr::eq(to, me) {
-        return finish(env, me, Status::BadArgument);
-    }
-    if !clan::may_send(me, to) {
-        return finish(env, me, Status::Denied);
-    }
     me.outgoing.set(Outgoing::Ipc);
-    if to.accepts(me.id.get()) {
+    // An answer to a fault comes from nobody but whom it was sent to.
+    if to.accepts(me.name()) && (to.id.get() == dest || to.state.get() == RunState::Receiving) {
         match transfer(env, me, to) {
             Ok(()) => receive(env, me),
             Err(NotMapped) => finish(env, me, Status::MapFailed),
@@ -100,14 +100,33 @@ pub fn ipc(env: &impl Env, me: ThreadRef) {
     }
 }
 
+/// Find out in whose name `me` sends, and who gets what is for `dest`.
+fn address(env: &impl Env, me: ThreadRef, tag: Tag, dest: ThreadId) -> Result<ThreadRef, Status> {
+    let to = env.thread(dest).ok_or(Status::NotExistent)?;
+    if core::ptr::eq(to, me) {
+        return Err(Status::BadArgument);
+    }
+    me.in_name_of.set(ThreadId::NIL);
+    if let Some(utcb) = me.utcb.get().filter(|_| tag.is_propagated()) {
+        let name = utcb.virtual_sender.get();
+        clan::check_name(env, me, name, to)?;
+        me.in_name_of.set(name);
+    }
+    clan::nearest(env, me, to).ok_or(Status::NotExistent)
+}
+
 /// Send a fault of `me`'s to its pager or handler and let it wait for the answer.
 pub fn fault(env: &impl Env, me: ThreadRef, outgoing: Outgoing) {
     me.outgoing.set(outgoing);
+    me.in_name_of.set(ThreadId::NIL);
     let dest = match outgoing {
         Outgoing::PageFault { .. } => me.pager.get(),
         _ => me.handler.get(),
     };
     let to = env.thread(dest).filter(|&to| !core::ptr::eq(to, me) && clan::may_send(me, to));
+    if let Some(to) = to {
+        to.waited_for.set(true);
+    }
     match to {
         None => orphan(env, me),
         Some(to) if to.state.get() == RunState::Receiving && to.accepts(me.id.get()) => {
@@ -115,10 +134,7 @@ pub fn fault(env: &impl Env, me: ThreadRef, outgoing: Outgoing) {
             let _ = transfer(env, me, to);
             await_answer(me);
         }
-        Some(to) => {
-            to.waited_for.set(true);
-            wait_to_send(me, to);
-        }
+        Some(to) => wait_to_send(me, to),
     }
 }
 
@@ -206,7 +222,7 @@ pub fn kill(env: &impl Env, t: ThreadRef, id: ThreadId) {
     }
     if t.waited_for.get() {
         env.for_each_thread(&mut |w| {
-            if w.partner.get() != id || core::ptr::eq(w, t) {
+            if !w.is_partner(id) || core::ptr::eq(w, t) {
                 return;
             }
             env.own(w);
@@ -235,6 +251,7 @@ fn receive(env: &impl Env, me: ThreadRef) {
 /// The receive phase of `t`. Returns a thread whose send phase it has completed and which now goes on to receive.
 fn receive_one(env: &impl Env, t: ThreadRef) -> Option<ThreadRef> {
     let from = ThreadId(t.frame.r13.get());
+    let mut partner = from;
     let sender = if from.is_nil() {
         finish(env, t, Status::Ok);
         return None;
@@ -262,12 +279,11 @@ fn receive_one(env: &impl Env, t: ThreadRef) -> Option<ThreadRef> {
             return None;
         };
         if !clan::may_send(s, t) {
-            // Nothing could ever come.
-            finish(env, t, Status::Denied);
-            return None;
+            partner = Thread::abroad(from);
         }
         s.waited_for.set(true);
-        Some(s).filter(|s| s.state.get() == RunState::Sending && s.partner.get() == t.id.get())
+        let sends = s.state.get() == RunState::Sending && s.partner.get() == t.id.get();
+        if sends && s.in_name_of.get().is_nil() { Some(s) } else { propagator(t, from) }
     };
     match sender {
         Some(s) => accept(env, s, t),
@@ -275,7 +291,7 @@ fn receive_one(env: &impl Env, t: ThreadRef) -> Option<ThreadRef> {
             match TimeoutArgs(t.frame.r14.get()).receive() {
                 Timeout::Now => finish(env, t, Status::ReceiveTimeout),
                 timeout => {
-                    t.partner.set(from);
+                    t.partner.set(partner);
                     t.state.set(RunState::Receiving);
                     start_timeout(env, t, timeout);
                 }
@@ -283,6 +299,23 @@ fn receive_one(env: &impl Env, t: ThreadRef) -> Option<ThreadRef> {
             None
         }
     }
+}
+
+/// Who waits to send to `t` in the name of `name`.
+fn propagator(t: ThreadRef, name: ThreadId) -> Option<ThreadRef> {
+    if !t.propagated_to.get() {
+        return None;
+    }
+    let (mut at, mut any) = (t.senders.first(), false);
+    while let Some(s) = at {
+        if s.in_name_of.get() == name {
+            return Some(s);
+        }
+        any |= !s.in_name_of.get().is_nil();
+        at = s.send_link.next();
+    }
+    t.propagated_to.set(any);
+    None
 }
 
 /// Let `t` receive from `s`, which waits for it. Returns `s` if it goes on to receive.
@@ -327,7 +360,7 @@ fn transfer(env: &impl Env, from: ThreadRef, to: ThreadRef) -> Result<(), NotMap
                 Some(utcb) => Windows { memory: utcb.window.get(), io: utcb.io_window.get() },
                 None => Windows { memory: Fpage::NIL, io: Fpage::NIL },
             };
-            arrive(to, from.id.get(), tag);
+            arrive(to, from.name(), mark(tag, from, to));
             words.and(map_items(env, tag, from, to, windows))
         }
         state => {
@@ -411,6 +444,19 @@ fn map_items(
     result
 }
 
+/// The tag with which the message arrives. If it was not meant for `to`, r13 says for whom; if it is sent in another's name, r14 by whom.
+fn mark(tag: Tag, from: &Thread, to: &Thread) -> Tag {
+    let meant_for = from.frame.r12.get();
+    if tag.is_propagated() {
+        to.frame.r14.set(from.id.get().0);
+    }
+    if meant_for == to.id.get().0 {
+        return tag;
+    }
+    to.frame.r13.set(meant_for);
+    Tag(tag.0 | Tag::REDIRECTED)
+}
+
 fn arrive(to: &Thread, from: ThreadId, tag: Tag) {
     to.frame.rax.set(tag.to_rax() | Status::Ok as u64);
     to.frame.r12.set(from.0);
@@ -441,6 +487,9 @@ fn attach(env: &impl Env, t: ThreadRef, line: u8) -> Result<Option<u64>, Status>
 fn wait_to_send(me: ThreadRef, to: ThreadRef) {
     me.partner.set(to.id.get());
     me.state.set(RunState::Sending);
+    if !me.in_name_of.get().is_nil() {
+        to.propagated_to.set(true);
+    }
     to.senders.push_back(me, SEND_LINK);
 }
 
@@ -495,6 +544,9 @@ fn make_ready(env: &impl Env, t: ThreadRef) {
     env.wake(t);
 }
 
+#[cfg(test)]
+#[path = "clan_tests.rs"]
+mod clan_tests;
 #[cfg(test)]
 #[path = "ipc_tests.rs"]
 mod tests;

@@ -2,12 +2,13 @@
 
 use super::*;
 use crate::sched::Sched;
+use crate::thread::UtcbRef;
 use core::cell::{Cell, RefCell};
 use std::boxed::Box;
 use std::vec::Vec;
 use ukernel_abi::call::Call;
 
-struct Mock {
+pub(super) struct Mock {
     sched: Sched,
     timeouts: Timeouts,
     irqs: Irqs,
@@ -39,6 +40,12 @@ impl Env for Mock {
     fn thread(&self, id: ThreadId) -> Option<ThreadRef> {
         self.threads.borrow().iter().copied().find(|t| t.id.get() == id)
     }
+    fn chief_of(&self, task: u16) -> u16 {
+        self.threads.borrow().iter().find(|t| t.id.get().task() == task).map_or(0, |t| t.chief.get())
+    }
+    fn first_thread(&self, task: u16) -> Option<ThreadRef> {
+        self.threads.borrow().iter().copied().find(|t| t.id.get().task() == task && t.id.get().lthread() == 0)
+    }
     fn for_each_thread(&self, f: &mut dyn FnMut(ThreadRef)) {
         for t in self.threads.borrow().clone() {
             f(t);
@@ -61,7 +68,7 @@ impl Env for Mock {
 }
 
 impl Mock {
-    fn new() -> Self {
+    pub fn new() -> Self {
         Self {
             sched: Sched::new(Box::leak(Box::default())),
             timeouts: Timeouts::new(),
@@ -75,8 +82,12 @@ impl Mock {
         }
     }
 
+    pub fn utcb() -> UtcbRef {
+        Box::leak(Box::default())
+    }
+
     /// A thread of task `task`, whose chief is task 9.
-    fn thread_of(&self, task: u16) -> ThreadRef {
+    pub fn thread_of(&self, task: u16) -> ThreadRef {
         let t: ThreadRef = Box::leak(Box::default());
         t.id.set(ThreadId::new(task, 0, 1));
         t.chief.set(9);
@@ -84,11 +95,11 @@ impl Mock {
         t
     }
 
-    fn call(&self, t: ThreadRef, to: ThreadId, from: ThreadId, word: u64, timeouts: TimeoutArgs) {
+    pub fn call(&self, t: ThreadRef, to: ThreadId, from: ThreadId, word: u64, timeouts: TimeoutArgs) {
         self.call_tagged(t, to, from, Tag::new(Label(7), 1, 0), word, timeouts);
     }
 
-    fn call_tagged(
+    pub fn call_tagged(
         &self,
         t: ThreadRef,
         to: ThreadId,
@@ -106,12 +117,12 @@ impl Mock {
     }
 }
 
-const NEVER: TimeoutArgs = TimeoutArgs::ALL_NEVER;
+pub(super) const NEVER: TimeoutArgs = TimeoutArgs::ALL_NEVER;
 
-fn status(t: ThreadRef) -> Status {
+pub(super) fn status(t: ThreadRef) -> Status {
     Status::from_rax(t.frame.rax.get()).expect("a status")
 }
-fn is(t: ThreadRef, state: RunState) -> bool {
+pub(super) fn is(t: ThreadRef, state: RunState) -> bool {
     t.state.get() == state
 }
 
@@ -171,24 +182,22 @@ fn senders_are_served_in_order_and_a_chain_completes() {
 fn errors_of_the_send_phase() {
     let m = Mock::new();
     let (a, b) = (m.thread_of(1), m.thread_of(2));
-    let other = m.thread_of(3);
-    other.chief.set(2);
     m.call(a, b.id.get(), ThreadId::ANY, 0, TimeoutArgs::new(0, 0));
     assert_eq!(status(a), Status::SendTimeout);
     m.call(a, ThreadId::new(2, 0, 7), ThreadId::NIL, 0, NEVER);
     assert_eq!(status(a), Status::NotExistent, "stale version");
     m.call(a, a.id.get(), ThreadId::NIL, 0, NEVER);
     assert_eq!(status(a), Status::BadArgument, "itself");
-    m.call(a, other.id.get(), ThreadId::NIL, 0, NEVER);
-    assert_eq!(status(a), Status::Denied, "another clan");
-    m.call(a, ThreadId::NIL, other.id.get(), 0, NEVER);
-    assert_eq!(status(a), Status::Denied, "from another clan");
     m.call_tagged(a, b.id.get(), ThreadId::NIL, Tag::new(Label::FOREIGN, 1, 0), 0, NEVER);
     assert_eq!(status(a), Status::BadArgument, "a label of the kernel's");
     m.call_tagged(a, b.id.get(), ThreadId::NIL, Tag::new(Label(1), 8, 0), 0, NEVER);
     assert_eq!(status(a), Status::BadArgument, "words in a UTCB that is not there");
-    m.call_tagged(a, b.id.get(), ThreadId::NIL, Tag(0xf000), 0, NEVER);
-    assert_eq!(status(a), Status::BadArgument, "reserved bits");
+    for tag in [0x1000, 0x2000, Tag::REDIRECTED] {
+        m.call_tagged(a, b.id.get(), ThreadId::NIL, Tag(tag), 0, NEVER);
+        assert_eq!(status(a), Status::BadArgument, "reserved bits");
+    }
+    m.call_tagged(a, b.id.get(), ThreadId::NIL, Tag(Tag::PROPAGATED), 0, NEVER);
+    assert_eq!(status(a), Status::BadArgument, "in the name of nobody");
     assert!(is(a, RunState::Ready) && b.senders.is_empty());
 }
 

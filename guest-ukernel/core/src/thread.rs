@@ -117,12 +117,33 @@ pub struct UtcbCells {
     pub io_window: Cell<Fpage>,
     pub send_deadline: Cell<u64>,
     pub receive_deadline: Cell<u64>,
-    _reserved: [Cell<u64>; 4],
+    pub virtual_sender: Cell<ThreadId>,
+    _reserved: [Cell<u64>; 3],
     pub regs: Cell<ukernel_abi::utcb::Regs>,
     pub fs_base: Cell<u64>,
     pub gs_base: Cell<u64>,
     _reserved1: Cell<u64>,
     pub fpu: Cell<FpuState>,
+}
+
+#[cfg(test)]
+impl Default for UtcbCells {
+    fn default() -> Self {
+        Self {
+            words: [const { Cell::new(0) }; ukernel_abi::msg::WORDS],
+            window: Cell::new(Fpage::NIL),
+            io_window: Cell::new(Fpage::NIL),
+            send_deadline: Cell::new(0),
+            receive_deadline: Cell::new(0),
+            virtual_sender: Cell::new(ThreadId::NIL),
+            _reserved: Default::default(),
+            regs: Cell::default(),
+            fs_base: Cell::new(0),
+            gs_base: Cell::new(0),
+            _reserved1: Cell::new(0),
+            fpu: Cell::new(FpuState::INIT),
+        }
+    }
 }
 
 const _: () = assert!(size_of::<UtcbCells>() == size_of::<Utcb>());
@@ -164,6 +185,10 @@ pub struct Thread {
     pub senders: Queue,
     pub pager: Cell<ThreadId>,
     pub outgoing: Cell<Outgoing>,
+    /// In whose name it sends; nil: its own.
+    pub in_name_of: Cell<ThreadId>,
+    /// Some of `senders` may send in another's name.
+    pub propagated_to: Cell<bool>,
     pub utcb: Cell<Option<UtcbRef>>,
     /// This thread's place in its partner's `senders`.
     pub send_link: Link,
@@ -225,6 +250,8 @@ impl Default for Thread {
             senders: Queue::new(),
             pager: Cell::new(ThreadId::NIL),
             outgoing: Cell::new(Outgoing::Ipc),
+            in_name_of: Cell::new(ThreadId::NIL),
+            propagated_to: Cell::new(false),
             utcb: Cell::new(None),
             send_link: Link::new(),
             ready_link: Link::new(),
@@ -250,9 +277,28 @@ impl Thread {
     pub fn accepts(&self, from: ThreadId) -> bool {
         match self.state.get() {
             RunState::Ready | RunState::Sending => false,
-            RunState::Receiving => self.partner.get().is_any() || self.partner.get() == from,
+            RunState::Receiving => self.partner.get().is_any() || self.is_partner(from),
             RunState::PageFault | RunState::Exception | RunState::Foreign => self.partner.get() == from,
         }
+    }
+
+    /// In the partner of a closed receive: it is in another clan, and what is sent in its name comes through a chief. To the fast path that is nobody,
+    /// so it never lets a message past the chief.
+    const ABROAD: u64 = 1 << 63;
+
+    pub const fn abroad(id: ThreadId) -> ThreadId {
+        ThreadId(id.0 | Self::ABROAD)
+    }
+
+    /// Whether `id` is the partner, here or abroad.
+    pub fn is_partner(&self, id: ThreadId) -> bool {
+        self.partner.get().0 & !Self::ABROAD == id.0
+    }
+
+    /// In whose name it sends.
+    pub fn name(&self) -> ThreadId {
+        let name = self.in_name_of.get();
+        if name.is_nil() { self.id.get() } else { name }
     }
 
     /// State as system calls report it.

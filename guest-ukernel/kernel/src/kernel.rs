@@ -83,6 +83,12 @@ impl Env for Kernel {
             self.smp.own(t);
         })
     }
+    fn chief_of(&self, task: u16) -> u16 {
+        self.tasks.find(task).map_or(0, |task| task.chief())
+    }
+    fn first_thread(&self, task: u16) -> Option<ThreadRef> {
+        tcb::find_any_version(ThreadId::new(task, 0, 0)).inspect(|t| self.own(t))
+    }
     fn for_each_thread(&self, f: &mut dyn FnMut(ThreadRef)) {
         self.tasks.for_each_thread(f);
     }

@@ -31,6 +31,8 @@ impl EventLoop {
             let held = self.kernel.take_held();
             let to = held.as_ref().map_or(ThreadId::NIL, |h| h.to);
             match self.exchange(held) {
+                // A program has tried to send to somebody else.
+                Ok(received) if ipc::turn_away(&received) => {}
                 Ok(received) => self.dispatch(&received),
                 Err(Status::MapFailed) => self.server.handle(Event::MapFailed { thread: to }),
                 // The time has come, or the answer went to a thread that does not wait any more.
@@ -56,7 +58,7 @@ impl EventLoop {
     }
 
     fn dispatch(&mut self, received: &Received) {
-        let Received { from: thread, message } = *received;
+        let Received { from: thread, message, .. } = *received;
         let [w0, w1, w2, w3, w4, w5, w6] = message.words;
         match message.tag.label() {
             Label::FOREIGN => {

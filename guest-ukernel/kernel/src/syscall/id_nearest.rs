@@ -7,10 +7,9 @@ use ukernel_core::ipc::Env;
 use ukernel_core::thread::ThreadRef;
 
 use crate::kernel::kernel;
-use crate::tcb;
 
 /// r12 = thread. Out: r12 = the caller itself for nil; the thread, if a message may go there directly; else the first
-/// thread of the caller's chief.
+/// thread of the chief that the message would go to.
 pub fn call(me: ThreadRef) -> Status {
     let id = ThreadId(me.frame.r12.get());
     if id.is_nil() {
@@ -20,10 +19,9 @@ pub fn call(me: ThreadRef) -> Status {
     let Some(t) = kernel().thread(id) else {
         return Status::NotExistent;
     };
-    if !clan::may_send(me, t) {
-        let chief = tcb::find_any_version(ThreadId::new(me.chief.get(), 0, 0));
-        let Some(chief) = chief else { return Status::NotExistent };
-        me.frame.r12.set(chief.id.get().0);
-    }
+    let Some(nearest) = clan::nearest(kernel(), me, t) else {
+        return Status::NotExistent;
+    };
+    me.frame.r12.set(nearest.id.get().0);
     Status::Ok
 }

@@ -1,7 +1,7 @@
 //! Messages.
 
 use crate::puppet::{Puppet, SOON, words};
-use crate::report::{Check, Failure, holds, same};
+use crate::report::{Check, holds, same};
 use proto::Message;
 use ukernel_abi::call::{Timeouts, ex_regs};
 use ukernel_abi::layout::utcb;
@@ -155,18 +155,6 @@ pub fn bad_arguments(me: Me) -> Check {
     Ok(())
 }
 
-pub fn confined_to_the_clan(me: Me) -> Check {
-    let (puppet, sibling) = (Puppet::new(me, 0)?, Puppet::new(me, 1)?);
-    for stranger in [ThreadId::SIGMA0, ThreadId::ROOT] {
-        puppet.start_ipc(stranger, &message(), ThreadId::NIL, Timeouts::new(1000, 0))?;
-        same("to a stranger", puppet.called()?.0, Status::Denied)?;
-        puppet.start_ipc(ThreadId::NIL, &message(), stranger, Timeouts::new(0, 1000))?;
-        same("from a stranger", puppet.called()?.0, Status::Denied)?;
-    }
-    puppet.start_ipc(sibling.id, &message(), ThreadId::NIL, Timeouts::new(1000, 0))?;
-    same("to one of the clan", puppet.called()?.0, Status::SendTimeout)
-}
-
 pub fn aborted(me: Me) -> Check {
     let (waiting, partner) = (Puppet::new(me, 0)?, Puppet::new(me, 1)?);
     waiting.start_ipc(ThreadId::NIL, &message(), partner.id, Timeouts::ALL_NEVER)?;
@@ -185,21 +173,4 @@ pub fn cancelled(me: Me) -> Check {
     puppet.settle()?;
     ExRegs::new(ex_regs::CANCEL).apply(puppet.id)?;
     same("sending", puppet.called()?.0, Status::SendCancelled)
-}
-
-pub fn id_nearest(me: Me) -> Check {
-    let (puppet, sibling) = (Puppet::new(me, 0)?, Puppet::new(me, 1)?);
-    for (what, of, nearest) in [
-        ("oneself", ThreadId::NIL, puppet.id),
-        ("one's chief", me.id, me.id),
-        ("one of the clan", sibling.id, sibling.id),
-        ("a stranger", ThreadId::ROOT, me.id),
-    ] {
-        let (status, regs) = puppet.call(Call::IdNearest, of, [0; 7])?;
-        same("status", status, Status::Ok)?;
-        if regs.r12 != nearest.0 {
-            return Err(Failure::new(what, regs.r12, nearest.0));
-        }
-    }
-    Ok(())
 }

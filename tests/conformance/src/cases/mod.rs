@@ -1,6 +1,7 @@
 //! What is tested. A case makes its own puppets, and they are gone when it ends.
 //!
 //! - [`ipc`]: messages between threads
+//! - [`clans`]: messages that cross the borders of clans
 //! - [`mapping`]: flexpages of memory
 //! - [`faults`]: page faults, exceptions, foreign system calls
 //! - [`threads`]: registers and states of threads
@@ -9,6 +10,7 @@
 //! - [`tasks`]: tasks and what the kernel spends on them
 //! - [`devices`]: I/O ports and interrupt lines
 
+mod clans;
 mod devices;
 mod faults;
 mod ipc;
@@ -29,10 +31,14 @@ pub const CASES: &[Case] = &[
     ("ipc/order-of-senders", ipc::order_of_senders),
     ("ipc/stale-identifier", ipc::stale_identifier),
     ("ipc/bad-arguments", ipc::bad_arguments),
-    ("ipc/confined-to-the-clan", ipc::confined_to_the_clan),
     ("ipc/aborted", ipc::aborted),
     ("ipc/cancelled", ipc::cancelled),
-    ("ipc/id-nearest", ipc::id_nearest),
+    ("clans/redirected-outward", clans::redirected_outward),
+    ("clans/redirected-inward", clans::redirected_inward),
+    ("clans/answered-through-the-chief", clans::answered_through_the_chief),
+    ("clans/speaking-for-others", clans::speaking_for_others),
+    ("clans/a-partner-abroad-dies", clans::a_partner_abroad_dies),
+    ("clans/id-nearest", clans::id_nearest),
     ("mapping/on-fault", mapping::on_fault),
     ("mapping/shared", mapping::shared),
     ("mapping/demote-and-unmap", mapping::demote_and_unmap),
