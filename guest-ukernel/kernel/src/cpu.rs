@@ -15,7 +15,7 @@ use ukernel_core::thread::{FRAME_END, Frame, ThreadRef};
 use crate::arch::fpu::{self, Step};
 use crate::arch::layout::{TCB_BASE, TSS_BASE};
 use crate::arch::segments::{self, Segments, TSS_OFFSET, TSS_STRIDE};
-use crate::arch::{apic::Apic, insn};
+use crate::arch::{ap, apic::Apic, insn};
 use crate::kernel::kernel;
 use crate::mem::tlb;
 
@@ -223,4 +223,13 @@ impl Cpu {
     pub fn slice_used_up(&self, now: u64) -> bool {
         self.sched.sliced() && now >= self.slice_end.get()
     }
+}
+
+/// CPU `index` begins, on the stack that ends at `stack_top`.
+pub fn start_ap(index: u32, stack_top: u64) -> ! {
+    segments::init_tables();
+    let cpu = Cpu::make(index, stack_top, &kernel().queues);
+    cpu.apic.init();
+    ap::arrived(index);
+    insn::halt_forever()
 }

@@ -1,17 +1,21 @@
 //! From the loader's entry to Rust.
 //!
-//! Two ways in (see `vmm-abi::boot`): `ukvmm` enters at `start64` in long mode; QEMU and other PVH loaders enter at `start32` in protected
+//! Two ways in for the boot CPU (see `vmm-abi::boot`): `ukvmm` enters at `start64` in long mode; QEMU and other PVH loaders enter at `start32` in protected
 //! mode without paging. Both end on the kernel's own page tables, which are linked into the image, ready made: nothing has to be
 //! computed before the first line of Rust.
 //!
-//! The identity mapping in slot 0 of the first page-table root serves only the switch to long mode; [`crate::start`] removes it.
+//! The identity mapping in slot 0 of the first page-table root serves only the switch to long mode; [`crate::start`] removes it. The other
+//! CPUs come by a root of their own ([`super::ap`]).
 
 use core::arch::global_asm;
+
+use super::layout::{PTE_P, PTE_W};
 
 /// CR0: PG, AM, WP, NE, ET, MP, PE (SDM vol. 3, 2.5). No TS, no EM: the FPU is switched eagerly.
 const CR0: u64 = 0x8005_0033;
 /// CR4: PAE, PGE, OSFXSR, OSXMMEXCPT.
-const CR4: u64 = 0x6a0;
+pub const CR4: u64 = 0x6a0;
+const CR4_PGE: u64 = 1 << 7;
 /// EFER: SCE, LME, NXE.
 const EFER: u64 = 0x901;
 
@@ -31,10 +35,15 @@ global_asm!(
     .globl start32
 start32:
     cli
-    mov eax, {cr4}
+    mov edi, offset start64 - {base}
+    mov esi, offset boot_pml4 - {base}
+    /* From protected mode without paging to 64-bit mode, at edi in the kernel image, with esi as the root of page tables. PGE
+       stays off, so that nothing of the identity mapping outlasts the next load of CR3. */
+    .globl long_mode
+long_mode:
+    mov eax, {cr4} & ~{pge}
     mov cr4, eax
-    mov eax, offset boot_pml4 - {base}
-    mov cr3, eax
+    mov cr3, esi
     mov ecx, 0xc0000080
     mov eax, {efer}
     xor edx, edx
@@ -46,8 +55,9 @@ start32:
     .long 1f - {base}
     .word 0x10
     .code64
-1:  movabs rax, offset start64
-    jmp rax
+1:  movabs rax, {base}
+    add rdi, rax
+    jmp rdi
 
     .globl start64
 start64:
@@ -73,7 +83,8 @@ start64:
     .balign 8
     .globl boot_gdt
 boot_gdt:
-    .quad 0, 0
+    .quad 0
+    .quad 0x00cf9b000000ffff            /* 0x8: 32-bit code */
     .quad 0x00af9b000000ffff            /* 0x10: 64-bit code */
     .quad 0x00cf93000000ffff            /* 0x18: data */
 boot_gdt_pointer32:
@@ -95,6 +106,7 @@ boot_pml4:
     .quad boot_pdpt_tcb - {base} + 3    /* slot 384 */
     .skip 8 * 126
     .quad boot_pdpt_kernel - {base} + 3 /* slot 511 */
+    .globl boot_pdpt_low
 boot_pdpt_low:
     .quad boot_pd_kernel - {base} + 3
     .skip 8 * 511
@@ -171,6 +183,7 @@ boot_stack:
     base = const super::layout::KERNEL_BASE,
     cr0 = const CR0,
     cr4 = const CR4,
+    pge = const CR4_PGE,
     efer = const EFER,
     stack = const STACK_SIZE,
     main = sym crate::start::main,
@@ -178,6 +191,7 @@ boot_stack:
 
 unsafe extern "C" {
     static boot_pml4: [u64; 512];
+    static boot_pdpt_low: [u64; 512];
     static kernel_start: u8;
     static kernel_end: u8;
     static boot_stack: u8;
@@ -186,6 +200,11 @@ unsafe extern "C" {
 /// Physical address of the page-table root that all spaces take the kernel's half from.
 pub fn template_root() -> u64 {
     &raw const boot_pml4 as u64 - super::layout::KERNEL_BASE
+}
+
+/// Entry of slot 0 of a page-table root that maps low memory one to one.
+pub fn identity_entry() -> u64 {
+    (&raw const boot_pdpt_low as u64 - super::layout::KERNEL_BASE) | PTE_P | PTE_W
 }
 
 /// Physical memory that the kernel image takes, .bss included.

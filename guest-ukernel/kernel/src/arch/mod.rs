@@ -6,6 +6,7 @@
 //!
 //! - [`layout`]: the kernel's half of the address space
 //! - [`boot`]: from the loader's entry to Rust; the first page tables
+//! - [`ap`]: how the other CPUs are started
 //! - [`entry`]: into the kernel and out of it
 //! - [`fast`]: the SYSCALL entry, and short IPC from there straight to the partner
 //! - [`segments`]: GDT, TSS, IDT and the SYSCALL MSRs
@@ -16,6 +17,7 @@
 //! - [`xstate`]: how FPU state is saved
 //! - [`clock`]: the TSC
 
+pub mod ap;
 pub mod apic;
 pub mod boot;
 pub mod clock;

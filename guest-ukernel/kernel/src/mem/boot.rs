@@ -10,14 +10,12 @@ use ukernel_core::mem::{Machine, Template};
 struct Page([u8; 4096]);
 static ONES: Page = Page([0xff; 4096]);
 
-const CPUS: u16 = 1;
-
 /// Takes over `pool`, zeroed RAM that is nobody's, and makes the TSS region of the kernel's top-level table at `root`,
-/// from which all spaces get the kernel's half. The physmap must be in place. `regions` is what σ0 may hand out.
-pub fn init(pool: Range<PhysAddr>, root: PhysAddr, regions: &[Region]) -> Result<(), NoMemory> {
+/// for `cpus` CPUs, from which all spaces get the kernel's half. The physmap must be in place. `regions` is what σ0 may hand out.
+pub fn init(pool: Range<PhysAddr>, root: PhysAddr, regions: &[Region], cpus: u32) -> Result<(), NoMemory> {
     MEM.frames.init(pool);
     let ones = PhysAddr(ONES.0.as_ptr() as u64 - KERNEL_BASE);
-    let (tss, tss_entry) = MEM.make_tss_table(SLOT_TSS as u16, CPUS, ones)?;
+    let (tss, tss_entry) = MEM.make_tss_table(SLOT_TSS as u16, cpus as u16, ones)?;
     let at = |slot: usize| root.plus(slot as u64 * 8);
     let machine = &super::physmap::Physmap;
     machine.store(at(SLOT_TSS), tss_entry);

@@ -8,6 +8,7 @@ use core::ops::Range;
 use ukernel_abi::kip::MODULES;
 use vmm_abi::boot::{BUNDLE_ENTRY, BUNDLE_MAGIC, BootInfo, INFO_MAGIC, INFO_MODULE, MEMORY_RAM, START_MAGIC};
 
+use crate::arch::ap;
 use crate::arch::layout::phys_to_virt;
 
 /// Read a `T` from physical memory that the physmap already covers.
@@ -117,6 +118,14 @@ impl Info {
 
     pub fn ukvmm(&self) -> Option<&BootInfo> {
         self.ukvmm.as_ref()
+    }
+
+    /// CPUs of the machine, as far as the kernel can use them.
+    pub fn cpus(&self) -> u32 {
+        match self.ukvmm {
+            Some(boot) => ap::limit(boot.cpus),
+            None => ap::limit(ap::count_from_qemu().into()),
+        }
     }
 
     /// RAM, in the order of the boot loader's map.

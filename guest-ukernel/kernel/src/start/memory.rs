@@ -10,7 +10,7 @@ use ukernel_core::regions::Regions;
 
 use super::info::Info;
 use crate::arch::apic::{IOAPIC_PHYS, LAPIC_PHYS};
-use crate::arch::boot;
+use crate::arch::boot::{self, STACK_SIZE};
 use crate::arch::layout::*;
 use crate::mem::{Kind, MEM, PhysAddr, Physmap, Region};
 
@@ -26,6 +26,8 @@ const DEVICES: Range<u64> = 3 * GIB..4 * GIB;
 /// What becomes of physical memory.
 pub struct Plan {
     pool: Range<u64>,
+    /// Stacks of the CPUs but the first.
+    stacks: Range<u64>,
     /// What σ0 starts with.
     free: Regions<{ kip::REGIONS }>,
     /// What σ0 may map at all: also modules, boot data, devices.
@@ -34,18 +36,27 @@ pub struct Plan {
 }
 
 impl Plan {
-    pub fn make(info: &Info) -> Self {
+    /// For a machine with `cpus` CPUs.
+    pub fn make(info: &Info, cpus: u32) -> Self {
         let mut ram = Regions::<{ kip::REGIONS }>::default();
-        let mut plan =
-            Self { pool: 0..0, free: Regions::default(), regions: [Region::NONE; Region::MAX], count: 0 };
+        let mut plan = Self {
+            pool: 0..0,
+            stacks: 0..0,
+            free: Regions::default(),
+            regions: [Region::NONE; Region::MAX],
+            count: 0,
+        };
         let fits = info.ram().try_for_each(|r| ram.add(r.start..r.end.min(PHYSMAP_SIZE), PAGE));
         let fits = fits.and_then(|()| ram.remove(boot::image(), PAGE));
         plan.free = ram.clone();
         let fits = fits.and_then(|()| plan.free.remove(LOW, PAGE)).and_then(|()| {
             info.module_ranges().try_for_each(|module| plan.free.remove(module_area(module), PAGE))
         });
-        plan.pool = plan.take_pool();
-        let fits = fits.and_then(|()| ram.remove(plan.pool.clone(), PAGE));
+        let stacks = u64::from(cpus - 1) * STACK_SIZE as u64;
+        let kernel = plan.take_pool(stacks);
+        let fits = fits.and_then(|()| ram.remove(kernel.clone(), PAGE));
+        plan.stacks = kernel.start..kernel.start + stacks;
+        plan.pool = plan.stacks.end..kernel.end;
         if fits.is_err() {
             panic!("memory is in more than {} pieces", kip::REGIONS);
         }
@@ -58,9 +69,9 @@ impl Plan {
         plan
     }
 
-    /// An eighth of the memory, but no less than will start a few servers.
-    fn take_pool(&mut self) -> Range<u64> {
-        let size = (self.free.total() / 8).clamp(2 * MIB, 512 * MIB).next_multiple_of(MIB);
+    /// An eighth of the memory, but no less than will start a few servers, and `more`.
+    fn take_pool(&mut self, more: u64) -> Range<u64> {
+        let size = ((self.free.total() / 8).clamp(2 * MIB, 512 * MIB) + more).next_multiple_of(MIB);
         match self.free.carve(size, 2 * PAGE, BOOT_PHYSMAP) {
             Some(pool) => pool,
             None => panic!(
@@ -80,6 +91,11 @@ impl Plan {
 
     pub fn pool(&self) -> Range<PhysAddr> {
         PhysAddr(self.pool.start)..PhysAddr(self.pool.end)
+    }
+
+    /// Physical address of the stacks of all CPUs but the first.
+    pub fn stacks(&self) -> u64 {
+        self.stacks.start
     }
 
     pub fn regions(&self) -> &[Region] {

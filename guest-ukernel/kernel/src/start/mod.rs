@@ -11,7 +11,7 @@ mod servers;
 use ukernel_abi::kip::{FLAG_UKVMM, Kip, Module};
 
 use crate::arch::layout::PAGE;
-use crate::arch::{boot, clock, entry, segments};
+use crate::arch::{ap, boot, clock, entry, segments};
 use crate::cpu::Cpu;
 use crate::kernel::kernel;
 use crate::{kip, mem};
@@ -24,8 +24,9 @@ pub extern "C" fn main(start_info: u64) -> ! {
     let kernel = kernel();
     segments::init_tables();
     let info = Info::read(start_info);
-    let mut plan = Plan::make(&info);
-    if let Err(e) = mem::init(plan.pool(), mem::PhysAddr(boot::template_root()), plan.regions()) {
+    let count = info.cpus();
+    let mut plan = Plan::make(&info, count);
+    if let Err(e) = mem::init(plan.pool(), mem::PhysAddr(boot::template_root()), plan.regions(), count) {
         panic!("too little memory for the kernel's tables: {e:?}");
     }
     memory::extend_physmap(&info);
@@ -37,6 +38,9 @@ pub extern "C" fn main(start_info: u64) -> ! {
     let started = servers::prepare(&modules, &mut plan);
     kip::publish(|kip| fill(kip, &info, &plan, &modules));
     memory::drop_identity_map();
+    if count > 1 {
+        ap::start_others(count, plan.stacks(), &cpu.apic, &kernel.clock);
+    }
     servers::start(&started);
     entry::enter_user(cpu.leave())
 }
