@@ -3,7 +3,7 @@
 //! Two ways that have to agree: stepping through a loop, which tells the kernel's instructions from the loop's own, and the time
 //! stamp counter over many rounds, which sees what stepping might disturb.
 //!
-//! - [`rounds`]: the loops, stepped through; [`machine`], [`gdb`], [`trace`], [`symbols`]
+//! - [`rounds`]: the loops, stepped through; [`machine`], [`gdb`], [`trace`], [`visit`], [`symbols`]
 //! - [`ticks`]: the loops by the time stamp counter
 //! - [`paths`]: which parts of the loops are which paths
 //! - [`committed`], [`part`]: the counts that are promised, and the page
@@ -17,6 +17,7 @@ mod rounds;
 mod symbols;
 mod ticks;
 mod trace;
+mod visit;
 
 use super::document::{self, Part};
 use crate::commands::build;
@@ -26,7 +27,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::process::ExitCode;
 use ticks::Ticks;
-use trace::Round;
+use visit::Round;
 
 #[derive(clap::Args)]
 pub struct Args {

@@ -3,7 +3,7 @@
 //! Figures of others: instructions in kernel mode, measured in QEMU with `-icount` on one CPU like ours, the instruction that enters the
 //! kernel included. NOVA, seL4 (its fast path) and Fiasco.OC with their own minimal programs, Linux 6.1.
 
-use super::trace::{Entry, Round, Visit};
+use super::visit::{Entry, Round, Visit};
 use anyhow::{Context, Result, ensure};
 use std::collections::BTreeMap;
 

@@ -39,6 +39,18 @@ impl Program {
         Ok(Self { entry: file.ehdr.e_entry, by_name, by_address, segments })
     }
 
+    /// A program of one segment with these symbols.
+    #[cfg(test)]
+    pub fn new(base: u64, bytes: &[u8], symbols: &[(&str, u64)]) -> Self {
+        let symbols = || symbols.iter().map(|&(name, address)| (name.to_owned(), address));
+        Self {
+            entry: base,
+            by_name: symbols().collect(),
+            by_address: symbols().map(|(name, address)| (address, name)).collect(),
+            segments: vec![(base, bytes.to_vec())],
+        }
+    }
+
     pub fn address(&self, name: &str) -> Result<u64> {
         self.by_name.get(name).copied().with_context(|| format!("no symbol {name}"))
     }
@@ -75,5 +87,30 @@ impl Program {
             Some((&start, name)) => format!("{name}+{:#x}", address - start),
             None => format!("{address:#x}"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_have_names_and_bytes() {
+        let program = Program::new(0x1000, &[1, 2, 3, 4], &[("first", 0x1000), ("loop_a", 0x1002)]);
+        assert_eq!(program.describe(0x1003), "loop_a+0x1");
+        assert_eq!(program.describe(0x1000), "first");
+        assert_eq!(program.describe(0xfff), "0xfff");
+        assert_eq!(program.function(0x1001), "first");
+        assert_eq!(program.with_prefix("loop_").collect::<Vec<_>>(), [("a", 0x1002)]);
+        assert_eq!(program.bytes(0x1002, 10).unwrap(), [3, 4]);
+        assert!(program.bytes(0x1004, 1).is_err() && program.bytes(0, 1).is_err());
+        assert!(
+            program.has(0x1001, &[2, 3]) && !program.has(0x1001, &[2, 4]) && !program.has(0x1003, &[4, 5])
+        );
+    }
+
+    #[test]
+    fn what_is_no_program_is_refused() {
+        assert!(Program::parse(b"no program").is_err());
     }
 }

@@ -3,83 +3,22 @@
 //! The kernel's are the instructions in ring 0, from SYSCALL or the first one behind an exception or interrupt to SYSRET or
 //! IRETQ, and SYSCALL itself, which ring 3 executes. A *visit* is one such stretch.
 
-use super::gdb::{Gdb, Registers};
+use super::gdb::{Gdb, RSP, Registers};
 use super::symbols::Program;
+use super::visit::{Entry, Round, Visit};
 use anyhow::{Result, bail, ensure};
 use iced_x86::{
     Code, Decoder, DecoderOptions, FastFormatter, Instruction, InstructionInfoFactory, OpAccess, Register,
 };
-use std::collections::BTreeSet;
 use std::fmt::Write;
 
-const LINE: u64 = 64;
 const PAGE: u64 = 4096;
-/// End of user space; what lies above is the same in all tasks.
-const USER_END: u64 = 1 << 47;
 /// Longest instruction.
 const MAX_LENGTH: usize = 15;
 /// More instructions than any round has.
 const MAX_STEPS: usize = 1_000_000;
 /// Bytes that XSAVE and its like touch at least: the legacy region and the header.
 const XSAVE_BYTES: u64 = 576;
-
-/// How the kernel was entered.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Entry {
-    Syscall,
-    /// An exception or interrupt.
-    Event,
-}
-
-/// A stay in the kernel.
-pub struct Visit {
-    pub entry: Entry,
-    /// Instructions; a repeated string instruction is one.
-    pub instructions: u64,
-    /// The same, every repetition counted: what the time stamp counter of an emulated CPU counts.
-    pub ticks: u64,
-    code: BTreeSet<u64>,
-    data: BTreeSet<(u64, u64)>,
-}
-
-impl Visit {
-    pub fn new(entry: Entry) -> Self {
-        Self { entry, instructions: 0, ticks: 0, code: BTreeSet::new(), data: BTreeSet::new() }
-    }
-
-    pub fn code_lines(&self) -> usize {
-        self.code.len()
-    }
-    pub fn data_lines(&self) -> usize {
-        self.data.len()
-    }
-    pub fn code_pages(&self) -> usize {
-        self.code.iter().map(|line| line / PAGE).collect::<BTreeSet<_>>().len()
-    }
-
-    fn touch(&mut self, cr3: u64, address: u64, size: u64) {
-        let space = if address < USER_END { cr3 } else { 0 };
-        let (first, last) = (address & !(LINE - 1), address.saturating_add(size.max(1) - 1));
-        self.data.extend((first..=last).step_by(LINE as usize).map(|line| (space, line)));
-    }
-}
-
-/// A round.
-#[derive(Default)]
-pub struct Round {
-    pub visits: Vec<Visit>,
-    /// Instructions of the loop and its partners in user mode.
-    pub user: u64,
-    /// What was executed, for people to read.
-    pub listing: String,
-}
-
-impl Round {
-    /// What the time stamp counter of an emulated CPU counts.
-    pub fn ticks(&self) -> u64 {
-        self.user + self.visits.iter().map(|visit| visit.ticks).sum::<u64>()
-    }
-}
 
 /// Tables that the processor itself reads when an exception or interrupt comes (SDM vol. 3, 6.12).
 #[derive(Clone, Copy, Debug)]
@@ -176,8 +115,7 @@ impl<'a> Tracer<'a> {
         visit.ticks += 1;
         visit.instructions += u64::from(!repeated);
         if !before.is_user() {
-            let end = before.rip + instruction.len() as u64 - 1;
-            visit.code.extend([before.rip & !(LINE - 1), end & !(LINE - 1)]);
+            visit.execute(before.rip, instruction.len() as u64);
             self.operands(visit, instruction, before);
         }
     }
@@ -185,7 +123,6 @@ impl<'a> Tracer<'a> {
     /// What the processor reads and writes by itself: the gate, the code segment, the stack pointer in the TSS and
     /// the frame.
     fn event(&self, visit: &mut Visit, before: &Registers, after: &Registers) {
-        use super::gdb::RSP;
         let (cr3, sp) = (before.cr3, after.general[RSP]);
         visit.touch(cr3, self.tables.gdt + u64::from(after.cs & !7), 8);
         visit.touch(cr3, self.tables.tss + 4, 8);
@@ -264,3 +201,6 @@ fn value(registers: &Registers, register: Register) -> Option<u64> {
         _ => return None,
     })
 }
+
+#[cfg(test)]
+mod tests;
