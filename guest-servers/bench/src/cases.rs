@@ -4,6 +4,7 @@ use crate::code::{Code, Service, done};
 use crate::memory::Page;
 use crate::puppet::Puppet;
 use ukernel_abi::MapItem;
+use ukernel_abi::layout::{PAGE, SUPERPAGE};
 use userlib::io::Port;
 use userlib::thread::ExRegs;
 use userlib::{Fpage, Me, Rights, Status, irq, log, root};
@@ -33,8 +34,6 @@ const RUNS: usize = 8;
 const CLIENT_STACK: Page = Page(0);
 const PARTNER_STACK: Page = Page(1);
 const FAULT_PAGE: Page = Page(2);
-/// Where the client's page faults are: nothing else is near.
-const FAULT_ADDRESS: u64 = 0x5000_0000;
 
 /// Interrupt enable register of the UART, and the bit for an empty transmitter.
 const UART_ENABLE: Port = Port(UART + 1);
@@ -115,7 +114,9 @@ fn id_nearest(me: Me) -> Result<Rig, Status> {
 
 fn fault(me: Me) -> Result<Rig, Status> {
     let service = Service::Faults(FAULT_PAGE.fpage(Rights::RW));
-    Ok(Rig::alone(Puppet::program(me, CLIENT_STACK)?, Code::Fault, FAULT_ADDRESS, service))
+    // The client's code is in the same page table, which is so neither made nor given back with each page.
+    let address = Code::Fault.address() | (SUPERPAGE - PAGE);
+    Ok(Rig::alone(Puppet::program(me, CLIENT_STACK)?, Code::Fault, address & !(PAGE - 1), service))
 }
 
 fn interrupt(me: Me) -> Result<Rig, Status> {

@@ -72,7 +72,7 @@ pub fn ipc(args: &Args) -> Result<ExitCode> {
     let text = elf::text_size(&fs::read(crate::paths::build().join("guest.elf"))?)?;
     let page = part::render(&part::Figures {
         paths: counted,
-        boot: seen.boot.as_ref().map(|boot| boot.instructions),
+        boot: seen.boot.as_ref().map(|boot| boot.total()),
         text,
     });
     println!("{page}");
@@ -86,8 +86,12 @@ pub fn ipc(args: &Args) -> Result<ExitCode> {
 /// What a loop executed, or what the boot spent its instructions on.
 fn listing(seen: &rounds::Stepped, name: &str) -> Result<String> {
     match (seen.rounds.get(name), &seen.boot) {
-        (Some(round), _) => Ok(round.listing.clone()),
-        (None, Some(boot)) if name == "boot" => Ok(boot.listing()),
+        (Some(round), _) => {
+            let visits = (1..).zip(&round.visits);
+            let functions = visits.map(|(n, visit)| format!("-- visit {n}\n{}", visit.functions));
+            Ok(round.listing.clone() + &functions.collect::<String>())
+        }
+        (None, Some(boot)) if name == "boot" => Ok(boot.to_string()),
         _ => bail!("no loop {name}; there are {:?}", seen.rounds.keys()),
     }
 }

@@ -220,11 +220,13 @@ mod tests {
                 theirs.write_all(answer).unwrap();
                 seen
             };
-            [exchange(b"+$OK#9a"), exchange(b"+$lx#e4"), exchange(b"+$00ab#24")]
+            let seen = [exchange(b"+$OK#9a"), exchange(b"+$lx#e4"), exchange(b"+$00ab#24")];
+            // The last acknowledgement is still to come.
+            (seen, theirs)
         });
         let mut gdb = Gdb::new(ours).unwrap();
         assert_eq!(gdb.read(0x1000, 2).unwrap(), [0, 0xab]);
-        let [first, _, third] = qemu.join().unwrap();
+        let ([first, _, third], _open) = qemu.join().unwrap();
         assert!(first.starts_with("$Qqemu.sstep=5#"), "{first}");
         assert!(third.contains("$m1000,2#"), "{third}");
     }

@@ -5,7 +5,7 @@ use super::machine::{KERNEL_BASE, Machine};
 use super::symbols::Program;
 use super::ticks::{self, Ticks};
 use super::trace::{Tables, Tracer};
-use super::visit::Round;
+use super::visit::{Functions, Round};
 use crate::paths;
 use anyhow::{Context, Result, bail, ensure};
 use std::collections::BTreeMap;
@@ -25,15 +25,8 @@ pub struct Stepped {
     pub rounds: BTreeMap<String, Round>,
     /// Ticks of a round of the same loops, by the server's own report.
     pub ticks: Ticks,
-    pub boot: Option<Boot>,
-}
-
-/// The kernel's instructions until σ0's first.
-#[derive(Default)]
-pub struct Boot {
-    pub instructions: u64,
-    /// By the functions that they are of.
-    pub by_function: BTreeMap<String, u64>,
+    /// The kernel's instructions until σ0's first.
+    pub boot: Option<Functions>,
 }
 
 /// Boots the server set `bench` and goes through its loops; steps through the boot, too, if that is wanted.
@@ -49,26 +42,15 @@ pub fn step(with_boot: bool) -> Result<Stepped> {
     Ok(Stepped { rounds, ticks, boot })
 }
 
-impl Boot {
-    /// The functions that take most.
-    pub fn listing(&self) -> String {
-        let mut functions: Vec<_> = self.by_function.iter().collect();
-        functions.sort_by_key(|(_, count)| std::cmp::Reverse(**count));
-        functions.iter().map(|(name, count)| format!("{count:>8} {name}\n")).collect()
-    }
-}
-
 /// Steps to `end`, σ0's first instruction. A repeated string instruction is one.
-fn boot(gdb: &mut Gdb, kernel: &Program, end: u64) -> Result<Boot> {
-    let mut boot = Boot::default();
+fn boot(gdb: &mut Gdb, kernel: &Program, end: u64) -> Result<Functions> {
+    let mut boot = Functions::default();
     let mut rip = gdb.rip()?;
     for _ in 0..MAX_BOOT {
         gdb.step()?;
         let next = gdb.rip()?;
         if next != rip {
-            boot.instructions += 1;
-            let linked = if rip < KERNEL_BASE { rip + KERNEL_BASE } else { rip };
-            *boot.by_function.entry(kernel.function(linked).to_owned()).or_default() += 1;
+            boot.count(kernel.function(if rip < KERNEL_BASE { rip + KERNEL_BASE } else { rip }));
         }
         if next == end {
             return Ok(boot);
@@ -79,7 +61,6 @@ fn boot(gdb: &mut Gdb, kernel: &Program, end: u64) -> Result<Boot> {
 }
 
 fn rounds(machine: &mut Machine, kernel: &Program, server: &Program) -> Result<BTreeMap<String, Round>> {
-    let mut tracer = Tracer::new(kernel, Tables::read(&mut machine.gdb)?);
     let loops: BTreeMap<u64, &str> = server.with_prefix(LOOP).map(|(name, at)| (at, name)).collect();
     ensure!(!loops.is_empty(), "the server has no loops");
     for &address in loops.keys() {
@@ -97,7 +78,9 @@ fn rounds(machine: &mut Machine, kernel: &Program, server: &Program) -> Result<B
             machine.gdb.step()?;
             continue;
         }
-        let round = tracer.round(&mut machine.gdb).with_context(|| format!("in loop {name}"))?;
+        let round = Tracer::new(kernel, Tables::read(&mut machine.gdb)?)
+            .round(&mut machine.gdb)
+            .with_context(|| format!("in loop {name}"))?;
         let Some(round) = round else { continue };
         rounds.insert((*name).to_owned(), round);
         machine.gdb.remove_breakpoint(at)?;

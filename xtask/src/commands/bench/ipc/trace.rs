@@ -20,6 +20,9 @@ const MAX_STEPS: usize = 1_000_000;
 /// Bytes that XSAVE and its like touch at least: the legacy region and the header.
 const XSAVE_BYTES: u64 = 576;
 
+/// Exceptions that push an error code (SDM vol. 3, 6.15).
+const WITH_ERROR_CODE: [u8; 10] = [8, 10, 11, 12, 13, 14, 17, 21, 29, 30];
+
 /// Tables that the processor itself reads when an exception or interrupt comes (SDM vol. 3, 6.12).
 #[derive(Clone, Copy, Debug)]
 pub struct Tables {
@@ -114,6 +117,9 @@ impl<'a> Tracer<'a> {
         let repeated = before.rip == after.rip && before.cs == after.cs;
         visit.ticks += 1;
         visit.instructions += u64::from(!repeated);
+        if !repeated {
+            visit.functions.count(self.kernel.function(before.rip));
+        }
         if !before.is_user() {
             visit.execute(before.rip, instruction.len() as u64);
             self.operands(visit, instruction, before);
@@ -123,12 +129,12 @@ impl<'a> Tracer<'a> {
     /// What the processor reads and writes by itself: the gate, the code segment, the stack pointer in the TSS and
     /// the frame.
     fn event(&self, visit: &mut Visit, before: &Registers, after: &Registers) {
-        let (cr3, sp) = (before.cr3, after.general[RSP]);
+        let (cr3, sp, vector) = (before.cr3, after.general[RSP], self.vector(after.rip));
         visit.touch(cr3, self.tables.gdt + u64::from(after.cs & !7), 8);
         visit.touch(cr3, self.tables.tss + 4, 8);
-        // Five words; an error code below them makes no other line: the frame begins at a multiple of 16.
-        visit.touch(cr3, sp, 40);
-        if let Some(vector) = self.vector(after.rip) {
+        let has_error_code = vector.is_some_and(|vector| WITH_ERROR_CODE.contains(&vector));
+        visit.touch(cr3, sp, if has_error_code { 48 } else { 40 });
+        if let Some(vector) = vector {
             visit.touch(cr3, self.tables.idt + u64::from(vector) * 16, 16);
         }
     }

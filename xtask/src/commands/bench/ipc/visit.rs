@@ -1,6 +1,6 @@
 //! What is counted of a round.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 const LINE: u64 = 64;
 const PAGE: u64 = 4096;
@@ -15,6 +15,29 @@ pub enum Entry {
     Event,
 }
 
+/// How many instructions are of which function.
+#[derive(Default)]
+pub struct Functions(BTreeMap<String, u64>);
+
+impl Functions {
+    pub fn count(&mut self, function: &str) {
+        *self.0.entry(function.to_owned()).or_default() += 1;
+    }
+
+    pub fn total(&self) -> u64 {
+        self.0.values().sum()
+    }
+}
+
+impl std::fmt::Display for Functions {
+    /// A line a function, those with most first.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mut functions: Vec<_> = self.0.iter().collect();
+        functions.sort_by_key(|(_, count)| std::cmp::Reverse(**count));
+        functions.iter().try_for_each(|(name, count)| writeln!(f, "{count:>8} {name}"))
+    }
+}
+
 /// A stay in the kernel.
 pub struct Visit {
     pub entry: Entry,
@@ -22,13 +45,15 @@ pub struct Visit {
     pub instructions: u64,
     /// The same, every repetition counted: what the time stamp counter of an emulated CPU counts.
     pub ticks: u64,
+    pub functions: Functions,
     code: BTreeSet<u64>,
     data: BTreeSet<(u64, u64)>,
 }
 
 impl Visit {
     pub fn new(entry: Entry) -> Self {
-        Self { entry, instructions: 0, ticks: 0, code: BTreeSet::new(), data: BTreeSet::new() }
+        let (functions, code, data) = (Functions::default(), BTreeSet::new(), BTreeSet::new());
+        Self { entry, instructions: 0, ticks: 0, functions, code, data }
     }
 
     pub fn code_lines(&self) -> usize {
