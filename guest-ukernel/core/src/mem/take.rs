@@ -19,14 +19,7 @@ impl Part {
 impl<M: Machine> Mem<M> {
     /// Takes `rights` from everything that was mapped from `part` of the node's page, directly or not, but not from the page itself.
     /// Without the right to read nothing remains. Superpages of which a part is hit are split first; without memory for that they are hit whole.
-    #[inline(always)]
     pub(super) fn take_from_children(&self, node: Node, part: Part, rights: Rights) {
-        if self.link(node, field::CHILDREN).is_some() || self.is_superpage(node) {
-            self.take_from_subtree(node, part, rights);
-        }
-    }
-
-    fn take_from_subtree(&self, node: Node, part: Part, rights: Rights) {
         if part != Part::ALL {
             self.split_children(node, rights);
         }

@@ -4,8 +4,8 @@
 //! split, because there is no memory for it, is treated whole: pagers map again at the next fault.
 
 use super::entry::Entry;
-use super::machine::{Machine, VirtAddr};
-use super::node::{Node, part_number};
+use super::machine::{Machine, PhysAddr, VirtAddr};
+use super::node::{Node, field, part_number};
 use super::space::{Mem, Space};
 use super::tables::{Leaf, next_in_table};
 use super::take::Part;
@@ -30,60 +30,89 @@ impl<M: Machine> Mem<M> {
 
     fn unmap_memory(&self, space: Space, start: VirtAddr, end: VirtAddr, rights: Rights, flush: bool) {
         let mut va = start;
-        // The entry for `va`, if it is in the same table as the last one.
-        let mut near = None;
         while va < end {
-            let leaf = match near.map(|slot| Leaf { slot, entry: Entry(self.load(slot)) }) {
-                Some(leaf) if leaf.entry.is_none() => {
-                    va = va.plus(PAGE);
-                    near = next_in_table(leaf.slot);
-                    continue;
-                }
-                Some(leaf) => leaf,
-                None => match self.find(space, va) {
-                    Ok(leaf) => leaf,
-                    Err(hole) => {
-                        va = hole.end;
-                        continue;
-                    }
-                },
+            va = match self.find(space, va) {
+                Err(hole) => hole.end,
+                Ok(leaf) if leaf.entry.is_superpage() => self.unmap_superpage(leaf, va, end, rights, flush),
+                Ok(leaf) => self.unmap_pages(space, leaf.slot, va, end, rights, flush),
             };
-            let superpage = leaf.entry.is_superpage();
-            let size = if superpage { SUPERPAGE - va.in_superpage() } else { PAGE };
-            let stop = va.plus(size).min(end);
-            let whole = !superpage || stop.0 - va.0 == SUPERPAGE;
-            near = if superpage { None } else { next_in_table(leaf.slot) };
-            if !rights_hit(leaf, rights) {
-                va = stop;
-                continue;
-            }
-            let node = self.node_of(leaf);
-            if flush && !whole && self.split(node).is_ok() {
-                continue;
-            }
-            let part = if whole || flush { Part::ALL } else { part_between(leaf, va, stop) };
-            self.take_from_children(node, part, rights);
-            if flush && self.take_from(node, rights) {
-                near = None;
-            }
-            va = stop;
         }
     }
 
-    /// Takes rights from a page that nobody has them from (any more). Says whether its table was freed.
-    fn take_from(&self, node: Node, rights: Rights) -> bool {
+    /// Takes rights from the superpage that `va` is in, as far as `end`. Returns where to go on: at `va` if it has been split.
+    #[cold]
+    fn unmap_superpage(
+        &self,
+        leaf: Leaf,
+        va: VirtAddr,
+        end: VirtAddr,
+        rights: Rights,
+        flush: bool,
+    ) -> VirtAddr {
+        let stop = va.plus(SUPERPAGE - va.in_superpage()).min(end);
+        let whole = stop.0 - va.0 == SUPERPAGE;
+        if rights_hit(leaf.entry, rights) {
+            let node = self.node_of(leaf);
+            if flush && !whole && self.split(node).is_ok() {
+                return va;
+            }
+            let part = if whole || flush { Part::ALL } else { part_between(leaf, va, stop) };
+            self.take_from_children(node, part, rights);
+            if flush {
+                self.take_from_page(node, rights);
+            }
+        }
+        stop
+    }
+
+    /// Takes rights from the pages whose entries begin at `first`, as far as `end` or the end of the table. Returns where to go on.
+    fn unmap_pages(
+        &self,
+        space: Space,
+        first: PhysAddr,
+        start: VirtAddr,
+        end: VirtAddr,
+        rights: Rights,
+        flush: bool,
+    ) -> VirtAddr {
+        let (mut slot, mut va) = (first, start);
+        loop {
+            let entry = Entry(self.load(slot));
+            if !entry.is_none() && rights_hit(entry, rights) {
+                let node = self.node_of(Leaf { slot, entry });
+                if self.link(node, field::CHILDREN).is_some() {
+                    self.take_from_children(node, Part::ALL, rights);
+                }
+                if flush && !rights.contains(Rights::R) {
+                    self.store(slot, entry.without(rights).0);
+                    self.frames.machine.flush(self.cr3(space), va);
+                } else if flush && self.remove(node) {
+                    // With the table.
+                    return va.plus(PAGE);
+                }
+            }
+            va = va.plus(PAGE);
+            match next_in_table(slot) {
+                Some(next) if va < end => slot = next,
+                _ => return va,
+            }
+        }
+    }
+
+    /// Takes rights from a page that nobody has them from (any more).
+    fn take_from_page(&self, node: Node, rights: Rights) {
         if rights.contains(Rights::R) {
-            self.remove(node)
+            self.remove(node);
         } else {
             self.demote(node, rights);
-            false
         }
     }
 }
 
 /// Whether the leaf has any of the rights. If not, nothing below it has.
-fn rights_hit(leaf: Leaf, rights: Rights) -> bool {
-    !leaf.entry.rights().intersection(rights).is_empty()
+#[inline(always)]
+fn rights_hit(entry: Entry, rights: Rights) -> bool {
+    !entry.rights().intersection(rights).is_empty()
 }
 
 /// The part of a superpage's leaf from `start` to `end`, which is in the superpage or its end.
