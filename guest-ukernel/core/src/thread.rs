@@ -198,6 +198,8 @@ pub struct Thread {
     /// Its place in the list of timeouts, and the TSC reading at which it is due.
     pub timeout_link: Link,
     pub deadline: Cell<u64>,
+    /// It has been given to another CPU, but the one it comes from still has to save registers of its.
+    pub moving: Cell<bool>,
     /// Its place among the threads of its task.
     pub task_link: Link,
     /// Length of its time slice in TSC ticks.
@@ -258,6 +260,7 @@ impl Default for Thread {
             ready_queued: Cell::new(false),
             timeout_link: Link::new(),
             deadline: Cell::new(0),
+            moving: Cell::new(false),
             task_link: Link::new(),
             timeslice: Cell::new(0),
             fs_base: Cell::new(0),
@@ -270,7 +273,7 @@ impl Default for Thread {
 
 impl Thread {
     pub fn is_runnable(&self) -> bool {
-        self.state.get() == RunState::Ready && !self.stopped.get()
+        self.state.get() == RunState::Ready && !self.stopped.get() && !self.moving.get()
     }
 
     /// Whether it waits for a message that `from` may send.

@@ -138,6 +138,9 @@ impl Cpu {
 
     fn next(&'static self) -> &'static Frame {
         loop {
+            if let Some(stub) = self.fpu.begin_eviction() {
+                return self.enter(stub.frame, stub.cr3, stub.frame_end);
+            }
             let choice = self.sched.choose();
             self.set_timer(choice.is_some_and(|c| c.contended));
             if let Some(choice) = choice {
@@ -161,6 +164,13 @@ impl Cpu {
     /// The stub that saves or restores vector registers has come back. Returns the frame to leave with.
     pub fn stub_done(&'static self, well: bool) -> &'static Frame {
         kernel().smp.enter_alone(self);
+        if let Some(evicted) = self.fpu.evicted() {
+            if let Some(t) = evicted {
+                t.moving.set(false);
+                kernel().smp.wake(t);
+            }
+            self.sched.touch();
+        }
         let frame = match self.sched.unchanged() {
             Some(t) => match self.fpu.stub_done(well) {
                 Step::Done => self.enter(&t.frame, t.cr3.get(), t as *const _ as u64 + FRAME_END as u64),

@@ -194,7 +194,10 @@ impl Smp {
         }
         let target = if to == cpu().index() { cpu() } else { self.quiet(to) };
         self.sync_fpu(t);
-        from.fpu.forget(t);
+        if from.fpu.evict(t) {
+            t.moving.set(true);
+            from.sched.touch();
+        }
         self.void_trap(t);
         from.sched.forget(t);
         t.cpu.set(to);

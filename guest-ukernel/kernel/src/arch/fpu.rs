@@ -60,6 +60,8 @@ enum Phase {
     Saving(ThreadRef),
     /// The upper parts of the thread are being restored; whether that was tried before.
     Restoring(ThreadRef, bool),
+    /// The upper parts of the thread, which moves to another CPU, are being saved; nobody's if it has died meanwhile.
+    Evicting(Option<ThreadRef>),
 }
 
 /// Whose state the registers hold.
@@ -70,6 +72,8 @@ pub struct Owner {
     frame: Frame,
     owner: Cell<Option<ThreadRef>>,
     phase: Cell<Phase>,
+    /// The owner moves to another CPU: its upper parts have to be saved before anything else runs.
+    evict: Cell<bool>,
 }
 
 /// Offset of the owner, for the fast path.
@@ -84,6 +88,7 @@ impl Owner {
             frame: Frame::new(),
             owner: Cell::new(None),
             phase: Cell::new(Phase::Idle),
+            evict: Cell::new(false),
         }
     }
 
@@ -112,7 +117,7 @@ impl Owner {
         match old {
             Some(old) => {
                 self.phase.set(Phase::Saving(t));
-                self.stub(old, layout::VECTOR_SAVE)
+                Step::Stub(self.stub(old, layout::VECTOR_SAVE))
             }
             None => self.restore(t, false),
         }
@@ -120,11 +125,43 @@ impl Owner {
 
     fn restore(&'static self, t: ThreadRef, again: bool) -> Step {
         self.phase.set(Phase::Restoring(t, again));
-        self.stub(t, layout::VECTOR_RESTORE)
+        Step::Stub(self.stub(t, layout::VECTOR_RESTORE))
+    }
+
+    /// `t` moves to another CPU. False if its state is in memory and can be loaded there; else it must not run before [`Self::evicted`]
+    /// has returned it. This CPU has to be made to choose what to run.
+    pub fn evict(&self, t: ThreadRef) -> bool {
+        if !self.is(t) {
+            return false;
+        }
+        if xstate::needs() == Needs::UserPage {
+            self.evict.set(true);
+            return true;
+        }
+        self.owner.set(None);
+        false
+    }
+
+    /// What to leave the kernel with before anything else runs, if somebody has to go.
+    pub fn begin_eviction(&'static self) -> Option<Stub> {
+        if !self.evict.take() {
+            return None;
+        }
+        let owner = self.owner.take()?;
+        save(owner);
+        self.phase.set(Phase::Evicting(Some(owner)));
+        Some(self.stub(owner, layout::VECTOR_SAVE))
+    }
+
+    /// Whether the stub that has come back was an eviction, and whose.
+    pub fn evicted(&self) -> Option<Option<ThreadRef>> {
+        let Phase::Evicting(t) = self.phase.get() else { return None };
+        self.phase.set(Phase::Idle);
+        Some(t)
     }
 
     /// Have the stub at `offset` of the gate page run in the space of `t`.
-    fn stub(&'static self, t: ThreadRef, offset: u64) -> Step {
+    fn stub(&'static self, t: ThreadRef, offset: u64) -> Stub {
         self.frame.rip.set(layout::GATE + offset);
         self.frame.rbx.set(layout::vector_area(t.id.get().lthread()));
         self.frame.rax.set(xstate::VECTORS);
@@ -135,7 +172,7 @@ impl Owner {
         // Interrupts stay off: the registers are nobody's for the moment.
         self.frame.rflags.set(2);
         let frame_end = self as *const Self as u64 + STUB_FRAME_END;
-        Step::Stub(Stub { frame: &self.frame, frame_end, cr3: t.cr3.get() })
+        Stub { frame: &self.frame, frame_end, cr3: t.cr3.get() }
     }
 
     /// The stub has ended: with its breakpoint, or with an exception.
@@ -153,7 +190,7 @@ impl Owner {
                 self.owner.set(Some(t));
                 Step::Done
             }
-            Phase::Idle => Step::Done,
+            Phase::Idle | Phase::Evicting(_) => Step::Done,
         }
     }
 
@@ -188,6 +225,11 @@ impl Owner {
     pub fn forget(&self, t: &Thread) {
         if self.is(t) {
             self.owner.set(None);
+        }
+        if let Phase::Evicting(Some(e)) = self.phase.get()
+            && core::ptr::eq(e, t)
+        {
+            self.phase.set(Phase::Evicting(None));
         }
     }
 }
