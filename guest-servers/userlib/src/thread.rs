@@ -103,6 +103,15 @@ pub fn set_schedule(
     Ok((frame.words[1] as u8, frame.words[2] as u32))
 }
 
+/// Lets `thread` run on CPU `cpu` from now on.
+pub fn set_cpu(thread: ThreadId, cpu: u32) -> Result<(), Status> {
+    let words = [schedule::SET_CPU, 0, 0, cpu.into(), 0, 0, 0];
+    let mut frame = Frame::new(Call::ThreadSchedule, thread, words);
+    // SAFETY: scheduling changes no memory.
+    unsafe { gate::call(&mut frame, ThreadId::NIL, Timeouts::ALL_NEVER) };
+    frame.done().map(|_| ())
+}
+
 /// Gives the processor to `to` if it is ready, or with [`ThreadId::NIL`] to whoever comes next.
 pub fn switch_to(to: ThreadId) {
     let mut frame = Frame::new(Call::ThreadSwitch, to, [0; 7]);

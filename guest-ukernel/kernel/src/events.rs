@@ -1,4 +1,5 @@
-//! The last things that happened, for the kernel's last words.
+//! The last things that happened, for the kernel's last words. What happens all the time, messages and page faults and interrupts, is not
+//! noted: it would cost instructions and push out the rest.
 
 use core::cell::Cell;
 
@@ -7,14 +8,12 @@ use ukernel_abi::ThreadId;
 #[derive(Clone, Copy, Debug)]
 pub enum Event {
     None,
-    PageFault,
     Exception,
     TaskNew,
     TaskDelete,
     ThreadNew,
     ThreadDelete,
     Orphan,
-    Interrupt,
 }
 
 const COUNT: usize = 32;

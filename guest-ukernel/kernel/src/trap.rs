@@ -1,7 +1,7 @@
 //! What to do about each way into the kernel.
 
 use ukernel_abi::call::is_l4_call;
-use ukernel_abi::{Rights, ThreadId, layout};
+use ukernel_abi::{Rights, layout};
 use ukernel_core::ipc;
 use ukernel_core::thread::{Frame, Outgoing, ThreadRef};
 
@@ -150,7 +150,6 @@ fn page_fault(me: ThreadRef, addr: u64, error: u64) {
     } else {
         Rights::R
     };
-    kernel().events.record(Event::PageFault, me.id.get(), addr);
     ipc::fault(kernel(), me, Outgoing::PageFault { addr, access: access.0 as u64 });
 }
 
@@ -172,7 +171,6 @@ fn interrupt(vector: u32) {
             cpu.sched.end_slice();
         }
     } else if let Some(line) = vector.checked_sub(VECTOR_IRQ as u32).filter(|&l| l < IRQ_COUNT as u32) {
-        kernel().events.record(Event::Interrupt, ThreadId::irq(line as u8), 0);
         ipc::interrupt(kernel(), line as u8);
     }
 }

@@ -6,6 +6,7 @@
 
 use crate::report::{Check, Failure, same};
 use core::arch::global_asm;
+use core::sync::atomic::{AtomicU32, Ordering};
 use proto::Message;
 use proto::kernel::{Event, Exception, Foreign, PageFault};
 use ukernel_abi::call::{Timeouts, ex_regs, task_new};
@@ -13,7 +14,7 @@ use ukernel_abi::layout::GATE;
 use ukernel_abi::utcb::Regs;
 use ukernel_abi::{Call, Label, MapItem, Tag};
 use userlib::task::{self, NewTask};
-use userlib::thread::{Before, ExRegs};
+use userlib::thread::{Before, ExRegs, set_cpu};
 use userlib::{Fpage, Me, Rights, Status, ThreadId, ipc};
 
 global_asm!(
@@ -204,6 +205,14 @@ const SETTLED: u32 = 20_000;
 /// Vector of UD2's exception.
 pub const INVALID_OPCODE: u64 = 6;
 
+/// The CPU on which puppets run.
+static CPU: AtomicU32 = AtomicU32::new(0);
+
+/// Have puppets that are made from now on run on CPU `cpu`.
+pub fn place_on(cpu: u32) {
+    CPU.store(cpu, Ordering::Relaxed);
+}
+
 /// A task of this server's.
 pub struct Puppet {
     pub id: ThreadId,
@@ -221,6 +230,10 @@ impl Puppet {
         let flags = task_new::STOPPED | task_new::USES_FPU | task_new::WITH_UTCB;
         let (pager, handler) = (me.id, me.id);
         let id = NewTask { flags, ip: 0, sp: 0, pager, handler, kernel_frames, priority }.make()?;
+        match CPU.load(Ordering::Relaxed) {
+            0 => {}
+            cpu => set_cpu(id, cpu)?,
+        }
         Ok(Self { id, me, number })
     }
 

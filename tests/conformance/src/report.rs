@@ -2,8 +2,10 @@
 //!
 //! Lines begin with `TAP `, whatever the log puts before them: `TAP ok N NAME`, `TAP not ok N NAME # DETAIL`, `TAP 1..N`.
 
+use crate::puppet::place_on;
 use core::panic::Location;
 use proto::Refusal;
+use userlib::kip::kip;
 use userlib::{Me, Status, ThreadId, log};
 
 /// What was not as it has to be.
@@ -77,22 +79,28 @@ pub fn holds(what: &'static str, it: bool) -> Check {
     same(what, it, true)
 }
 
-/// Runs the cases; the number of those that failed.
+/// Runs the cases: with the puppets on this server's CPU, and then on the last one, if there are several. The number of those that failed.
 pub fn run(me: Me, cases: &[Case]) -> usize {
+    let cpus = kip().cpus;
     let mut failed = 0;
-    for (number, (name, case)) in (1..).zip(cases) {
-        match case(me) {
-            Ok(()) => log!("TAP ok {number} {name}"),
-            Err(Failure { at, what, got, want }) => {
-                failed += 1;
-                log!(
-                    "TAP not ok {number} {name} # {}:{}: {what}: {got:#x}, not {want:#x}",
-                    at.file(),
-                    at.line()
-                );
+    let mut number = 0;
+    for (cpu, prefix) in [(0, ""), (cpus - 1, "other-cpu/")].into_iter().take(cpus.min(2) as usize) {
+        place_on(cpu);
+        for (name, case) in cases {
+            number += 1;
+            match case(me) {
+                Ok(()) => log!("TAP ok {number} {prefix}{name}"),
+                Err(Failure { at, what, got, want }) => {
+                    failed += 1;
+                    log!(
+                        "TAP not ok {number} {prefix}{name} # {}:{}: {what}: {got:#x}, not {want:#x}",
+                        at.file(),
+                        at.line()
+                    );
+                }
             }
         }
     }
-    log!("TAP 1..{}", cases.len());
+    log!("TAP 1..{number}");
     failed
 }
