@@ -13,11 +13,11 @@ use ukernel_core::sched::{Queues, Sched};
 use ukernel_core::thread::{FRAME_END, Frame, ThreadRef};
 
 use crate::arch::fpu::{self, Step};
-use crate::arch::layout::{TCB_BASE, TSS_BASE};
+use crate::arch::layout::{TCB_BASE, TSS_BASE, phys_to_virt};
 use crate::arch::segments::{self, Segments, TSS_OFFSET, TSS_STRIDE};
-use crate::arch::{ap, apic::Apic, insn};
+use crate::arch::{ap, apic::Apic, boot, entry, features, insn};
 use crate::kernel::kernel;
-use crate::mem::tlb;
+use crate::mem::{MEM, tlb};
 
 /// One CPU's own. GS base points here while the CPU is in the kernel.
 #[repr(C, align(64))]
@@ -235,11 +235,22 @@ impl Cpu {
     }
 }
 
-/// CPU `index` begins, on the stack that ends at `stack_top`.
+/// CPU `index`, another than the first, begins on the stack that ends at `stack_top`.
 pub fn start_ap(index: u32, stack_top: u64) -> ! {
-    segments::init_tables();
-    let cpu = Cpu::make(index, stack_top, &kernel().queues);
+    segments::load_flat();
+    let cpu = Cpu::make(index, stack_top, new_queues());
+    cpu.set_space(boot::template_root());
     cpu.apic.init();
+    features::enable();
     ap::arrived(index);
-    insn::halt_forever()
+    kernel().smp.enter_alone(cpu);
+    entry::enter_user(cpu.leave())
+}
+
+fn new_queues() -> &'static Queues {
+    const { assert!(size_of::<Queues>() == 4096) };
+    let Ok(frame) = MEM.frames.alloc() else { panic!("too little memory for another CPU") };
+    // SAFETY: the frame is zeroed, which is what empty queues are, and the CPU's for ever. The first CPU waits for this one: nobody else
+    // uses `MEM`.
+    unsafe { &*(phys_to_virt(frame.0) as *const Queues) }
 }

@@ -16,7 +16,6 @@ pub fn publish(write: impl FnOnce(&mut Kip)) {
     let kip = unsafe { &mut *core::ptr::addr_of_mut!(kip_page) };
     kip.magic = MAGIC;
     kip.version = VERSION;
-    kip.cpus = 1;
     write(kip);
 }
 

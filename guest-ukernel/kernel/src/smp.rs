@@ -11,7 +11,7 @@ use ukernel_core::thread::{Thread, ThreadRef};
 
 use crate::arch::entry::VECTOR_IPI;
 use crate::arch::layout::{PTE_ADDR, SLOT_CPUS};
-use crate::arch::{boot, insn};
+use crate::arch::{boot, features, insn};
 use crate::cpu::{Cpu, cpu};
 use crate::mem::Physmap;
 
@@ -19,6 +19,8 @@ use crate::mem::Physmap;
 const SAVE_FPU: u32 = 1;
 /// Load another page-table root than [`Smp::dying`].
 const LEAVE_SPACE: u32 = 2;
+/// Enable the features that have been chosen.
+const ENABLE: u32 = 8;
 /// Load the FPU's state from its owner's copy, which has been changed.
 const LOAD_FPU: u32 = 4;
 
@@ -45,10 +47,21 @@ impl Smp {
         self.count.load(Ordering::Relaxed)
     }
 
-    /// There will be `count` CPUs. The only one that runs so far takes the lock.
-    pub fn expect(&self, count: u32) {
+    /// There will be `count` CPUs: the only one that runs so far takes the lock, and has it while `start` starts the others. It tells how
+    /// many there really are then.
+    pub fn begin(&self, count: u32, start: impl FnOnce() -> u32) {
         self.lock.enter(0, |_| ());
         self.count.store(count, Ordering::Relaxed);
+        self.count.store(start(), Ordering::Relaxed);
+    }
+
+    /// The first system call of all has shown that kernel mode is the processor's own: all CPUs use what they have.
+    pub fn kernel_mode_is_native(&self) {
+        features::kernel_mode_is_native();
+        let me = cpu().index();
+        for index in (0..self.count()).filter(|&index| index != me) {
+            self.ask(self.at(index), ENABLE);
+        }
     }
 
     /// The kernel has been entered from user mode, for something that `me` did by the instruction whose last `rewind` bytes lie before its rip. False
@@ -257,6 +270,9 @@ impl Smp {
         }
         if asked & LOAD_FPU != 0 {
             cpu.fpu.reload_owner();
+        }
+        if asked & ENABLE != 0 {
+            features::enable();
         }
         if asked & LEAVE_SPACE != 0 && (insn::cr3() ^ self.dying.get()) & PTE_ADDR == 0 {
             cpu.set_space(boot::template_root());

@@ -62,7 +62,6 @@ pub extern "C" fn user_trap(vector: u32) -> *const Frame {
 
 /// SYSCALL, where it leads to kernel mode.
 pub extern "C" fn syscall_trap() -> *const Frame {
-    features::kernel_mode_is_native();
     let cpu = cpu();
     enter_by_syscall(cpu.entered());
     cpu.leave()
@@ -126,6 +125,9 @@ fn enter_by_syscall(me: ThreadRef) {
     }
     frame.rip.set(rip);
     if smp.enter(cpu(), me, SYSCALL_LENGTH) {
+        if !features::is_known() {
+            smp.kernel_mode_is_native();
+        }
         system_call(me);
     }
 }

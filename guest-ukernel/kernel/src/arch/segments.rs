@@ -58,10 +58,10 @@ struct Pointer {
     base: u64,
 }
 
-/// Load flat segments and the IDT, so that from here on a mistake of the kernel's has last words. It clears the base of
+/// Load segments and the IDT, so that from here on a mistake of the kernel's has last words. It clears the base of
 /// GS, so it comes before all that uses that.
 pub fn init_tables() {
-    load_flat_segments();
+    load_flat();
     init_idt();
 }
 
@@ -124,7 +124,8 @@ unsafe extern "C" {
     static boot_gdt: [u64; 4];
 }
 
-fn load_flat_segments() {
+/// Load segments that are only what the kernel needs until [`Segments::load`].
+pub fn load_flat() {
     let pointer = Pointer { limit: 4 * 8 - 1, base: &raw const boot_gdt as u64 };
     // SAFETY: the GDT is static and has flat segments at the selectors that are loaded; a null FS and GS do not
     // matter in long mode (their bases are set by MSR).

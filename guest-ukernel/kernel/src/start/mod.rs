@@ -33,14 +33,14 @@ pub extern "C" fn main(start_info: u64) -> ! {
     let cpu = Cpu::make(0, boot::stack_top(), &kernel.queues);
     set_clock(&info);
     cpu.apic.init();
+    memory::drop_identity_map();
+    if count > 1 {
+        kernel.smp.begin(count, || ap::start_others(count, plan.stacks(), &cpu.apic, &kernel.clock));
+    }
 
     let modules = info.modules();
     let started = servers::prepare(&modules, &mut plan);
     kip::publish(|kip| fill(kip, &info, &plan, &modules));
-    memory::drop_identity_map();
-    if count > 1 {
-        ap::start_others(count, plan.stacks(), &cpu.apic, &kernel.clock);
-    }
     servers::start(&started);
     entry::enter_user(cpu.leave())
 }
@@ -55,6 +55,7 @@ fn set_clock(info: &Info) {
 }
 
 fn fill(kip: &mut Kip, info: &Info, plan: &Plan, modules: &info::Modules) {
+    kip.cpus = kernel().smp.count();
     kip.ram_bytes = info.ram_bytes();
     match info.ukvmm() {
         Some(boot) => {
