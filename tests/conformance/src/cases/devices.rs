@@ -113,7 +113,13 @@ pub fn lines_taken_back(me: Me) -> Check {
     first.settle()?;
     task::unmap_derived(line)?;
     same("the wait is over", first.called()?.0, Status::Denied)?;
-    Ok(irq::attach(OWN_LINE)?)
+    irq::attach(OWN_LINE)?;
+    give_up_line(me)
+}
+
+/// This server loses the line, and so is not attached any more. Root gives it again.
+fn give_up_line(me: Me) -> Check {
+    Ok(task::unmap_in(me.id, Fpage::irqs(OWN_LINE, 0))?)
 }
 
 pub fn interrupts(me: Me) -> Check {
@@ -126,5 +132,6 @@ pub fn interrupts(me: Me) -> Check {
     let nothing = ipc::receive(ThreadId::irq(OWN_LINE), 5_000);
     same("nothing comes from it", nothing, Status::ReceiveTimeout)?;
     let sent = ipc::send(ThreadId::irq(OWN_LINE), &answer([], &[]), ipc::NOW);
-    holds("nothing can be sent to it", sent.is_err())
+    holds("nothing can be sent to it", sent.is_err())?;
+    give_up_line(me)
 }
