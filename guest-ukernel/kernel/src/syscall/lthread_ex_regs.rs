@@ -142,7 +142,7 @@ fn create(me: ThreadRef, id: ThreadId, flags: u64) -> Result<(), Status> {
             _ => args.trampoline,
         },
         priority: me.priority.get(),
-        uses_fpu: flags & USES_FPU != 0,
+        uses_fpu: flags & USES_FPU != 0 || me.uses_fpu.get(),
         with_utcb: flags & WITH_UTCB != 0,
         stopped: true,
     };

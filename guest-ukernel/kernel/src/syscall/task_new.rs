@@ -52,7 +52,7 @@ fn create(me: ThreadRef, flags: u64) -> Result<(), Status> {
         handler: ThreadId(f.r10.get()),
         trampoline,
         priority: f.r9.get() as u8,
-        uses_fpu: flags & USES_FPU != 0,
+        uses_fpu: flags & USES_FPU != 0 || me.uses_fpu.get(),
         with_utcb: flags & WITH_UTCB != 0,
         stopped: true,
     };
