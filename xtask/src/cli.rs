@@ -27,6 +27,8 @@ enum Command {
     Build,
     /// Run a command line of ukvmm on kvm_amd, on an emulated CPU that counts instructions
     Lab(commands::lab::Args),
+    /// Make random system calls beside programs that must not notice
+    Soak(commands::soak::Args),
     /// Measure, and write docs/performance.md
     Bench(commands::bench::Args),
     /// Install what building, testing and the lab need
@@ -51,6 +53,7 @@ pub fn dispatch() -> Result<ExitCode> {
         Command::Test => commands::test::test(),
         Command::Build => commands::build::build().map(|()| ExitCode::SUCCESS),
         Command::Lab(args) => commands::lab::lab(args, rest),
+        Command::Soak(args) => commands::soak::soak(&args),
         Command::Bench(args) => commands::bench::bench(&args),
         Command::Setup => commands::setup::setup(),
         Command::Fmt(args) => commands::fmt::fmt(args.check),

@@ -9,4 +9,5 @@ pub mod loc;
 pub mod rootfs;
 pub mod run;
 pub mod setup;
+pub mod soak;
 pub mod test;

@@ -1,4 +1,5 @@
-//! `bundle BUILD SET OUT`: packs the server set described in the file `SET`, from the folder `BUILD`, into one file.
+//! `bundle BUILD SET OUT [WORD…]`: packs the server set described in the file `SET`, from the folder `BUILD`, into one file, and with
+//! it the words that `ukvmm` takes behind `--`.
 //!
 //! Boot loaders that load a single module (QEMU's `-initrd`) boot the system with it. This is a program of its own
 //! and not a part of xtask because it needs ukvmm's library, which knows what a set is: xtask is to be there
@@ -11,10 +12,11 @@ mod pack;
 use anyhow::{Context, Result, bail};
 use std::ffi::OsString;
 use std::fs;
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::process::ExitCode;
 use ukvmm::set::{IMPLIED, ServerSet};
-use vmm_abi::boot::{INITRD_MODULE, SET_MODULE};
+use vmm_abi::boot::{ARGV_MODULE, INITRD_MODULE, SET_MODULE};
 
 fn main() -> ExitCode {
     let args: Vec<OsString> = std::env::args_os().skip(1).collect();
@@ -28,13 +30,13 @@ fn main() -> ExitCode {
 }
 
 fn run(args: &[OsString]) -> Result<()> {
-    let [build, set, out] = args else { bail!("usage: bundle BUILD SET OUT") };
-    let bytes = bundle(Path::new(build), Path::new(set))?;
+    let [build, set, out, words @ ..] = args else { bail!("usage: bundle BUILD SET OUT [WORD…]") };
+    let bytes = bundle(Path::new(build), Path::new(set), words)?;
     fs::write(out, bytes).with_context(|| format!("cannot write {}", Path::new(out).display()))
 }
 
 /// The modules in the order in which ukvmm would load them.
-fn bundle(build: &Path, path: &Path) -> Result<Vec<u8>> {
+fn bundle(build: &Path, path: &Path, words: &[OsString]) -> Result<Vec<u8>> {
     let text = fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
     let set = ServerSet::parse(&text, path)?;
     let mut modules = Vec::new();
@@ -42,6 +44,10 @@ fn bundle(build: &Path, path: &Path) -> Result<Vec<u8>> {
         modules.push((name, read(&build.join("servers").join(name))?));
     }
     modules.push((SET_MODULE, set.to_lines().into_bytes()));
+    if !words.is_empty() {
+        let argv = words.iter().flat_map(|word| [word.as_bytes(), &[0]].concat());
+        modules.push((ARGV_MODULE, argv.collect()));
+    }
     if let Some(initrd) = &set.initrd {
         modules.push((INITRD_MODULE, read(&build.join(initrd))?));
     }

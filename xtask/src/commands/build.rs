@@ -25,6 +25,11 @@ pub fn build() -> Result<()> {
     images(&bundle)
 }
 
+/// Where the program `bundle` is, once everything has been built.
+pub fn bundle() -> Result<PathBuf> {
+    host()
+}
+
 /// Returns where the program `bundle` is, which is built along with `ukvmm` because it shares its library.
 fn host() -> Result<PathBuf> {
     let mut command = cargo("build");

@@ -18,7 +18,7 @@ pub struct Args {
     #[arg(long, default_value_t = 120, env = "UKVMM_LAB_TIMEOUT")]
     timeout: u64,
     /// Memory of the lab in MiB
-    #[arg(long, default_value_t = 1024)]
+    #[arg(long, default_value_t = MEMORY_MIB)]
     memory: u32,
     /// Use what is in build/ as it is
     #[arg(long, env = "UKVMM_NO_BUILD", value_parser = clap::builder::FalseyValueParser::new())]
@@ -28,6 +28,8 @@ pub struct Args {
     pub exec: Vec<OsString>,
 }
 
+/// Memory of the lab, unless something else is asked for.
+pub const MEMORY_MIB: u32 = 1024;
 /// Most that the program may get on its standard input.
 const MAX_STDIN: u64 = 64 << 20;
 
@@ -58,7 +60,7 @@ pub fn lab(args: Args, rest: Option<&[OsString]>) -> Result<ExitCode> {
 }
 
 /// Output goes where ours goes, as it comes.
-struct PassOn;
+pub struct PassOn;
 
 impl lab::Sink for PassOn {
     fn stdout(&mut self, bytes: &[u8]) -> Result<()> {

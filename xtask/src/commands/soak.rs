@@ -82,7 +82,7 @@ fn in_lab(args: &Args, words: &[String]) -> Result<ExitCode> {
         files: lab::build_files()?,
         stdin: Vec::new(),
         timeout: Duration::from_secs(args.timeout),
-        ..lab::JOB
+        memory_mib: lab::MEMORY_MIB,
     };
     Ok(ExitCode::from(crate::lab::run(&job, &mut lab::PassOn)?.status))
 }
