@@ -14,7 +14,7 @@
 //! - [`compare`]: byte-for-byte comparison that says where the difference is
 //! - [`guest`]: command lines of `ukvmm`, here and in the lab
 //! - [`batch`]: many programs in one go, for where starting a machine is slow
-//! - [`bundle`]: boot files for QEMU
+//! - [`qemu`]: the same guest, booted by QEMU; [`bundle`]: its boot files
 
 #![forbid(unsafe_code)]
 
@@ -27,5 +27,6 @@ pub mod cpio;
 pub mod guest;
 pub mod process;
 pub mod programs;
+pub mod qemu;
 pub mod tap;
 pub mod terminal;

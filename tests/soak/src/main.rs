@@ -40,14 +40,14 @@ userlib::server!(main);
 
 fn main(me: Me) -> ! {
     let options = Options::read();
-    log!("soak: seed {}, {} calls", options.seed, options.calls);
+    log!("seed {}, {} calls", options.seed, options.calls);
     match supervisor::run(me, &options) {
         Ok(done) => {
-            log!("soak: passed: seed {}, {done}", options.seed);
+            log!("passed: seed {}, {done}", options.seed);
             root::exit(0);
         }
         Err(failure) => {
-            log!("soak: FAILED: seed {}: {failure}", options.seed);
+            log!("FAILED: seed {}: {failure}", options.seed);
             root::exit(1);
         }
     }

@@ -5,6 +5,7 @@ use crate::trials::{Context, on_kvm, plain};
 use guest_tests::compare;
 use guest_tests::guest::{Boot, LAB_LIMIT};
 use guest_tests::process::{End, Outcome};
+use guest_tests::qemu::{Qemu, exit_status};
 use libtest_mimic::Trial;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -12,6 +13,7 @@ use std::time::Duration;
 /// The table of cases, whose names are the names of the tests.
 const TABLE: &str = include_str!("../../conformance/src/cases/mod.rs");
 const LIMIT: Duration = Duration::from_secs(60);
+const QEMU_LIMIT: Duration = Duration::from_secs(120);
 /// Begins every line of the report, behind what the log puts before it.
 const MARK: &str = "TAP ";
 
@@ -48,15 +50,11 @@ fn verdict(outcome: &Outcome, name: &str) -> Result<(), String> {
 }
 
 /// The machine's exit status agrees with the report, and the report is whole.
-fn whole(outcome: &Outcome) -> Result<(), String> {
+fn whole(outcome: &Outcome, end: fn(u8) -> End) -> Result<(), String> {
     let log = String::from_utf8_lossy(&outcome.stderr);
     let failed = log.contains(&format!("{MARK}not ok "));
     let planned = log.contains(&format!("{MARK}1..{}", names().count()));
-    if planned && outcome.end == End::Exited(failed.into()) {
-        Ok(())
-    } else {
-        Err(compare::describe(outcome))
-    }
+    if planned && outcome.end == end(failed.into()) { Ok(()) } else { Err(compare::describe(outcome)) }
 }
 
 pub fn trials(context: &Arc<Context>) -> Vec<Trial> {
@@ -71,7 +69,26 @@ pub fn trials(context: &Arc<Context>) -> Vec<Trial> {
         trials.push(on_kvm(&format!("l4::{name}"), context, move |c| verdict(&here(c)?, name)));
         trials.push(plain(format!("lab::l4::{name}"), context, move |c| verdict(&there(c)?, name)));
     }
-    trials.push(on_kvm("l4::whole-report", context, move |c| whole(&on_this_machine(c)?)));
-    trials.push(plain("lab::l4::whole-report".to_owned(), context, move |c| whole(&in_lab(c)?)));
+    trials.push(on_kvm("l4::whole-report", context, move |c| {
+        whole(&on_this_machine(c)?, |status| End::Exited(status.into()))
+    }));
+    trials.push(plain("lab::l4::whole-report".to_owned(), context, move |c| {
+        whole(&in_lab(c)?, |status| End::Exited(status.into()))
+    }));
+    trials.push(plain("qemu::l4::whole-report".to_owned(), context, move |c| {
+        let outcome = in_qemu(c)?;
+        names().try_for_each(|name| verdict(&outcome, name).map_err(|e| format!("{name}: {e}")))?;
+        whole(&outcome, exit_status)
+    }));
     trials
+}
+
+/// In QEMU by itself it is one test: the cases are those of the lab, on other devices.
+fn in_qemu(context: &Context) -> Report {
+    let options = Qemu::REPEATABLE;
+    Qemu { machine: "q35", memory_mib: 256, cpus: 1, set: "conformance", words: &[], options }.run(
+        &context.build,
+        "conformance",
+        QEMU_LIMIT,
+    )
 }

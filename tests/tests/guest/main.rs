@@ -6,6 +6,7 @@
 //! - [`pvh`]: the same guest, booted by QEMU
 //! - [`conformance`]: the µ-kernel by itself, under a server set of its own
 //! - [`ipc`]: what the µ-kernel's paths take
+//! - [`soak`]: random system calls
 //! - [`trials`]: tests of libtest-mimic, and what they share
 
 #![forbid(unsafe_code)]
@@ -15,6 +16,7 @@ mod conformance;
 mod ipc;
 mod pvh;
 mod shell;
+mod soak;
 mod status;
 mod trials;
 
@@ -36,5 +38,6 @@ fn main() {
     trials.extend(pvh::trials(&context));
     trials.extend(conformance::trials(&context));
     trials.extend(ipc::trials(&context));
+    trials.extend(soak::trials(&context));
     libtest_mimic::run(&arguments, trials).exit();
 }

@@ -4,6 +4,7 @@ use super::{Fuzzer, census};
 use crate::places::*;
 use crate::random::Random;
 use proto::place::IMAGE;
+use ukernel_abi::call::Timeout;
 use ukernel_abi::layout::{GATE, KIP, PAGE, USER_END, utcb, vector_area};
 use ukernel_abi::{Fpage, Rights, ThreadId};
 
@@ -104,15 +105,20 @@ pub fn ip(r: &mut Random) -> u64 {
 }
 
 pub fn sp(r: &mut Random) -> u64 {
-    if r.chance(80) { stack_top(super::OWN_THREADS + r.below(THREADS - super::OWN_THREADS)) } else { address(r) }
+    if r.chance(80) {
+        stack_top(super::OWN_THREADS + r.below(THREADS - super::OWN_THREADS))
+    } else {
+        address(r)
+    }
 }
 
-/// A number of microseconds: mostly of those that end soon.
-pub fn timeout(r: &mut Random) -> u32 {
+/// Mostly one that ends soon.
+pub fn timeout(r: &mut Random) -> Timeout {
     match r.below(50) {
-        0 => u32::MAX,
-        1 => r.word() as u32,
-        2..25 => r.below(2_000) as u32,
-        _ => 0,
+        0 => Timeout::Never,
+        1 => Timeout::from_bits(r.word() as u32),
+        2..5 => Timeout::Deadline,
+        5..25 => Timeout::In(r.below(2_000) as u32),
+        _ => Timeout::Now,
     }
 }

@@ -8,6 +8,7 @@ use ukernel_abi::layout::utcb;
 use ukernel_abi::utcb::{Regs, Utcb};
 use ukernel_abi::{Call, Fpage, Label, Tag, ThreadId};
 use userlib::Status;
+use userlib::clock::tsc;
 use userlib::gate::Frame;
 
 /// Writes windows, message words and registers for others.
@@ -22,6 +23,8 @@ pub fn fill_utcb(me: Fuzzer, r: &mut Random) {
         put(offset_of!(Utcb, words) + (7 + index as usize * 2) * 8, a::flexpage(r));
         put(offset_of!(Utcb, words) + (8 + index as usize * 2) * 8, a::address(r) | r.below(2));
     }
+    put(offset_of!(Utcb, send_deadline), deadline(r));
+    put(offset_of!(Utcb, receive_deadline), deadline(r));
     let regs = offset_of!(Utcb, regs);
     put(regs + offset_of!(Regs, rip), a::ip(r));
     put(regs + offset_of!(Regs, rsp), a::sp(r));
@@ -30,6 +33,11 @@ pub fn fill_utcb(me: Fuzzer, r: &mut Random) {
     put(regs + r.below(21) as usize * 8, r.word());
     put(offset_of!(Utcb, fs_base), if r.chance(80) { a::address(r) } else { r.word() });
     put(offset_of!(Utcb, fpu) + r.below(64) as usize * 8, r.word());
+}
+
+/// A reading of the TSC that comes soon, or any.
+fn deadline(r: &mut Random) -> u64 {
+    if r.chance(80) { tsc().wrapping_add(r.below(3_000_000)) } else { r.word() }
 }
 
 /// Makes the call; mostly with all other registers 0.
@@ -41,7 +49,8 @@ fn call(me: Fuzzer, r: &mut Random, call: Call, subject: u64, mut words: [u64; 7
     if r.chance(2) {
         frame.rax |= r.word() << 32;
     }
-    me.program.call(&mut frame, 0, Timeouts::new(0, 0));
+    // `task_new` takes an address where `ipc` takes a sender.
+    me.program.call(&mut frame, a::ip(r), Timeouts::new(0, 0));
     frame
 }
 
@@ -72,7 +81,7 @@ pub fn ipc(me: Fuzzer, r: &mut Random) {
         _ => a::thread(me, r),
     };
     let mut frame = Frame { rax: Call::Ipc.rax() | u64::from(tag) << 32, words: registers, r12: to };
-    me.program.call(&mut frame, from, Timeouts::new(a::timeout(r), a::timeout(r)));
+    me.program.call(&mut frame, from, Timeouts::of(a::timeout(r), a::timeout(r)));
 }
 
 pub fn id_nearest(me: Fuzzer, r: &mut Random) {
@@ -92,18 +101,18 @@ pub fn thread_switch(me: Fuzzer, r: &mut Random) {
 }
 
 pub fn thread_schedule(me: Fuzzer, r: &mut Random) {
-    let flags = if r.chance(95) { r.below(4) } else { r.word() };
+    let flags = if r.chance(95) { r.below(8) } else { r.word() };
     let priority = if r.chance(90) { r.below(u64::from(PRIORITY) + 2) } else { r.word() };
     let slice = if r.chance(90) { r.below(5_000) } else { r.word() };
-    let subject = a::thread(me, r);
-    call(me, r, Call::ThreadSchedule, subject, [flags, priority, slice, 0, 0, 0, 0]);
+    let (subject, cpu) = (a::thread(me, r), r.below(3));
+    call(me, r, Call::ThreadSchedule, subject, [flags, priority, slice, cpu, 0, 0, 0]);
 }
 
 pub fn lthread_ex_regs(me: Fuzzer, r: &mut Random) {
     let mut flags = match r.below(12) {
         0 => r.word(),
-        1 => r.below(ex_regs::WITH_UTCB << 1),
-        _ => (0..r.below(4)).fold(0, |flags, _| flags | 1 << r.below(17)),
+        1 => r.below(ex_regs::SET_TRAMPOLINE << 1),
+        _ => (0..r.below(4)).fold(0, |flags, _| flags | 1 << r.below(18)),
     };
     let mut subject = a::thread(me, r);
     if r.chance(15) {
@@ -111,7 +120,7 @@ pub fn lthread_ex_regs(me: Fuzzer, r: &mut Random) {
         subject = ThreadId::new(ThreadId(subject).task(), r.below(40) as u16, 1).0;
     }
     let fs_base = if r.chance(80) { a::address(r) } else { r.word() };
-    let words = [flags, a::ip(r), a::sp(r), a::thread(me, r), a::thread(me, r), fs_base, 0];
+    let words = [flags, a::ip(r), a::sp(r), a::thread(me, r), a::thread(me, r), fs_base, a::ip(r)];
     let done = call(me, r, Call::LthreadExRegs, subject, words);
     if done.status() == Status::Ok {
         a::remember(me, r, done.r12);
@@ -124,7 +133,8 @@ pub fn task_new(me: Fuzzer, r: &mut Random) {
         call(me, r, Call::TaskNew, subject, [new::DELETE, 0, 0, 0, 0, 0, 0]);
         return;
     }
-    let flags = if r.chance(95) { r.below(new::DELETE) } else { r.word() };
+    let trampoline = if r.chance(10) { new::SET_TRAMPOLINE } else { 0 };
+    let flags = if r.chance(95) { r.below(new::DELETE) | trampoline } else { r.word() };
     let limit = match r.below(8) {
         0 => r.below(8),
         1 => r.word(),
@@ -148,5 +158,5 @@ pub fn none(me: Fuzzer, r: &mut Random) {
     let number = r.pick([7, 8, 0xff, 0x100, 0xffff_ffff, 0x7fff_ffff]);
     let mut frame = Frame::new(Call::Ipc, ThreadId(a::thread(me, r)), core::array::from_fn(|_| r.word()));
     frame.rax = if r.chance(50) { L4_CALL | number } else { r.word() };
-    me.program.call(&mut frame, a::thread(me, r), Timeouts::new(a::timeout(r), a::timeout(r)));
+    me.program.call(&mut frame, a::thread(me, r), Timeouts::of(a::timeout(r), a::timeout(r)));
 }

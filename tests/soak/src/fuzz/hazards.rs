@@ -18,7 +18,7 @@ global_asm!(
     "hazard int3",
     "hazard int 0x80",
     "hazard int 0x20",
-    "hazard .byte 0xf1", // icebp
+    "hazard .byte 0xf1",                   // icebp
     "hazard .byte 0x31, 0xc9, 0xf7, 0xf1", // div by zero
     "hazard hlt",
     "hazard cli",
@@ -26,7 +26,7 @@ global_asm!(
     "hazard in al, 0x80",
     "hazard out 0x80, al",
     "hazard .byte 0x48, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0x80, 0x48, 0x8b, 0x00", // load from 1 << 63
-    "hazard .byte 0x48, 0xbc, 0, 0, 0, 0, 0, 0, 0, 0x80, 0x50", // push there
+    "hazard .byte 0x48, 0xbc, 0, 0, 0, 0, 0, 0, 0, 0x80, 0x50",             // push there
     "hazard sysenter",
     "hazard .byte 0x0f, 0x05", // syscall
     "hazard .byte 0x9c, 0x81, 0x0c, 0x24, 0x00, 0x01, 0x00, 0x00, 0x9d, 0x90", // set TF
@@ -41,7 +41,7 @@ global_asm!(
     "hazard iretq",
     "hazard retf",
     "hazard .byte 0x6a, 0xff, 0x0f, 0xae, 0x14, 0x24", // ldmxcsr with reserved bits
-    "hazard .byte 0x0f, 0xae, 0x0c, 0x24", // fxrstor of the stack
+    "hazard .byte 0x0f, 0xae, 0x0c, 0x24",             // fxrstor of the stack
     "hazard .byte 0xdb, 0xe3, 0xd9, 0x2c, 0x24, 0xd9, 0xe8, 0xd9, 0xee, 0xde, 0xf9, 0x9b", // fldcw, 1 / 0, wait
     "hazard .byte 0xf0, 0x0f, 0xc7, 0xc8", // lock cmpxchg8b eax
     "hazard rdpmc",
@@ -69,7 +69,10 @@ pub fn code(_me: Fuzzer, r: &mut Random) {
         0..5 => any(r),
         5 => any(r) + r.below(SIZE),
         6 => GATE + r.below(0x100),
-        7 => r.pick([0xffff_ffff_8000_0000, 0xffff_ffff_8010_0000, 0xffff_8880_0000_0000]) + (r.below(0x4000) << 4),
+        7 => {
+            r.pick([0xffff_ffff_8000_0000, 0xffff_ffff_8010_0000, 0xffff_8880_0000_0000])
+                + (r.below(0x4000) << 4)
+        }
         _ => a::address(r),
     };
     let values: [u64; 4] = core::array::from_fn(|_| if r.chance(50) { a::address(r) } else { r.word() });

@@ -99,9 +99,8 @@ impl<'a> Herd<'a> {
     }
 
     fn begin(&mut self) -> Outcome {
-        let flags = task_new::STOPPED
-            | task_new::USES_FPU
-            | if fuzz::has_utcb(0) { task_new::WITH_UTCB } else { 0 };
+        let flags =
+            task_new::STOPPED | task_new::USES_FPU | if fuzz::has_utcb(0) { task_new::WITH_UTCB } else { 0 };
         let kernel_frames = 40 + self.random.below(200);
         let (pager, handler) = (self.me.id, self.me.id);
         let new = NewTask { flags, ip: 0, sp: 0, pager, handler, kernel_frames, priority: PRIORITY };
@@ -134,9 +133,8 @@ impl<'a> Herd<'a> {
             return;
         }
         let Some(task) = self.task.filter(|_| number != 0) else { return };
-        let flags = ex_regs::CREATE
-            | ex_regs::USES_FPU
-            | if fuzz::has_utcb(number) { ex_regs::WITH_UTCB } else { 0 };
+        let flags =
+            ex_regs::CREATE | ex_regs::USES_FPU | if fuzz::has_utcb(number) { ex_regs::WITH_UTCB } else { 0 };
         for lthread in (0..TRIES).map(|n| number as u16 + n * OWN_THREADS as u16) {
             match self.apply(number, ThreadId::new(task.task(), lthread, 1), flags) {
                 Ok(id) => {

@@ -54,7 +54,10 @@ pub struct Done {
 impl fmt::Display for Done {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { calls, tasks, restarts, events, rounds } = self;
-        write!(f, "{calls} calls, {events} faults, {tasks} tasks, {restarts} restarts, {rounds} rounds of victims")
+        write!(
+            f,
+            "{calls} calls, {events} faults, {tasks} tasks, {restarts} restarts, {rounds} rounds of victims"
+        )
     }
 }
 
@@ -122,7 +125,7 @@ impl<'a> Supervisor<'a> {
                 return Err(Failure::Stuck { calls: self.done.calls });
             }
             if self.done.calls >= next_line && self.done.calls < calls {
-                log!("soak: {}", self.done);
+                log!("{}", self.done);
                 next_line += calls / LINES;
             }
         }

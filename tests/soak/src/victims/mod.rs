@@ -44,7 +44,13 @@ pub const VICTIMS: [Kind; COUNT] = [
     resting("keeper", || keeper::keeper as *const () as u64, 0),
     resting("vectors-1", vectors::entry, 0),
     resting("vectors-2", vectors::entry, 0),
-    Kind { name: "registers", entry: registers::entry, partner: 0, priority: crate::fuzz::PRIORITY, rests: false },
+    Kind {
+        name: "registers",
+        entry: registers::entry,
+        partner: 0,
+        priority: crate::fuzz::PRIORITY,
+        rests: false,
+    },
 ];
 
 const fn resting(name: &'static str, entry: fn() -> u64, partner: usize) -> Kind {
