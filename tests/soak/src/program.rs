@@ -23,7 +23,7 @@ impl Program {
 
     pub fn call(self, frame: &mut Frame, from: u64, timeouts: Timeouts) {
         // SAFETY: the promise of `new`.
-        unsafe { gate::call(frame, ThreadId(from), timeouts) }
+        unsafe { gate::call(frame, ThreadId(from), timeouts) };
     }
 
     pub fn read(self, address: u64) -> u64 {

@@ -60,6 +60,7 @@ pub const CASES: &[Case] = &[
     ("threads/registers", threads::registers),
     ("threads/flags", threads::flags),
     ("threads/vectors", threads::vectors),
+    ("threads/fpu-is-passed-on", threads::fpu_is_passed_on),
     ("threads/create-and-destroy", threads::create_and_destroy),
     ("threads/not-ones-own", threads::not_ones_own),
     ("scheduling/time-slices", scheduling::time_slices),

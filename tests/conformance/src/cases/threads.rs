@@ -4,9 +4,10 @@ use super::vectors::Vectors;
 use crate::memory::Page;
 use crate::puppet::{Code, Puppet, SOON, answer};
 use crate::report::{Check, holds, same};
+use ukernel_abi::Call;
 use ukernel_abi::call::{Timeouts, ex_regs};
 use ukernel_abi::utcb::{FIXED_FLAGS, FpuState, Regs, RunState, USER_FLAGS};
-use userlib::thread::{ExRegs, sleep};
+use userlib::thread::{ExRegs, set_schedule, sleep};
 use userlib::{Me, Rights, Status, ThreadId, ipc};
 
 const DATA: u64 = 0x5000_0000;
@@ -182,10 +183,29 @@ pub fn not_ones_own(me: Me) -> Check {
         same("stopping a stranger", ExRegs::new(ex_regs::STOP).apply(stranger), Status::Denied)?;
     }
     for (what, victim) in [("its chief", me.id), ("one of its clan", sibling.id), ("root", ThreadId::ROOT)] {
-        let (status, _) =
-            puppet.call(ukernel_abi::Call::LthreadExRegs, victim, [ex_regs::STOP, 0, 0, 0, 0, 0, 0])?;
+        let (status, _) = puppet.call(Call::LthreadExRegs, victim, [ex_regs::STOP, 0, 0, 0, 0, 0, 0])?;
         same(what, status, Status::Denied)?;
     }
     Page(0).write(1);
     same("the clan is unharmed", sibling.load_with(DATA, Page(0).item(Rights::R, DATA))?, 1_u64)
+}
+
+/// A thread that has FPU state of its own cannot make one that has none, and so uses that of others.
+pub fn fpu_is_passed_on(me: Me) -> Check {
+    const NUMBER: u64 = 0x1111_1111;
+    let (victim, maker) = (Puppet::new(me, 0)?, Puppet::new(me, 1)?);
+    victim.run(Code::Stop, Regs::default())?;
+    let sp = maker.run(Code::Stop, Regs::default())?.rsp - 1024;
+    // It begins with zeroes in all registers, goes round for ever, and is not said to use the FPU.
+    let flags = ex_regs::CREATE | ex_regs::RESUME | ex_regs::SET_IP | ex_regs::SET_SP;
+    let words = [flags, Code::Vectors.address(), sp, 0, 0, 0, 0];
+    let (status, made) = maker.call(Call::LthreadExRegs, ThreadId::new(maker.id.task(), 3, 0), words)?;
+    same("a thread of its own", status, Status::Ok)?;
+    for thread in [victim.id, ThreadId(made.r12)] {
+        set_schedule(thread, None, Some(1_000))?;
+    }
+    victim.start(Code::Vectors, Regs { rdi: NUMBER, rbx: 2_000_000, ..Regs::default() })?;
+    let regs = victim.finish()?;
+    same("what the registers hold", regs.rax, NUMBER)?;
+    same("rounds that are left", regs.rbx, 0_u64)
 }

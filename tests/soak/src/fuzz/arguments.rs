@@ -60,7 +60,7 @@ pub fn address(r: &mut Random) -> u64 {
         11 => r.pick([GATE, KIP, GATE + 0x40, GATE + 0x60, 0x7fff_ffff_f000, 1 << 47]),
         12 => r.pick([utcb(0), utcb(1), utcb(1023), vector_area(0), vector_area(2)]) + page,
         13 => USER_END.wrapping_sub(page),
-        14 => r.pick([0xffff_8000_0000_0000, 0xffff_ffff_8000_0000, u64::MAX & !0xfff]).wrapping_add(page),
+        14 => r.pick([0xffff_8000_0000_0000, 0xffff_ffff_8000_0000, !0xfff_u64]).wrapping_add(page),
         15 => r.below(1 << 47) & !0xfff,
         16 => 0,
         17 => 1 << r.below(64),

@@ -23,6 +23,8 @@ const CALLS_A_TASK: u64 = 4_000;
 const MOST_CALLS: u64 = 20_000;
 /// Looks at which a task may have made no call: then it has made itself unable to.
 const IDLE_LOOKS: u64 = 5;
+/// Items that could not be mapped since the last look: then its kernel memory is used up, and its faults come again and again.
+const MOST_FAILED: u64 = 50;
 /// Numbers beside its own that a thread may get, if the fuzzer has made one of its number itself.
 const TRIES: u16 = 4;
 
@@ -47,12 +49,13 @@ pub struct Herd<'a> {
     /// Calls of this task, and looks since the last one.
     calls: u64,
     idle_looks: u64,
+    failed: u64,
 }
 
 impl<'a> Herd<'a> {
     pub fn new(me: Me, gifts: &'a Gifts, random: Random) -> Self {
         let places = [NOBODY; OWN_THREADS as usize];
-        Self { me, random, gifts, task: None, places, calls: 0, idle_looks: 0 }
+        Self { me, random, gifts, task: None, places, calls: 0, idle_looks: 0, failed: 0 }
     }
 
     /// Counts calls, and sees that there is a task whose threads make some.
@@ -61,7 +64,7 @@ impl<'a> Herd<'a> {
         done.calls += calls;
         self.calls += calls;
         self.idle_looks = if calls == 0 { self.idle_looks + 1 } else { 0 };
-        if self.calls >= CALLS_A_TASK || self.idle_looks > IDLE_LOOKS {
+        if self.calls >= CALLS_A_TASK || self.idle_looks > IDLE_LOOKS || self.failed > MOST_FAILED {
             self.end()?;
         }
         if self.task.is_none() {
@@ -113,7 +116,7 @@ impl<'a> Herd<'a> {
         self.places = [NOBODY; OWN_THREADS as usize];
         self.places[0].id = id;
         self.task = Some(id);
-        (self.calls, self.idle_looks) = (0, 0);
+        (self.calls, self.idle_looks, self.failed) = (0, 0, 0);
         Ok(())
     }
 
@@ -190,7 +193,12 @@ impl<'a> Herd<'a> {
             None => Some(Some(self.gifts.any(&mut self.random))),
         };
         match (items, place) {
-            (Some(item), _) => answer(from, &mut self.random, item),
+            // It waits for the end.
+            _ if self.failed > MOST_FAILED => {}
+            (Some(item), _) => {
+                let answered = answer(from, &mut self.random, item);
+                self.failed += u64::from(answered == Err(Status::MapFailed));
+            }
             (None, Some(number)) => self.set_going(number as u64),
             // A thread that the fuzzer has made beside its own: it waits, or dies.
             (None, None) if self.random.chance(50) => {
@@ -201,11 +209,11 @@ impl<'a> Herd<'a> {
     }
 }
 
-/// Answers, if that is waited for. Where there is no memory for an item it is the fuzzer's affair.
-fn answer(to: ThreadId, random: &mut Random, item: Option<MapItem>) {
+/// Answers, if that is waited for.
+fn answer(to: ThreadId, random: &mut Random, item: Option<MapItem>) -> Result<(), Status> {
     let mut message = Message::new(ukernel_abi::Label(0), [random.word()]);
     if let Some(item) = item {
         let _it_fits = message.push_item(item);
     }
-    let _as_it_likes = ipc::send(to, &message, ipc::NOW);
+    ipc::send(to, &message, ipc::NOW)
 }
