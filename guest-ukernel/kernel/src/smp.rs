@@ -247,6 +247,10 @@ impl Smp {
                 smp.ask(other, LEAVE_SPACE);
             }
         });
+        // Frames are given back zeroed.
+        for index in (0..MAX_CPUS as u32).step_by(CPUS_A_WORD as usize) {
+            Physmap.store(used_word(root, index).0, 0);
+        }
     }
 
     fn others_that_use(&self, root: u64, mut each: impl FnMut(&Self, &'static Cpu)) {
@@ -285,9 +289,12 @@ impl Smp {
     }
 }
 
+/// CPUs in one of the words of [`used_word`].
+const CPUS_A_WORD: u32 = 32;
+
 /// Where it is noted that the space of root `root` may be loaded on CPU `index`: in entries of its top-level table that are not present, so
 /// that the processor does not look at them.
 fn used_word(root: u64, index: u32) -> (PhysAddr, u64) {
-    let slot = SLOT_CPUS as u64 + u64::from(index / 32);
-    (PhysAddr((root & PTE_ADDR) + slot * 8), 2 << (index % 32))
+    let slot = SLOT_CPUS as u64 + u64::from(index / CPUS_A_WORD);
+    (PhysAddr((root & PTE_ADDR) + slot * 8), 2 << (index % CPUS_A_WORD))
 }
