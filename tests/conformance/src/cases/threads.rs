@@ -201,11 +201,14 @@ pub fn fpu_is_passed_on(me: Me) -> Check {
     let words = [flags, Code::Vectors.address(), sp, 0, 0, 0, 0];
     let (status, made) = maker.call(Call::LthreadExRegs, ThreadId::new(maker.id.task(), 3, 0), words)?;
     same("a thread of its own", status, Status::Ok)?;
-    for thread in [victim.id, ThreadId(made.r12)] {
+    let made = ThreadId(made.r12);
+    for thread in [victim.id, made] {
         set_schedule(thread, None, Some(1_000))?;
     }
     victim.start(Code::Vectors, Regs { rdi: NUMBER, rbx: 2_000_000, ..Regs::default() })?;
     let regs = victim.finish()?;
     same("what the registers hold", regs.rax, NUMBER)?;
-    same("rounds that are left", regs.rbx, 0_u64)
+    same("rounds that are left", regs.rbx, 0_u64)?;
+    // It would have come to its end if it had seen the other's numbers.
+    same("it still goes round", ipc::receive(made, ipc::NOW), Status::ReceiveTimeout)
 }
