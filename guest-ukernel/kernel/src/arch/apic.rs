@@ -17,7 +17,6 @@ pub const LAPIC_PHYS: u64 = 0xfee0_0000;
 pub const IOAPIC_PHYS: u64 = 0xfec0_0000;
 
 /// Registers, as offsets from MSR 0x800; sixteen times that in memory.
-const ID: u32 = 0x02;
 const EOI: u32 = 0x0b;
 const SPURIOUS: u32 = 0x0f;
 const ICR: u32 = 0x30;
@@ -89,11 +88,6 @@ impl Apic {
     /// The interrupt in service has been taken care of.
     pub fn end_of_interrupt(&self) {
         self.write(EOI, 0);
-    }
-
-    /// APIC ID of this CPU.
-    pub fn id(&self) -> u32 {
-        if self.x2apic.get() { self.read(ID) } else { self.read(ID) >> 24 }
     }
 
     /// Reset CPU `id` and have it wait for a start-up IPI.
