@@ -88,6 +88,15 @@ global_asm!(
     mov gs:[{rsp0}], rsp
     .endm
 
+    /* To the thread whose frame ends at rsp. */
+    .macro LEAVE
+    mov rcx, [rsp + {own_rip}]
+    mov r11, [rsp + {own_rflags}]
+    mov rsp, [rsp + {own_rsp}]
+    swapgs
+    sysretq
+    .endm
+
     .section .text.fast, "ax"
     .balign 64
     .globl syscall_entry
@@ -141,12 +150,7 @@ deliver:
     SWITCH
     mov r15, [rsp + {own_r15}]
     mov rbp, [rsp + {own_rbp}]
-leave_fast:
-    mov rcx, [rsp + {own_rip}]
-    mov r11, [rsp + {own_rflags}]
-    mov rsp, [rsp + {own_rsp}]
-    swapgs
-    sysretq
+    LEAVE
 
     /* Reply and wait: the partner waits for the caller alone, so they may talk to each other. */
 reply_and_wait:
@@ -171,6 +175,7 @@ call_chief:
     je call_allowed
     jmp syscall_slow
 
+    .balign 64
     /* Something speaks against it, but perhaps only that the partner has FPU state, which the FPU may still hold. */
 partner_has_fpu:
     test r11d, {uses_fpu}
@@ -210,8 +215,9 @@ partner_has_fpu:
     mov rdx, [rsp + {own_rdx}]
     mov rsi, [rsp + {own_rsi}]
     mov rdi, [rsp + {own_rdi}]
-    jmp leave_fast
+    LEAVE
 
+    .balign 64
 not_ipc:
     test eax, eax
     js not_foreign
@@ -257,7 +263,7 @@ not_ipc:
     SWITCH
     mov r15, [rsp + {own_r15}]
     mov rbp, [rsp + {own_rbp}]
-    jmp leave_fast
+    LEAVE
 
     /* To the trampoline, with all registers as they were: rcx holds the way back. */
 reflect:
@@ -276,7 +282,7 @@ not_foreign:
     jnz syscall_slow
     mov r12, [rsp + {own_id}]
     xor eax, eax
-    jmp leave_fast
+    LEAVE
     "#,
     own_id = const own(offset_of!(Thread, id)),
     own_state = const own(offset_of!(Thread, state)),
