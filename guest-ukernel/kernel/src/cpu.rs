@@ -162,6 +162,7 @@ impl Cpu {
     }
 
     /// The stub that saves or restores vector registers has come back. Returns the frame to leave with.
+    #[cold]
     pub fn stub_done(&'static self, well: bool) -> &'static Frame {
         kernel().smp.enter_alone(self);
         if let Some(evicted) = self.fpu.evicted() {

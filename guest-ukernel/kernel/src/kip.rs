@@ -24,6 +24,7 @@ const INT3_GATE: [u8; 3] = [0xcc, 0xc3, 0xc3];
 
 /// SYSCALL has turned out not to change the privilege level: if that is so, and not a program's jump, breakpoints are the cheaper way in.
 /// It happens with the first system call of all, σ0's, and is noted in the kernel interface page.
+#[cold]
 pub fn use_int3_gate() {
     if !features::kernel_mode_is_emulated() {
         return;

@@ -56,6 +56,7 @@ impl Smp {
     }
 
     /// The first system call of all has shown that kernel mode is the processor's own: all CPUs use what they have.
+    #[cold]
     pub fn kernel_mode_is_native(&self) {
         features::kernel_mode_is_native();
         let me = cpu().index();
@@ -71,6 +72,7 @@ impl Smp {
         !self.several() || self.enter_locked(cpu, me, rewind)
     }
 
+    #[cold]
     fn enter_locked(&self, cpu: &Cpu, me: ThreadRef, rewind: u64) -> bool {
         if self.lock.try_enter(cpu.index() as usize) {
             cpu.flush_owed();

@@ -14,7 +14,6 @@ use crate::{kip, regs, syscall};
 
 const BREAKPOINT: u32 = 3;
 const GENERAL_PROTECTION: u32 = 13;
-const PAGE_FAULT: u32 = 14;
 
 /// Page-fault error code (SDM vol. 3, 4.7).
 const FAULT_WRITE: u64 = 1 << 1;
@@ -24,39 +23,48 @@ const FAULT_FETCH: u64 = 1 << 4;
 /// Flags that are taken from R11 after SYSCALL. RF is not one: the processor clears it there.
 const SYSCALL_FLAGS: u64 = 0x24_0dd5;
 
-/// An interrupt or exception in user mode.
-pub extern "C" fn user_trap(vector: u32) -> *const Frame {
+/// A page fault in user mode.
+pub extern "C" fn page_fault_trap() -> *const Frame {
+    let cpu = cpu();
+    if cpu.fpu.in_stub() {
+        return cpu.stub_done(false);
+    }
+    let me = cpu.entered();
+    let (addr, error) = (insn::cr2(), me.frame.entry.get());
+    if addr == entry::syscall_address() && is_syscall(me, error) {
+        enter_by_syscall(me);
+    } else if kernel().smp.enter(cpu, me, 0) {
+        page_fault(me, addr, error);
+    }
+    cpu.leave()
+}
+
+/// Another exception in user mode.
+pub extern "C" fn exception_trap(vector: u32) -> *const Frame {
     let cpu = cpu();
     if cpu.fpu.in_stub() {
         return cpu.stub_done(vector == BREAKPOINT);
     }
     let me = cpu.entered();
-    let smp = &kernel().smp;
-    match vector {
-        PAGE_FAULT => {
-            let (addr, error) = (insn::cr2(), me.frame.entry.get());
-            if is_syscall(me, addr, error) {
-                enter_by_syscall(me);
-            } else if smp.enter(cpu, me, 0) {
-                page_fault(me, addr, error);
-            }
-        }
-        BREAKPOINT if me.frame.rip.get() == layout::GATE + 1 => {
-            if smp.enter(cpu, me, 1) {
-                system_call(me);
-            }
-        }
-        0..32 => {
-            if smp.enter(cpu, me, 0) {
-                exception(me, vector);
-            }
-        }
-        _ => {
-            // Whatever has become of the thread.
-            smp.enter(cpu, me, 0);
-            interrupt(vector);
+    // Of the exceptions that come after their instruction, INT3's is the one that would not come again.
+    let rewind = u64::from(vector == BREAKPOINT);
+    if kernel().smp.enter(cpu, me, rewind) {
+        if vector == BREAKPOINT && me.frame.rip.get() == layout::GATE + 1 {
+            system_call(me);
+        } else {
+            exception(me, vector);
         }
     }
+    cpu.leave()
+}
+
+/// An interrupt in user mode. It does not come while the stub runs.
+pub extern "C" fn interrupt_trap(vector: u32) -> *const Frame {
+    let cpu = cpu();
+    let me = cpu.entered();
+    // Whatever has become of the thread.
+    kernel().smp.enter(cpu, me, 0);
+    interrupt(vector);
     cpu.leave()
 }
 
@@ -132,11 +140,9 @@ fn enter_by_syscall(me: ThreadRef) {
     }
 }
 
-/// Whether a page fault at `addr` is a SYSCALL that did not change the privilege level: the program "continues" at LSTAR.
-fn is_syscall(me: ThreadRef, addr: u64, error: u64) -> bool {
-    let lstar = entry::syscall_address();
-    let is = addr == lstar
-        && me.frame.rip.get() == lstar
+/// Whether a page fault at the address in LSTAR is a SYSCALL that did not change the privilege level: the program "continues" there.
+fn is_syscall(me: ThreadRef, error: u64) -> bool {
+    let is = me.frame.rip.get() == entry::syscall_address()
         && error & (FAULT_FETCH | FAULT_USER) == FAULT_FETCH | FAULT_USER;
     if is && me.frame.rcx.get() == layout::GATE + 2 {
         kip::use_int3_gate();

@@ -118,7 +118,9 @@ trap_entry:
     jz 2f
     swapgs
     mov rsp, gs:[{stack}]
-    call {trap}
+    cmp edi, {page_fault_vector}
+    jne 4f
+    call {page_fault}
     .globl leave_kernel
 leave_kernel:
     mov rsp, rax
@@ -127,6 +129,12 @@ leave_kernel:
     swapgs
 leave_iretq:
     iretq
+
+4:  lea rax, [rip + leave_kernel]
+    push rax
+    cmp edi, 32
+    jae {interrupt}
+    jmp {exception}
 
 2:  /* from kernel mode */
     lea rax, [rip + leave_iretq]
@@ -164,7 +172,10 @@ syscall_slow:
     timer = const VECTOR_TIMER,
     ipi = const VECTOR_IPI,
     stack = const CPU_STACK,
-    trap = sym trap::user_trap,
+    page_fault_vector = const 14,
+    page_fault = sym trap::page_fault_trap,
+    exception = sym trap::exception_trap,
+    interrupt = sym trap::interrupt_trap,
     kernel_trap = sym trap::kernel_trap,
     iret_fault = sym trap::iret_fault,
     syscall = sym trap::syscall_trap,
