@@ -93,6 +93,32 @@ fn malformed_items_are_refused() {
 }
 
 #[test]
+fn a_page_goes_where_the_window_says() {
+    let rig = rig();
+    let to = |base, window| {
+        let item = MapItem { snd: page(0x20_0000, Rights::RW), base };
+        rig.mem.map(rig.space(0), item, rig.space(1), window)
+    };
+    // The first makes the tables, the others find them.
+    for n in 0..3 {
+        to(0xffff_1234_0000 + n * PAGE, Fpage::memory(0x4000_0000, 16, Rights::RWX)).unwrap();
+        assert_eq!(rig.at(1, 0x4000_0000 + n * PAGE), Some((0x20_0000, Rights::RW)));
+        to(0xffff_1234_0000 + n * PAGE, Fpage::ALL).unwrap();
+        assert!(rig.mappings().iter().all(|m| m.va < USER_END), "beyond it all is the kernel's");
+        to((1 << 50) + 0x5000_0000 + n * PAGE, Fpage::ALL).unwrap();
+        assert_eq!(rig.at(1, 0x5000_0000 + n * PAGE), Some((0x20_0000, Rights::RW)));
+        to(0, Fpage::memory(0x4001_0000 + n * PAGE, 12, Rights::R)).unwrap();
+        assert_eq!(
+            rig.at(1, 0x4001_0000 + n * PAGE),
+            Some((0x20_0000, Rights::RW)),
+            "its rights do not count"
+        );
+    }
+    assert_eq!(to(0, Fpage::NIL), Err(MapError::BadItem));
+    rig.check_end();
+}
+
+#[test]
 fn chains_of_any_length_come_down() {
     // Page after page of two spaces, each mapped from the last: as deep as memory allows.
     let rig = rig();

@@ -52,11 +52,13 @@ impl Entry {
         Self(frame.0 | PRESENT | NO_EXECUTE | if writable { WRITE } else { 0 })
     }
 
-    /// A leaf for the part of this leaf that starts `offset` bytes into it.
+    /// A leaf for the part of this leaf that starts `offset` bytes into it, with those of `rights` that this one gives. Reading is one of them.
     #[inline(always)]
     pub const fn part(self, offset: u64, superpage: bool, rights: Rights) -> Self {
+        const KEPT: u64 = ADDRESS | UNCACHED | WRITE_THROUGH | PRESENT | USER | NO_EXECUTE;
         let size = if superpage { SUPERPAGE } else { 0 };
-        Self(((self.0 & (ADDRESS | UNCACHED | WRITE_THROUGH)) + offset) | size | Self::access(rights))
+        let write = WRITE & rights.0 as u64;
+        Self(((self.0 & (KEPT | write)) + offset) | size | (!rights.0 as u64) << 63)
     }
 
     /// The 4-KiB leaf for page `n` of this superpage, with the same rights.

@@ -168,12 +168,19 @@ impl<M: Machine> Mem<M> {
         }
     }
 
-    /// Head of the list of `parent`'s children that map the same as `entry`, a leaf for all of the parent's page or a 4-KiB part of it.
+    /// Head of the list of children for `part`, which maps what `leaf` of `parent` maps, or a 4-KiB part of it.
     #[inline(always)]
-    pub(super) fn head_for(&self, parent: Node, entry: Entry) -> Result<PhysAddr, NoMemory> {
-        if entry.is_superpage() || !self.is_superpage(parent) {
-            return Ok(parent.at(field::CHILDREN));
+    pub(super) fn head_for(&self, parent: Node, leaf: Entry, part: Entry) -> Result<PhysAddr, NoMemory> {
+        if leaf.is_superpage() && !part.is_superpage() {
+            self.head_of_part(parent, part)
+        } else {
+            Ok(parent.at(field::CHILDREN))
         }
+    }
+
+    /// Head of the list of children of a superpage for a 4-KiB part of it.
+    #[inline(always)]
+    pub(super) fn head_of_part(&self, parent: Node, entry: Entry) -> Result<PhysAddr, NoMemory> {
         let index = match self.field(parent, field::INDEX) {
             0 => self.make_index(parent)?,
             index => PhysAddr(index),

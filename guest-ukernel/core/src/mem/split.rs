@@ -65,7 +65,7 @@ impl<M: Machine> Mem<M> {
         let space = self.space_of(node);
         // Has the parent make its index, if it has none.
         if let Some(parent) = self.link(node, field::PARENT) {
-            self.head_for(parent, self.leaf(node).split(0))?;
+            self.head_of_part(parent, self.leaf(node).split(0))?;
         }
         let table = self.alloc_pair_charged(space)?;
         match self.alloc_nodes(space, SUPERPAGE / PAGE) {
@@ -103,7 +103,7 @@ impl<M: Machine> Mem<M> {
         self.set_leaf(page, slot, va, entry);
         match parent {
             Some(parent) => {
-                let head = self.head_for(parent, entry).expect("made before");
+                let head = self.head_of_part(parent, entry).expect("made before");
                 self.link_child(page, parent, head);
             }
             None => self.link_root(page),

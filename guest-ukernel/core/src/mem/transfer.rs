@@ -167,14 +167,14 @@ impl<M: Machine> Mem<M> {
         dst: VirtAddr,
     ) -> Result<Step, NoMemory> {
         let offset = if src.entry.is_superpage() { va.in_superpage() } else { 0 };
-        let entry = src.entry.part(offset, false, src.entry.rights().intersection(t.rights));
+        let entry = src.entry.part(offset, false, t.rights);
         let old = Entry(self.load(slot));
         if old.is_none() {
             if t.grant {
                 return self.grant(t.to, src, slot, dst, entry);
             }
             let parent = self.node_of(src);
-            let head = self.head_for(parent, entry)?;
+            let head = self.head_for(parent, src.entry, entry)?;
             self.add_child(t.to, parent, head, slot, dst, entry)?;
             return Ok(Step::Made);
         }
@@ -184,7 +184,7 @@ impl<M: Machine> Mem<M> {
     /// One whole superpage.
     fn send_superpage(&self, t: &Transfer, src: Leaf, dst: VirtAddr) -> Result<Step, NoMemory> {
         let slot = self.slot_of_superpage(t.to, dst)?;
-        let entry = src.entry.part(0, true, src.entry.rights().intersection(t.rights));
+        let entry = src.entry.part(0, true, t.rights);
         let old = Entry(self.load(slot));
         if old.is_none() {
             let sent = if t.grant {
