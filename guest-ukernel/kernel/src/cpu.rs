@@ -195,11 +195,12 @@ impl Cpu {
         frame
     }
 
-    /// Switch to the space whose page-table root is `root`.
-    pub fn set_space(&self, root: u64) {
-        if insn::cr3() != root {
+    /// Switch to the space that `cr3` names, as [`crate::mem::tags`] has it.
+    pub fn set_space(&self, cr3: u64) {
+        // The highest bit is not part of the register.
+        if (insn::cr3() ^ cr3) << 1 != 0 {
             // SAFETY: roots come from `mem`, which gives every space the kernel's half, or are the template itself.
-            unsafe { insn::set_cr3(root) };
+            unsafe { insn::set_cr3(cr3) };
         }
     }
 
@@ -211,6 +212,8 @@ impl Cpu {
     /// Forget translations if other CPUs have changed any.
     pub fn flush_owed(&self) {
         if self.flush_owed.take() {
+            // A CPU owes when a space is first used on it: so this is before its first thread, too.
+            features::enable();
             tlb::flush_all();
         }
     }

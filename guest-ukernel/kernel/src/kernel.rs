@@ -13,6 +13,7 @@ use crate::arch::{apic, clock::Clock};
 use crate::cpu::cpu;
 use crate::events::{Event, Events};
 use crate::mem::MEM;
+use crate::mem::tags::Tags;
 use crate::smp::Smp;
 use crate::task::Tasks;
 use crate::tcb;
@@ -26,6 +27,7 @@ pub struct Kernel {
     pub tasks: Tasks,
     pub events: Events,
     pub smp: Smp,
+    pub tags: Tags,
 }
 
 // SAFETY: all of it is only accessed by the holder of the lock in `smp`, which is itself made for several CPUs, with interrupts off; nothing is
@@ -40,6 +42,7 @@ static KERNEL: Kernel = Kernel {
     tasks: Tasks::new(),
     events: Events::new(),
     smp: Smp::new(),
+    tags: Tags::new(),
 };
 
 #[inline(always)]

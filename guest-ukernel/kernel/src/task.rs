@@ -9,7 +9,7 @@ use ukernel_core::ipc::{self, Env};
 use ukernel_core::queue::{Link, Queue};
 use ukernel_core::thread::{Thread, ThreadRef, UtcbCells};
 
-use crate::arch::layout::phys_to_virt;
+use crate::arch::layout::{PTE_ADDR, phys_to_virt};
 use crate::arch::xstate::{self, Needs};
 use crate::arch::{boot, fpu, insn, segments};
 use crate::cpu::cpu;
@@ -145,10 +145,12 @@ impl Tasks {
                 return Err(e);
             }
         };
+        kernel().tags.give(mem.cr3(space));
         let thread = mem.charge(space, 1).and_then(|()| self.tcbs.create(number, 0));
         let t = match thread {
             Ok(t) => t,
             Err(e) => {
+                kernel().tags.take_back(mem.cr3(space));
                 mem.destroy(space);
                 self.free_number(number);
                 return Err(e);
@@ -196,7 +198,7 @@ impl Tasks {
 
     fn set_up(&self, t: ThreadRef, task: &'static Task, start: &Start) -> Result<(), NoMemory> {
         task.threads.push_back(t, LINK);
-        t.cr3.set(MEM.cr3(task.space()).0);
+        t.cr3.set(kernel().tags.cr3(MEM.cr3(task.space())));
         t.chief.set(task.chief());
         t.cpu.set(cpu().index());
         kernel().smp.space_used_on(t.cr3.get(), cpu());
@@ -298,11 +300,12 @@ impl Tasks {
         if let Some(parent) = self.find(task.chief()) {
             self.unlink(task, parent);
         }
-        let root = MEM.cr3(space).0;
-        if insn::cr3() == root {
+        let root = MEM.cr3(space);
+        if (insn::cr3() ^ root.0) & PTE_ADDR == 0 {
             cpu().set_space(boot::template_root());
         }
-        kernel().smp.leave_space(root);
+        kernel().smp.leave_space(root.0);
+        kernel().tags.take_back(root);
         task.number.set(0);
         MEM.destroy(space);
         kernel().rights_taken();

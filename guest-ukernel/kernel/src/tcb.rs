@@ -16,6 +16,7 @@ use ukernel_core::thread::{Thread, ThreadRef};
 use crate::arch::insn::invlpg;
 use crate::arch::layout::*;
 use crate::kernel::kernel;
+use crate::mem::tlb;
 use crate::mem::{MEM, NoMemory, PhysAddr, Physmap, Space};
 use crate::task::Task;
 
@@ -147,6 +148,7 @@ fn own_table(entry: PhysAddr, shared: u64) -> Result<PhysAddr, NoMemory> {
     let copy = MEM.frames.alloc()?;
     Physmap.fill(copy, 512, load(PhysAddr(shared)));
     store(entry, copy.0 | PTE_P | PTE_W);
+    tlb::flush_upper_levels();
     Ok(copy)
 }
 

@@ -7,6 +7,7 @@
 use core::sync::atomic::{AtomicU8, Ordering};
 
 use super::xstate;
+use crate::kernel::kernel;
 
 const UNKNOWN: u8 = 0;
 const NATIVE: u8 = 1;
@@ -25,6 +26,7 @@ pub fn kernel_mode_is_native() {
     }
     KERNEL_MODE.store(NATIVE, Ordering::Relaxed);
     xstate::choose_for_native();
+    kernel().tags.choose();
     enable();
 }
 
@@ -39,9 +41,10 @@ pub fn kernel_mode_is_emulated() -> bool {
     true
 }
 
-/// Enable what was chosen on this CPU. Every CPU calls this before it runs user code, but the one that found out.
+/// Enable what was chosen on this CPU. Another CPU than the one that found out calls this before it runs a thread (`Cpu::flush_owed`).
 pub fn enable() {
     if KERNEL_MODE.load(Ordering::Relaxed) == NATIVE {
         xstate::enable();
+        kernel().tags.enable();
     }
 }

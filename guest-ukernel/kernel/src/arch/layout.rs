@@ -4,7 +4,7 @@
 //! slot 255  0x0000_7f80_0000_0000   gate page and KIP (user-readable)
 //! slot 256                          nothing: some KVMs report faults there wrongly
 //! slot 273  0xffff_8880_0000_0000   physmap: all physical memory, and the APICs
-//! slot 300  and 301                  never present: notes of the kernel's
+//! slot 300 to 302                   never present: notes of the kernel's
 //! slot 384  0xffff_c000_0000_0000   TCB array
 //! slot 385  0xffff_c080_0000_0000   TSS of each CPU with the I/O bitmap of the current task
 //! slot 511  0xffff_ffff_8000_0000   kernel image
@@ -18,6 +18,8 @@ pub const SUPERPAGE: u64 = 2 << 20;
 pub const SLOT_USER_SHARED: usize = 255;
 /// Never present: the kernel notes there which CPUs use a space (see `smp`). Two slots.
 pub const SLOT_CPUS: usize = 300;
+/// Never present: the kernel notes there the tag of a space (see `mem::tags`).
+pub const SLOT_TAG: usize = 302;
 pub const SLOT_PHYSMAP: usize = 273;
 pub const SLOT_TCB: usize = 384;
 pub const SLOT_TSS: usize = 385;

@@ -5,10 +5,12 @@
 //!
 //! - [`physmap`]: words of physical memory
 //! - [`tlb`]: what processors remember of tables
+//! - [`tags`]: by which they remember it for several spaces
 //! - [`boot`]: the start
 
 mod boot;
 mod physmap;
+pub mod tags;
 pub mod tlb;
 
 pub use boot::init;
