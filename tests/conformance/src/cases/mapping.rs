@@ -148,6 +148,62 @@ pub fn superpages(me: Me) -> Check {
     second.load_faults(DATA + 0x6000)
 }
 
+/// Different pages at the same address in two spaces, changed while they do not run: what processors remember of one is not used in the
+/// other, and not when it has gone.
+pub fn same_address(me: Me) -> Check {
+    let (first, second) = (Puppet::new(me, 0)?, Puppet::new(me, 1)?);
+    PAGE.write(1);
+    OTHER.write(2);
+    let mut pages = [PAGE, OTHER];
+    first.load_with(DATA, pages[0].item(Rights::RW, DATA))?;
+    second.load_with(DATA, pages[1].item(Rights::RW, DATA))?;
+    for _ in 0..4 {
+        for (puppet, page) in [&first, &second, &first, &second].into_iter().zip(pages.into_iter().cycle()) {
+            let value = page.read();
+            same("its own page", puppet.load(DATA)?, value)?;
+            puppet.store(DATA, value + 16)?;
+            same("stored there", page.read(), value + 16)?;
+        }
+        // Less rights for the one, while the other has run last.
+        task::unmap_in(first.id, Fpage::memory(DATA, 12, Rights::W))?;
+        first.store_faults(DATA)?;
+        second.store(DATA, pages[1].read())?;
+        // The pages change places.
+        for puppet in [&first, &second] {
+            task::unmap_in(puppet.id, Fpage::memory(DATA, 12, Rights::RWX))?;
+        }
+        pages.reverse();
+        for (puppet, page) in [&first, &second].into_iter().zip(pages) {
+            let value = page.read();
+            same("the other page", puppet.load_with(DATA, page.item(Rights::RW, DATA))?, value)?;
+        }
+    }
+    // A puppet takes from the other what that has from it.
+    const THERE: u64 = DATA + 0x3000;
+    pass_on(&first, &second, MapItem::map(Fpage::memory(DATA, 12, Rights::RW), THERE))?;
+    same("passed on", second.load(THERE)?, pages[0].read())?;
+    let unmap = [Fpage::memory(DATA, 12, Rights::RWX).0, 0, 0, 0, 0, 0, 0];
+    same("unmapping", first.call(Call::FpageUnmap, ThreadId::NIL, unmap)?.0, Status::Ok)?;
+    second.load_faults(THERE)?;
+    same("the giver keeps it", first.load(DATA)?, pages[0].read())
+}
+
+/// A space that takes the place of another has nothing of it.
+pub fn new_space(me: Me) -> Check {
+    for round in 0..8 {
+        PAGE.write(round);
+        let (first, second) = (Puppet::new(me, 0)?, Puppet::new(me, 1)?);
+        for puppet in [&first, &second, &first, &second] {
+            puppet.load_faults(DATA)?;
+        }
+        first.reply([], &[PAGE.item(Rights::RW, DATA)])?;
+        same("what was loaded", first.finish()?.rax, round)?;
+        second.load_faults(DATA)?;
+        first.store(DATA, round)?;
+    }
+    Ok(())
+}
+
 pub fn windows(me: Me) -> Check {
     let puppet = Puppet::new(me, 0)?;
     for page in 0..4 {

@@ -46,6 +46,8 @@ pub const CASES: &[Case] = &[
     ("mapping/unmap-in-task", mapping::unmap_in_task),
     ("mapping/grant", mapping::grant),
     ("mapping/superpages", mapping::superpages),
+    ("mapping/same-address", mapping::same_address),
+    ("mapping/new-space", mapping::new_space),
     ("mapping/windows", mapping::windows),
     ("mapping/bad-flexpages", mapping::bad_flexpages),
     ("mapping/kernel-area", mapping::kernel_area),
