@@ -212,8 +212,6 @@ impl Cpu {
     /// Forget translations if other CPUs have changed any.
     pub fn flush_owed(&self) {
         if self.flush_owed.take() {
-            // A CPU owes when a space is first used on it: so this is before its first thread, too.
-            features::enable();
             tlb::flush_all();
         }
     }

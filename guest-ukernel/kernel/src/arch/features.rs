@@ -41,7 +41,7 @@ pub fn kernel_mode_is_emulated() -> bool {
     true
 }
 
-/// Enable what was chosen on this CPU. Another CPU than the one that found out calls this before it runs a thread (`Cpu::flush_owed`).
+/// Enable what was chosen on this CPU. CPUs that wait when the choice is made are told; one that starts later calls this.
 pub fn enable() {
     if KERNEL_MODE.load(Ordering::Relaxed) == NATIVE {
         xstate::enable();
