@@ -278,7 +278,12 @@ impl Puppet {
 
     /// Lets it run until it waits for somebody else: nothing comes from it any more.
     pub fn settle(&self) -> Check {
-        match self.receive(SETTLED)? {
+        self.settle_within(SETTLED)
+    }
+
+    /// As [`Self::settle`], in less time: for one whose wait does not last.
+    pub fn settle_within(&self, timeout: u32) -> Check {
+        match self.receive(timeout)? {
             None => Ok(()),
             Some(message) => Err(Failure::new("a message before it waits", message.tag.0.into(), 0)),
         }

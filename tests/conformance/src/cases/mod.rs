@@ -4,16 +4,22 @@
 //! - [`clans`]: messages that cross the borders of clans
 //! - [`mapping`]: flexpages of memory
 //! - [`faults`]: page faults, exceptions, foreign system calls
+//! - [`arguments`]: arguments that calls do not take
+//! - [`deaths`]: threads that die, and those who wait for them
+//! - [`limits`]: kernel memory that is used up
 //! - [`threads`]: registers and states of threads
 //! - [`vectors`]: which vector registers there are
 //! - [`scheduling`]: priorities, time slices, FPU state under preemption
 //! - [`tasks`]: tasks and what the kernel spends on them
 //! - [`devices`]: I/O ports and interrupt lines
 
+mod arguments;
 mod clans;
+mod deaths;
 mod devices;
 mod faults;
 mod ipc;
+mod limits;
 mod mapping;
 mod scheduling;
 mod tasks;
@@ -75,6 +81,25 @@ pub const CASES: &[Case] = &[
     ("tasks/mapping-quota", tasks::mapping_quota),
     ("tasks/children-go-too", tasks::children_go_too),
     ("tasks/not-ones-own", tasks::not_ones_own),
+    ("arguments/lthread-ex-regs", arguments::of_lthread_ex_regs),
+    ("arguments/task-new", arguments::of_task_new),
+    ("arguments/thread-schedule", arguments::of_thread_schedule),
+    ("arguments/thread-switch-and-id-nearest", arguments::of_thread_switch_and_id_nearest),
+    ("arguments/flexpages", arguments::flexpages),
+    ("arguments/windows", arguments::windows),
+    ("deaths/running", deaths::running),
+    ("deaths/sending", deaths::sending),
+    ("deaths/receiving", deaths::receiving),
+    ("deaths/faulting", deaths::faulting),
+    ("deaths/of-a-partner", deaths::of_a_partner),
+    ("deaths/of-a-partner-that-was-called", deaths::of_a_partner_that_was_called),
+    ("deaths/of-a-pager", deaths::of_a_pager),
+    ("deaths/nobody-to-turn-to", deaths::nobody_to_turn_to),
+    ("deaths/by-its-own-hand", deaths::by_its_own_hand),
+    ("limits/threads", limits::threads),
+    ("limits/utcbs", limits::utcbs),
+    ("limits/tasks", limits::tasks),
+    ("limits/mappings", limits::mappings),
     ("devices/ports", devices::ports),
     ("devices/ports-taken-back", devices::ports_taken_back),
     ("devices/lines-taken-back", devices::lines_taken_back),
