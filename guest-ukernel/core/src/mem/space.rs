@@ -9,7 +9,7 @@ use core::num::NonZeroU64;
 
 use super::frames::{Frames, NoMemory};
 use super::machine::{Machine, PhysAddr};
-use super::node::Node;
+use super::node::{Node, field};
 use super::ports::TssTable;
 use super::root::Region;
 use super::take::Part;
@@ -138,7 +138,9 @@ impl<M: Machine> Mem<M> {
             if self.is_io(node) {
                 self.take_units(node, u64::MAX, true);
             } else {
-                self.drop_children(node, Part::ALL);
+                if self.link(node, field::CHILDREN).is_some() || self.is_superpage(node) {
+                    self.drop_children(node, Part::ALL);
+                }
                 self.remove(node);
             }
         });
