@@ -153,11 +153,21 @@ impl Cpu {
     /// Make the CPU ready for `t`. Returns the frame to leave with: that of `t`, or of the stub that has to run before.
     fn switch_to(&'static self, t: ThreadRef) -> &'static Frame {
         if t.uses_fpu.get() && !self.fpu.is(t) {
-            match self.fpu.switch(t) {
-                Step::Done => {}
-                Step::Stub(stub) => return self.enter(stub.frame, stub.cr3, stub.frame_end),
-            }
+            return self.switch_fpu(t);
         }
+        self.enter_thread(t)
+    }
+
+    /// As [`Self::switch_to`], and the FPU's state changes hands. Not part of it, so that other switches save no registers for it.
+    #[inline(never)]
+    fn switch_fpu(&'static self, t: ThreadRef) -> &'static Frame {
+        match self.fpu.switch(t) {
+            Step::Done => self.enter_thread(t),
+            Step::Stub(stub) => self.enter(stub.frame, stub.cr3, stub.frame_end),
+        }
+    }
+
+    fn enter_thread(&self, t: ThreadRef) -> &'static Frame {
         self.enter(&t.frame, t.cr3.get(), t as *const _ as u64 + FRAME_END as u64)
     }
 
@@ -174,7 +184,7 @@ impl Cpu {
         }
         let frame = match self.sched.unchanged() {
             Some(t) => match self.fpu.stub_done(well) {
-                Step::Done => self.enter(&t.frame, t.cr3.get(), t as *const _ as u64 + FRAME_END as u64),
+                Step::Done => self.enter_thread(t),
                 Step::Stub(stub) => self.enter(stub.frame, stub.cr3, stub.frame_end),
             },
             // Another CPU has changed what is to run.

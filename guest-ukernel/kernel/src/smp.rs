@@ -58,11 +58,13 @@ impl Smp {
     /// The first system call of all has shown that kernel mode is the processor's own: all CPUs use what they have.
     #[cold]
     pub fn kernel_mode_is_native(&self) {
+        let me = cpu();
+        self.enter_alone(me);
         features::kernel_mode_is_native();
-        let me = cpu().index();
-        for index in (0..self.count()).filter(|&index| index != me) {
+        for index in (0..self.count()).filter(|&index| index != me.index()) {
             self.ask(self.at(index), ENABLE);
         }
+        self.leave(me);
     }
 
     /// The kernel has been entered from user mode, for something that `me` did by the instruction whose last `rewind` bytes lie before its rip. False

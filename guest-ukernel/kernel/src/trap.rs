@@ -6,7 +6,7 @@ use ukernel_core::ipc;
 use ukernel_core::thread::{Frame, Outgoing, ThreadRef};
 
 use crate::arch::entry::{IRQ_COUNT, VECTOR_IRQ, VECTOR_TIMER};
-use crate::arch::{entry, features, insn};
+use crate::arch::{entry, insn};
 use crate::cpu::cpu;
 use crate::events::Event;
 use crate::kernel::kernel;
@@ -75,6 +75,11 @@ pub extern "C" fn syscall_trap() -> *const Frame {
     cpu.leave()
 }
 
+/// The first SYSCALL of all has led to kernel mode. It is then done as any other.
+pub extern "C" fn first_syscall() {
+    kernel().smp.kernel_mode_is_native();
+}
+
 /// IRETQ has faulted on the frame of the current thread.
 pub extern "C" fn iret_fault() -> *const Frame {
     let cpu = cpu();
@@ -133,9 +138,6 @@ fn enter_by_syscall(me: ThreadRef) {
     }
     frame.rip.set(rip);
     if smp.enter(cpu(), me, SYSCALL_LENGTH) {
-        if !features::is_known() {
-            smp.kernel_mode_is_native();
-        }
         system_call(me);
     }
 }

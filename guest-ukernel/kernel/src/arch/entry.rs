@@ -14,7 +14,7 @@
 
 use core::arch::global_asm;
 
-use crate::cpu::CPU_STACK;
+use crate::cpu::{CPU_SCRATCH, CPU_STACK};
 use crate::trap;
 
 /// First vector of the interrupt lines.
@@ -166,6 +166,26 @@ syscall_slow:
     mov rsp, gs:[{stack}]
     call {syscall}
     jmp leave_kernel
+
+    /* The first SYSCALL of all; from then on LSTAR leads to syscall_entry at once. */
+    .balign 16
+    .globl first_syscall
+first_syscall:
+    swapgs
+    mov gs:[{scratch}], rsp
+    mov rsp, gs:[{stack}]
+    .irp register, rax, rcx, rdx, rsi, rdi, r8, r9, r10, r11
+    push \register
+    .endr
+    sub rsp, 8
+    call {native}
+    add rsp, 8
+    .irp register, r11, r10, r9, r8, rdi, rsi, rdx, rcx, rax
+    pop \register
+    .endr
+    mov rsp, gs:[{scratch}]
+    swapgs
+    jmp syscall_entry
     "#,
     irq_base = const VECTOR_IRQ,
     irq_count = const IRQ_COUNT,
@@ -179,6 +199,8 @@ syscall_slow:
     kernel_trap = sym trap::kernel_trap,
     iret_fault = sym trap::iret_fault,
     syscall = sym trap::syscall_trap,
+    scratch = const CPU_SCRATCH,
+    native = sym trap::first_syscall,
 );
 
 unsafe extern "C" {
@@ -189,6 +211,7 @@ unsafe extern "C" {
     static spurious_entry: u8;
     static nmi_entry: u8;
     static syscall_entry: u8;
+    static first_syscall: u8;
     /// Takes the frame from rax: not to be called, only jumped to.
     fn leave_kernel();
 }
@@ -209,8 +232,13 @@ pub fn entry_of(vector: u8) -> Option<u64> {
     }
 }
 
-/// Where SYSCALL goes: the value of LSTAR.
+/// Where SYSCALL goes at first: the value of LSTAR, and for good where it does not change the privilege level.
 pub fn syscall_address() -> u64 {
+    &raw const first_syscall as u64
+}
+
+/// Where SYSCALL goes when it has led to kernel mode once.
+pub fn fast_syscall_address() -> u64 {
     &raw const syscall_entry as u64
 }
 

@@ -6,7 +6,7 @@
 
 use core::sync::atomic::{AtomicU8, Ordering};
 
-use super::xstate;
+use super::{entry, insn, xstate};
 use crate::kernel::kernel;
 
 const UNKNOWN: u8 = 0;
@@ -15,18 +15,17 @@ const EMULATED: u8 = 2;
 
 static KERNEL_MODE: AtomicU8 = AtomicU8::new(UNKNOWN);
 
-pub fn is_known() -> bool {
+fn is_known() -> bool {
     KERNEL_MODE.load(Ordering::Relaxed) != UNKNOWN
 }
 
-/// SYSCALL has led to kernel mode. To be called with the first one, on the CPU that it came on.
+/// SYSCALL has led to kernel mode, for the first time: [`crate::smp`] sees that all CPUs hear of it.
 pub fn kernel_mode_is_native() {
-    if is_known() {
-        return;
+    if !is_known() {
+        KERNEL_MODE.store(NATIVE, Ordering::Relaxed);
+        xstate::choose_for_native();
+        kernel().tags.choose();
     }
-    KERNEL_MODE.store(NATIVE, Ordering::Relaxed);
-    xstate::choose_for_native();
-    kernel().tags.choose();
     enable();
 }
 
@@ -41,10 +40,12 @@ pub fn kernel_mode_is_emulated() -> bool {
     true
 }
 
-/// Enable what was chosen on this CPU. CPUs that wait when the choice is made are told; one that starts later calls this.
+/// Enable what was chosen on this CPU, and have SYSCALL take the fast path. CPUs that wait when the choice is made are told; one that starts later calls this.
 pub fn enable() {
     if KERNEL_MODE.load(Ordering::Relaxed) == NATIVE {
         xstate::enable();
         kernel().tags.enable();
+        // SAFETY: the entry is the kernel's, and made for SYSCALL.
+        unsafe { insn::wrmsr(insn::MSR_LSTAR, entry::fast_syscall_address()) };
     }
 }
