@@ -29,6 +29,8 @@ enum Command {
     Lab(commands::lab::Args),
     /// Make random system calls beside programs that must not notice
     Soak(commands::soak::Args),
+    /// Run a server set in Bochs, on an emulated CPU with PCID and AVX-512
+    Bochs(commands::bochs::Args),
     /// Measure, and write docs/performance.md
     Bench(commands::bench::Args),
     /// Install what building, testing and the lab need
@@ -54,6 +56,7 @@ pub fn dispatch() -> Result<ExitCode> {
         Command::Build => commands::build::build().map(|()| ExitCode::SUCCESS),
         Command::Lab(args) => commands::lab::lab(args, rest),
         Command::Soak(args) => commands::soak::soak(&args),
+        Command::Bochs(args) => commands::bochs::bochs(&args),
         Command::Bench(args) => commands::bench::bench(&args),
         Command::Setup => commands::setup::setup(),
         Command::Fmt(args) => commands::fmt::fmt(args.check),

@@ -1,6 +1,7 @@
 //! The commands: one file each.
 
 pub mod bench;
+pub mod bochs;
 pub mod build;
 pub mod fmt;
 pub mod lab;

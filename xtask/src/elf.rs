@@ -1,13 +1,18 @@
 //! What has to be known of ELF files: programs of the root file system, servers, kernel modules.
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use elf::ElfBytes;
-use elf::abi::{EM_X86_64, PF_X, PT_INTERP, PT_LOAD};
+use elf::abi::{EM_X86_64, PF_X, PT_INTERP, PT_LOAD, PT_NOTE};
 use elf::endian::LittleEndian;
+use elf::note::Note;
 use elf::segment::ProgramHeader;
 
 /// The unit in which `root` maps a server's file.
 const PAGE: u64 = 4096;
+/// Largest kernel in memory, far above what one has.
+const IMAGE_MAX: usize = 64 << 20;
+/// Type of the note that names the 32-bit entry (Xen's `include/public/elfnote.h`).
+const XEN_ELFNOTE_PHYS32_ENTRY: u64 = 18;
 
 /// Whether `bytes` is an x86-64 program that asks for no dynamic linker.
 pub fn is_static(bytes: &[u8]) -> bool {
@@ -31,6 +36,47 @@ pub fn text_size(bytes: &[u8]) -> Result<u64> {
     let segments = segments(bytes)?;
     let text = segments.iter().filter(|segment| segment.p_type == PT_LOAD && segment.p_flags & PF_X != 0);
     Ok(text.map(|segment| segment.p_filesz).sum())
+}
+
+/// What a kernel's file puts into physical memory.
+pub struct PhysicalImage {
+    pub base: u64,
+    pub bytes: Vec<u8>,
+}
+
+/// The segments at their physical addresses, in one piece.
+pub fn physical_image(bytes: &[u8]) -> Result<PhysicalImage> {
+    let segments: Vec<_> = segments(bytes)?.into_iter().filter(|s| s.p_type == PT_LOAD).collect();
+    let base = segments.iter().map(|s| s.p_paddr).min().context("no segments")?;
+    let mut image = PhysicalImage { base, bytes: Vec::new() };
+    for segment in &segments {
+        let at = usize::try_from(segment.p_paddr - base)?;
+        let (size, space) = (usize::try_from(segment.p_filesz)?, usize::try_from(segment.p_memsz)?);
+        let from = usize::try_from(segment.p_offset)?;
+        let content = from.checked_add(size).and_then(|end| bytes.get(from..end));
+        let content = content.context("a segment is not in the file")?;
+        let end =
+            at.checked_add(space.max(size)).filter(|&end| end <= IMAGE_MAX).context("a kernel too large")?;
+        image.bytes.resize(image.bytes.len().max(end), 0);
+        image.bytes[at..at + size].copy_from_slice(content);
+    }
+    Ok(image)
+}
+
+/// The 32-bit entry, by the note of the PVH boot ABI.
+pub fn pvh_entry(bytes: &[u8]) -> Result<u64> {
+    let file = parse(bytes)?;
+    for segment in segments(bytes)?.iter().filter(|segment| segment.p_type == PT_NOTE) {
+        for note in file.segment_data_as_notes(segment)? {
+            if let Note::Unknown(note) = note
+                && note.n_type == XEN_ELFNOTE_PHYS32_ENTRY
+                && let Some(entry) = note.desc.first_chunk()
+            {
+                return Ok(u32::from_le_bytes(*entry).into());
+            }
+        }
+    }
+    bail!("no PVH entry")
 }
 
 /// Names of the modules that a Linux kernel module depends on (`depends=` in its section `.modinfo`).
@@ -68,6 +114,19 @@ mod tests {
         let out = dir.path().join("main");
         process::run(Command::new("gcc").args(flags).arg("-o").arg(&out).arg(&source)).unwrap();
         std::fs::read(out).unwrap()
+    }
+
+    #[test]
+    fn a_program_has_an_image_but_is_no_kernel() {
+        let program = compiled(&["-static"]);
+        let image = physical_image(&program).unwrap();
+        let data = segments(&program).unwrap().into_iter().rfind(|s| s.p_type == PT_LOAD).unwrap();
+        let at = (data.p_paddr - image.base) as usize;
+        let (from, size) = (data.p_offset as usize, data.p_filesz as usize);
+        assert_eq!(image.bytes[at..at + size], program[from..from + size]);
+        assert!(image.bytes.len() >= at + data.p_memsz as usize && data.p_memsz > 100_000);
+        assert!(pvh_entry(&program).is_err());
+        assert!(physical_image(b"").is_err());
     }
 
     #[test]

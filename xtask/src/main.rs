@@ -3,6 +3,7 @@
 //! - [`commands`]: one file a command
 //! - [`setup`]: what a machine lacks, and how it gets it
 //! - [`lab`]: a Linux with `kvm_amd` inside an emulated CPU that counts instructions
+//! - [`bochs`]: another emulated CPU, for what the lab's has not
 //! - [`cargo`], [`process`]: running other programs
 //! - [`archive`], [`rootfs`], [`elf`]: the images of the guest
 //! - [`paths`]: where things are
@@ -10,6 +11,7 @@
 #![forbid(unsafe_code)]
 
 mod archive;
+mod bochs;
 mod cargo;
 mod cli;
 mod commands;

@@ -33,6 +33,11 @@ pub fn for_lab() -> Result<Kernel> {
     kernel()
 }
 
+/// What `cargo xtask bochs` needs besides.
+pub fn for_bochs() -> Result<()> {
+    apt::install(&[apt::BOCHS])
+}
+
 /// What `cargo xtask test` needs besides.
 pub fn for_lint() -> Result<()> {
     rust::component("rustfmt")?;

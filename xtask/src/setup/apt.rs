@@ -26,6 +26,12 @@ pub const QEMU: Package = Package {
     is_there: || process::succeeds(Command::new("qemu-system-x86_64").arg("--version")),
 };
 
+pub const BOCHS: Package = Package {
+    name: "bochs",
+    purpose: "an emulated CPU with PCID",
+    is_there: || process::succeeds(Command::new("bochs").args(["--help", "cpu"])),
+};
+
 /// Debian's package `busybox` has the same program linked to shared libraries; that one will not do.
 fn has_static_busybox() -> bool {
     let path = Path::new(super::BUSYBOX);
