@@ -74,6 +74,12 @@ pub enum Status {
     MapFailed = 10,
     /// `ipc`: the partner died while this thread waited for it.
     Aborted = 11,
+    /// `ipc`: a string found no buffer, or one that is too short. All else was transferred, and of the strings what fitted.
+    MessageCut = 12,
+    /// `ipc`: the transfer timeout of one side was over before all strings were transferred.
+    TransferTimeout = 13,
+    /// `ipc`: strings were being transferred, and the other side died or was cancelled, or a pager was not there.
+    TransferAborted = 14,
 }
 
 impl Status {
@@ -91,6 +97,9 @@ impl Status {
             9 => Self::ReceiveCancelled,
             10 => Self::MapFailed,
             11 => Self::Aborted,
+            12 => Self::MessageCut,
+            13 => Self::TransferTimeout,
+            14 => Self::TransferAborted,
             _ => return None,
         })
     }
@@ -184,8 +193,8 @@ pub mod unmap {
 
 /// `lthread_ex_regs`: reads and changes a thread of the caller's task or of a task whose chief the caller's task is.
 ///
-/// r12 = thread, rbx = flags, rdi = ip, rsi = sp, rdx = pager, r10 = handler, r8 = FS base, r9 = trampoline.
-/// Out: rdi, rsi = old ip, sp; rdx, r10 = old pager, handler; r9 = old trampoline; rbx = [`RunState`](super::utcb::RunState); r12 = full identifier.
+/// r12 = thread, rbx = flags, rdi = ip, rsi = sp, rdx = pager, r10 = handler, r8 = FS base, r9 = trampoline, r13 = preempter.
+/// Out: rdi, rsi = old ip, sp; rdx, r10 = old pager, handler; r9 = old trampoline; r13 = old preempter; rbx = [`RunState`](super::utcb::RunState); r12 = full identifier.
 pub mod ex_regs {
     pub const SET_IP: u64 = 1 << 0;
     pub const SET_SP: u64 = 1 << 1;
@@ -223,6 +232,9 @@ pub mod ex_regs {
     /// Foreign system calls of the thread go on at r9 in the thread itself: its *trampoline*, which finds the way back in rcx, the flags in
     /// r11 and all else as the program had it. 0: they become messages to the handler, as at first.
     pub const SET_TRAMPOLINE: u64 = 1 << 17;
+    /// Set the *preempter* from r13: the thread that gets a message ([`Label::PREEMPTION`](crate::msg::Label)) when a time slice of the thread
+    /// ends while it runs. Nil, as at first: nobody.
+    pub const SET_PREEMPTER: u64 = 1 << 18;
 }
 
 /// `task_new`: makes a task with one thread (lthread 0), or deletes one.

@@ -32,6 +32,8 @@ pub const fn utcb(lthread: u16) -> u64 {
 pub const fn vector_area(lthread: u16) -> u64 {
     UTCB_BASE + (1 << 32) + lthread as u64 * PAGE
 }
+/// Offset in the gate page of a breakpoint at which a thread goes on copying strings. It is of no use to programs.
+pub const CONTINUE: u64 = 0x20;
 /// Offsets in the gate page of the code that saves and restores these registers. It is of no use to programs.
 pub const VECTOR_SAVE: u64 = 0x40;
 pub const VECTOR_RESTORE: u64 = 0x60;

@@ -1,6 +1,7 @@
 //! Messages: the tag, typed items, and what the kernel itself sends.
 
 use crate::fpage::Fpage;
+use crate::layout::USER_END;
 
 /// Number of message words that travel in registers (rbx rdi rsi rdx r10 r8 r9).
 pub const REGISTER_WORDS: usize = 7;
@@ -86,12 +87,15 @@ impl Label {
     /// From an interrupt line. Words: line, number of interrupts since the last message.
     pub const INTERRUPT: Self = Self(0x8004);
 
+    /// From a thread to its preempter: its time slice has ended. Words: ip, TSC. The reply resumes the thread; it may carry map items.
+    pub const PREEMPTION: Self = Self(0x8005);
+
     pub const fn is_kernel(self) -> bool {
         self.0 & Self::KERNEL != 0
     }
 }
 
-/// A typed item: `snd` of the sender's is mapped to the receiver at `base` within the receive window.
+/// A typed item: memory, ports or interrupt lines `snd` of the sender's is mapped to the receiver at `base` within the receive window.
 ///
 /// With a window of the same size as `snd` the receiver gets it at the window; with a larger window the base
 /// says where in it (its bits below the size of `snd` are ignored, its bits above the window's size too);
@@ -111,5 +115,83 @@ impl MapItem {
     }
     pub const fn is_grant(self) -> bool {
         self.base & Self::GRANT != 0
+    }
+}
+
+/// A typed item, or a receive buffer: bytes that are copied. Bit 1 of the second word tells it from a map item.
+///
+/// ```text
+/// first word   63                                    0
+///              |               address               |
+/// second word  63                12 11       2  1  0
+///              |      length       |     0    | 1 |more|
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(C)]
+pub struct StringItem {
+    pub addr: u64,
+    pub word: u64,
+}
+
+impl StringItem {
+    /// The string, or the buffer, goes on in the next item.
+    pub const MORE: u64 = 1;
+    const STRING: u64 = 2;
+    /// Greatest length of an item, in bytes.
+    pub const MAX: u64 = 4 << 20;
+
+    pub const fn new(addr: u64, len: u64) -> Self {
+        Self { addr, word: len << 12 | Self::STRING }
+    }
+    #[must_use]
+    pub const fn more(self) -> Self {
+        Self { word: self.word | Self::MORE, ..self }
+    }
+    /// Whether `word` is the second word of a string item.
+    pub const fn is_string(word: u64) -> bool {
+        word & Self::STRING != 0
+    }
+    pub const fn len(self) -> u64 {
+        self.word >> 12
+    }
+    pub const fn is_empty(self) -> bool {
+        self.len() == 0
+    }
+    pub const fn has_more(self) -> bool {
+        self.word & Self::MORE != 0
+    }
+    /// Whether the reserved bits are as they have to be, the item is not too long, and all of it is memory of programs.
+    pub const fn is_valid(&self) -> bool {
+        self.word & 0xffe == Self::STRING && self.len() <= Self::MAX && self.addr <= USER_END - self.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn strings_are_told_from_flexpages() {
+        let item = StringItem::new(0x1234_5678, 77);
+        assert!(StringItem::is_string(item.word) && item.is_valid());
+        assert_eq!((item.len(), item.has_more(), item.more().has_more()), (77, false, true));
+        assert!(!StringItem::is_string(MapItem::map(Fpage::ALL, 0x1000 | MapItem::GRANT).base));
+    }
+
+    #[test]
+    fn what_cannot_be_copied_is_not_valid() {
+        assert!(StringItem::new(USER_END - 5, 5).more().is_valid());
+        assert!(StringItem::new(0, StringItem::MAX).is_valid());
+        for bad in [
+            StringItem::new(USER_END - 5, 6),
+            StringItem::new(0, StringItem::MAX + 1),
+            StringItem::new(u64::MAX, 1),
+            StringItem::new(u64::MAX, 0),
+            StringItem { addr: 0, word: 4096 },
+            StringItem { addr: 0, word: 4096 | 6 },
+            StringItem { addr: 0, word: u64::MAX },
+        ] {
+            assert!(!bad.is_valid(), "{bad:?}");
+        }
     }
 }

@@ -3,9 +3,10 @@
 //! The kernel maps one page of it at [`crate::layout::utcb`] for a thread made with `WITH_UTCB`. Threads
 //! that only ever exchange register messages (Linux programs) have none.
 
+use crate::call::Timeouts;
 use crate::fpage::Fpage;
 use crate::id::ThreadId;
-use crate::msg::WORDS;
+use crate::msg::{StringItem, WORDS};
 
 /// The general registers of a thread, as it will have them when it next runs in user mode.
 /// The order is the kernel's entry frame: pushed registers, then what IRETQ takes.
@@ -68,6 +69,11 @@ impl FpuState {
     };
 }
 
+/// Number of entries in the list of receive buffers.
+pub const BUFFERS: usize = 16;
+/// Words between the FPU state and that list.
+pub const RESERVED_WORDS: usize = (4096 - BUFFERS * size_of::<StringItem>() - 0x300 - FPU_BYTES) / 8;
+
 /// One page, shared by a thread and the kernel.
 #[repr(C, align(4096))]
 pub struct Utcb {
@@ -83,17 +89,27 @@ pub struct Utcb {
     pub receive_deadline: u64,
     /// In whose name a message with [`crate::msg::Tag::PROPAGATED`] is sent.
     pub virtual_sender: ThreadId,
-    _reserved: [u64; 3],
+    /// How long a transfer of strings may take, from its beginning to its end: the high half counts when this thread sends, the low half when it
+    /// receives. What is over first ends it for both.
+    pub transfer_timeouts: Timeouts,
+    /// Number of entries of [`buffers`](Self::buffers) that are in use.
+    pub buffer_count: u64,
+    _reserved: u64,
     /// For `lthread_ex_regs` and `task_new`.
     pub regs: Regs,
     pub fs_base: u64,
     pub gs_base: u64,
     _reserved1: u64,
     pub fpu: FpuState,
+    _reserved2: [u64; RESERVED_WORDS],
+    /// Where strings are received: the first string in the first buffer, and so on. A buffer with [`StringItem::MORE`] goes on in the next entry.
+    pub buffers: [StringItem; BUFFERS],
 }
 
 const _: () = assert!(core::mem::offset_of!(Utcb, window) == 0x200);
 const _: () = assert!(core::mem::offset_of!(Utcb, virtual_sender) == 0x220);
+const _: () = assert!(core::mem::offset_of!(Utcb, transfer_timeouts) == 0x228);
+const _: () = assert!(core::mem::offset_of!(Utcb, buffers) == 0xf00);
 const _: () = assert!(core::mem::offset_of!(Utcb, regs) == 0x240);
 const _: () = assert!(core::mem::offset_of!(Utcb, fpu) == 0x300);
 const _: () = assert!(size_of::<Utcb>() == 4096);
@@ -114,6 +130,13 @@ pub enum RunState {
     Exception = 4,
     /// Its foreign system call has been received and not been answered.
     Foreign = 5,
+    /// It sends strings, and goes on copying when it runs.
+    Copying = 6,
+    /// It sends or receives strings, and waits: the receiver for the sender to copy them, the sender for the receiver's page fault to be answered. A side whose own
+    /// page fault it is, is in the state `Sending` or `PageFault`.
+    InTransfer = 7,
+    /// The end of its time slice has been received by its preempter and not been answered.
+    Preempted = 8,
 }
 
 impl RunState {
@@ -128,6 +151,9 @@ impl RunState {
             3 => Self::PageFault,
             4 => Self::Exception,
             5 => Self::Foreign,
+            6 => Self::Copying,
+            7 => Self::InTransfer,
+            8 => Self::Preempted,
             _ => return None,
         };
         Some((state, raw & Self::STOPPED != 0))

@@ -42,6 +42,13 @@ pub struct Interrupt {
     pub count: u64,
 }
 
+/// A time slice of a thread whose preempter the receiver is has ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Preemption {
+    pub ip: u64,
+    pub tsc: u64,
+}
+
 /// Everything that the kernel sends.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Event {
@@ -49,6 +56,7 @@ pub enum Event {
     Exception(Exception),
     Foreign(Foreign),
     Interrupt(Interrupt),
+    Preemption(Preemption),
 }
 
 impl TryFrom<&Message> for Event {
@@ -73,6 +81,10 @@ impl TryFrom<&Message> for Event {
                 let [line, count] = m.args()?;
                 Ok(Self::Interrupt(Interrupt { line, count }))
             }
+            Label::PREEMPTION => {
+                let [ip, tsc] = m.args()?;
+                Ok(Self::Preemption(Preemption { ip, tsc }))
+            }
             _ => Err(Malformed),
         }
     }
@@ -92,6 +104,8 @@ mod tests {
         assert_eq!(Event::try_from(&call), Ok(Event::Foreign(want)));
         let irq = Message::new(Label::INTERRUPT, [5, 1]);
         assert_eq!(Event::try_from(&irq), Ok(Event::Interrupt(Interrupt { line: 5, count: 1 })));
+        let preemption = Message::new(Label::PREEMPTION, [1, 2]);
+        assert_eq!(Event::try_from(&preemption), Ok(Event::Preemption(Preemption { ip: 1, tsc: 2 })));
         let exception = Message::new(Label::EXCEPTION, [13, 0, 1, 2, 3]);
         let want = Exception { vector: 13, code: 0, ip: 1, sp: 2, rflags: 3 };
         assert_eq!(Event::try_from(&exception), Ok(Event::Exception(want)));

@@ -78,7 +78,7 @@ impl Root {
             Ok(Event::Foreign(call)) => {
                 self.died(machine, index, from, format_args!("made Linux system call {}", call.number))
             }
-            Ok(Event::Interrupt(_)) | Err(_) => Outcome::None,
+            Ok(Event::Interrupt(_) | Event::Preemption(_)) | Err(_) => Outcome::None,
         }
     }
 

@@ -7,7 +7,7 @@
 //!
 //! - [`start`]: entry point, [`server!`]; what the thread is told
 //! - [`gate`]: the system call itself; [`ipc`], [`thread`], [`task`], [`irq`]: the seven calls with types
-//! - [`utcb`]: the page that a thread shares with the kernel
+//! - [`utcb`]: the page that a thread shares with the kernel; [`strings`]: bytes in messages
 //! - [`space`], [`window`], [`arena`]: addresses, memory that is no Rust object, memory that grows
 //! - [`heap`]: the global allocator
 //! - [`sigma0`], [`root`], [`console`]: clients of these servers
@@ -35,6 +35,7 @@ pub mod root;
 pub mod sigma0;
 pub mod space;
 pub mod start;
+pub mod strings;
 pub mod task;
 pub mod thread;
 pub mod utcb;

@@ -11,7 +11,7 @@ use ukernel_abi::{Call, Status, ThreadId};
 
 /// An `lthread_ex_regs` in the making. Register and FPU state (`GET_REGS`, `SET_FPU`, …) goes through the
 /// caller's [`Utcb`].
-#[derive(Clone, Copy, Default, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct ExRegs {
     flags: u64,
     ip: u64,
@@ -20,6 +20,7 @@ pub struct ExRegs {
     handler: u64,
     fs_base: u64,
     trampoline: u64,
+    preempter: ThreadId,
 }
 
 /// What `lthread_ex_regs` tells about a thread: its state before the call.
@@ -31,6 +32,7 @@ pub struct Before {
     pub pager: ThreadId,
     pub handler: ThreadId,
     pub trampoline: u64,
+    pub preempter: ThreadId,
     pub state: RunState,
     pub stopped: bool,
 }
@@ -38,7 +40,16 @@ pub struct Before {
 impl ExRegs {
     /// Of the flags in `ukernel_abi::call::ex_regs`; those that need a value are set by the other methods.
     pub const fn new(flags: u64) -> Self {
-        Self { flags, ip: 0, sp: 0, pager: 0, handler: 0, fs_base: 0, trampoline: 0 }
+        Self {
+            flags,
+            ip: 0,
+            sp: 0,
+            pager: 0,
+            handler: 0,
+            fs_base: 0,
+            trampoline: 0,
+            preempter: ThreadId::NIL,
+        }
     }
     pub const fn ip(self, ip: u64) -> Self {
         Self { flags: self.flags | ex_regs::SET_IP, ip, ..self }
@@ -59,6 +70,10 @@ impl ExRegs {
     pub const fn trampoline(self, trampoline: u64) -> Self {
         Self { flags: self.flags | ex_regs::SET_TRAMPOLINE, trampoline, ..self }
     }
+    /// Who hears of the ends of the thread's time slices; nil: nobody.
+    pub const fn preempter(self, preempter: ThreadId) -> Self {
+        Self { flags: self.flags | ex_regs::SET_PREEMPTER, preempter, ..self }
+    }
 
     /// Does it to a thread of a task whose chief the caller's task is. Threads of one's own task are refused:
     /// where they run is Rust's affair ([`spawn`]).
@@ -78,12 +93,13 @@ impl ExRegs {
         let words = [self.flags, self.ip, self.sp, self.pager, self.handler, self.fs_base, self.trampoline];
         let mut frame = Frame::new(Call::LthreadExRegs, thread, words);
         // SAFETY: the caller's promise.
-        unsafe { gate::call(&mut frame, ThreadId::NIL, Timeouts::ALL_NEVER) };
+        let [preempter, _] = unsafe { gate::call(&mut frame, self.preempter, Timeouts::ALL_NEVER) };
         frame.done()?;
+        let preempter = ThreadId(preempter);
         let [state, ip, sp, pager, handler, _, trampoline] = frame.words;
         let (state, stopped) = RunState::from_raw(state).unwrap_or((RunState::Ready, false));
         let (pager, handler) = (ThreadId(pager), ThreadId(handler));
-        Ok(Before { thread: frame.subject(), ip, sp, pager, handler, trampoline, state, stopped })
+        Ok(Before { thread: frame.subject(), ip, sp, pager, handler, trampoline, preempter, state, stopped })
     }
 }
 

@@ -8,8 +8,9 @@ use crate::thread;
 use core::marker::PhantomData;
 use core::ptr::{self, addr_of, addr_of_mut};
 use proto::place;
-use ukernel_abi::msg::{REGISTER_WORDS, WORDS};
-use ukernel_abi::utcb::{FpuState, Regs, Utcb as Page};
+use ukernel_abi::call::Timeouts;
+use ukernel_abi::msg::{REGISTER_WORDS, StringItem, WORDS};
+use ukernel_abi::utcb::{BUFFERS, FpuState, Regs, Utcb as Page};
 use ukernel_abi::{Fpage, FpageKind, MapItem, Status, ThreadId, layout};
 
 /// The UTCB of the thread that holds this. Cannot be sent to another thread.
@@ -69,6 +70,35 @@ impl Utcb {
     pub fn set_virtual_sender(&self, name: ThreadId) {
         // SAFETY: as in `set_window_unchecked`.
         unsafe { addr_of_mut!((*self.page).virtual_sender).write(name) };
+    }
+
+    /// TSC readings for timeouts of the kind `Deadline`.
+    pub fn set_deadlines(&self, send: u64, receive: u64) {
+        // SAFETY: as in `set_window_unchecked`.
+        unsafe {
+            addr_of_mut!((*self.page).send_deadline).write(send);
+            addr_of_mut!((*self.page).receive_deadline).write(receive);
+        }
+    }
+
+    /// How long transfers of strings may take.
+    pub fn set_transfer_timeouts(&self, timeouts: Timeouts) {
+        // SAFETY: as in `set_window_unchecked`.
+        unsafe { addr_of_mut!((*self.page).transfer_timeouts).write(timeouts) };
+    }
+
+    /// Where strings are received; buffers beyond the room of the list are left out.
+    ///
+    /// # Safety
+    ///
+    /// Until the list is set again, the memory is changed by messages that this thread receives.
+    pub(crate) unsafe fn set_buffers(&self, buffers: &[StringItem]) {
+        for (n, buffer) in buffers.iter().enumerate().take(BUFFERS) {
+            // SAFETY: as in `set_window_unchecked`; the index is within the array.
+            unsafe { addr_of_mut!((*self.page).buffers[n]).write(*buffer) };
+        }
+        // SAFETY: as in `set_window_unchecked`.
+        unsafe { addr_of_mut!((*self.page).buffer_count).write(buffers.len().min(BUFFERS) as u64) };
     }
 
     /// Message word `index`, one of those that are not in registers. Beyond the last word: 0.

@@ -6,8 +6,12 @@
 
 use core::cell::Cell;
 use core::mem::offset_of;
-use ukernel_abi::{Fpage, ThreadId, utcb::FpuState, utcb::RunState, utcb::Utcb};
+use ukernel_abi::call::Timeouts;
+use ukernel_abi::msg::StringItem;
+use ukernel_abi::utcb::{BUFFERS, FpuState, RESERVED_WORDS, RunState, Utcb};
+use ukernel_abi::{Fpage, ThreadId};
 
+use crate::ipc::strings::Transfer;
 use crate::queue::{Link, Queue};
 
 pub type ThreadRef = &'static Thread;
@@ -104,6 +108,10 @@ pub enum Outgoing {
         vector: u64,
     },
     Foreign,
+    /// The end of its time slice, at a TSC reading.
+    Preemption {
+        now: u64,
+    },
 }
 
 /// A page that the thread shares with the kernel, as cells: the program may change it at any time.
@@ -118,12 +126,16 @@ pub struct UtcbCells {
     pub send_deadline: Cell<u64>,
     pub receive_deadline: Cell<u64>,
     pub virtual_sender: Cell<ThreadId>,
-    _reserved: [Cell<u64>; 3],
+    pub transfer_timeouts: Cell<Timeouts>,
+    pub buffer_count: Cell<u64>,
+    _reserved: Cell<u64>,
     pub regs: Cell<ukernel_abi::utcb::Regs>,
     pub fs_base: Cell<u64>,
     pub gs_base: Cell<u64>,
     _reserved1: Cell<u64>,
     pub fpu: Cell<FpuState>,
+    _reserved2: [Cell<u64>; RESERVED_WORDS],
+    pub buffers: [Cell<StringItem>; BUFFERS],
 }
 
 #[cfg(test)]
@@ -136,18 +148,23 @@ impl Default for UtcbCells {
             send_deadline: Cell::new(0),
             receive_deadline: Cell::new(0),
             virtual_sender: Cell::new(ThreadId::NIL),
-            _reserved: Default::default(),
+            transfer_timeouts: Cell::new(Timeouts::ALL_NEVER),
+            buffer_count: Cell::new(0),
+            _reserved: Cell::new(0),
             regs: Cell::default(),
             fs_base: Cell::new(0),
             gs_base: Cell::new(0),
             _reserved1: Cell::new(0),
             fpu: Cell::new(FpuState::INIT),
+            _reserved2: [const { Cell::new(0) }; RESERVED_WORDS],
+            buffers: [const { Cell::new(StringItem { addr: 0, word: 0 }) }; BUFFERS],
         }
     }
 }
 
 const _: () = assert!(size_of::<UtcbCells>() == size_of::<Utcb>());
 const _: () = assert!(core::mem::offset_of!(UtcbCells, regs) == core::mem::offset_of!(Utcb, regs));
+const _: () = assert!(core::mem::offset_of!(UtcbCells, buffers) == core::mem::offset_of!(Utcb, buffers));
 const _: () = assert!(core::mem::offset_of!(UtcbCells, fpu) == core::mem::offset_of!(Utcb, fpu));
 
 /// A thread. `id` is [`ThreadId::NIL`] where there is none.
@@ -184,12 +201,15 @@ pub struct Thread {
     /// Threads that wait to send to this one.
     pub senders: Queue,
     pub pager: Cell<ThreadId>,
+    /// Who hears of the ends of its time slices; nil: nobody.
+    pub preempter: Cell<ThreadId>,
     pub outgoing: Cell<Outgoing>,
     /// In whose name it sends; nil: its own.
     pub in_name_of: Cell<ThreadId>,
     /// Some of `senders` may send in another's name.
     pub propagated_to: Cell<bool>,
     pub utcb: Cell<Option<UtcbRef>>,
+    pub transfer: Transfer,
     /// This thread's place in its partner's `senders`.
     pub send_link: Link,
     /// Its place in a ready queue.
@@ -251,10 +271,12 @@ impl Default for Thread {
             trampoline: Cell::new(0),
             senders: Queue::new(),
             pager: Cell::new(ThreadId::NIL),
+            preempter: Cell::new(ThreadId::NIL),
             outgoing: Cell::new(Outgoing::Ipc),
             in_name_of: Cell::new(ThreadId::NIL),
             propagated_to: Cell::new(false),
             utcb: Cell::new(None),
+            transfer: Transfer::new(),
             send_link: Link::new(),
             ready_link: Link::new(),
             ready_queued: Cell::new(false),
@@ -273,15 +295,19 @@ impl Default for Thread {
 
 impl Thread {
     pub fn is_runnable(&self) -> bool {
-        self.state.get() == RunState::Ready && !self.stopped.get() && !self.moving.get()
+        matches!(self.state.get(), RunState::Ready | RunState::Copying)
+            && !self.stopped.get()
+            && !self.moving.get()
     }
 
     /// Whether it waits for a message that `from` may send.
     pub fn accepts(&self, from: ThreadId) -> bool {
         match self.state.get() {
-            RunState::Ready | RunState::Sending => false,
+            RunState::Ready | RunState::Sending | RunState::Copying | RunState::InTransfer => false,
             RunState::Receiving => self.partner.get().is_any() || self.is_partner(from),
-            RunState::PageFault | RunState::Exception | RunState::Foreign => self.partner.get() == from,
+            RunState::PageFault | RunState::Exception | RunState::Foreign | RunState::Preempted => {
+                self.partner.get() == from
+            }
         }
     }
 
@@ -302,6 +328,11 @@ impl Thread {
     pub fn name(&self) -> ThreadId {
         let name = self.in_name_of.get();
         if name.is_nil() { self.id.get() } else { name }
+    }
+
+    /// Where its program is, also while it copies strings.
+    pub fn rip(&self) -> &Cell<u64> {
+        self.transfer.rip().unwrap_or(&self.frame.rip)
     }
 
     /// State as system calls report it.

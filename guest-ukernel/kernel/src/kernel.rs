@@ -1,19 +1,19 @@
 //! The kernel's state, and what the IPC state machine needs of it.
 
+use ukernel_abi::layout::PAGE;
 use ukernel_abi::msg::MapItem;
-use ukernel_abi::utcb::RunState;
 use ukernel_abi::{FpageKind, ThreadId};
-use ukernel_core::ipc::{self, Env, NotMapped, Windows};
+use ukernel_core::ipc::{self, Env, Lacking, NotMapped, Windows};
 use ukernel_core::irq::Irqs;
 use ukernel_core::sched::Queues;
-use ukernel_core::thread::{Thread, ThreadRef};
+use ukernel_core::thread::{Outgoing, Thread, ThreadRef};
 use ukernel_core::timeout::Timeouts;
 
 use crate::arch::{apic, clock::Clock};
 use crate::cpu::cpu;
 use crate::events::{Event, Events};
-use crate::mem::MEM;
 use crate::mem::tags::Tags;
+use crate::mem::{self, MEM, Unreachable, VirtAddr};
 use crate::smp::Smp;
 use crate::task::Tasks;
 use crate::tcb;
@@ -113,6 +113,20 @@ impl Env for Kernel {
         mapped.map_err(|_| NotMapped)
     }
 
+    #[inline(never)]
+    fn copy(&self, from: ThreadRef, src: u64, to: ThreadRef, dst: u64, len: u64) -> Result<u64, Lacking> {
+        let lacking = |fault| move |u| if u == Unreachable::Fault { fault } else { Lacking::Kind };
+        let source = MEM.reach(tcb::space_of(from), VirtAddr(src), false);
+        let source = source.map_err(lacking(Lacking::Source))?;
+        let target = MEM.reach(tcb::space_of(to), VirtAddr(dst), true);
+        let target = target.map_err(lacking(Lacking::Target))?;
+        let len = len.min(PAGE - src % PAGE).min(PAGE - dst % PAGE);
+        // SAFETY: leaves that programs can use lead to RAM that is not the kernel's, or to devices, which `reach` does not give out. Both
+        // ranges end within their pages. Under the kernel's lock nobody can take the pages away meanwhile.
+        unsafe { mem::copy(target, source, len) };
+        Ok(len)
+    }
+
     fn may_attach(&self, t: ThreadRef, line: u8) -> bool {
         MEM.has_irq(tcb::space_of(t), line)
     }
@@ -131,13 +145,14 @@ impl Env for Kernel {
 
 /// The system cannot go on without `t`, which nobody can help.
 fn die_with(t: &Thread) -> ! {
+    let (what, value) = match t.outgoing.get() {
+        Outgoing::PageFault { addr, .. } => ("page fault at", addr),
+        Outgoing::Exception { vector } => ("exception", vector),
+        _ => ("system call", t.frame.rax.get()),
+    };
+    let (ip, sp, error) = (t.frame.rip.get(), t.frame.rsp.get(), t.frame.entry.get());
     panic!(
-        "{:?} faulted and has nobody to turn to: {:?}, ip {:#x}, sp {:#x}, error {:#x}, waiting: {}",
-        t.id.get(),
-        t.outgoing.get(),
-        t.frame.rip.get(),
-        t.frame.rsp.get(),
-        t.frame.entry.get(),
-        t.state.get() != RunState::Ready,
+        "{:?} has nobody to turn to: {what} {value:#x}, ip {ip:#x}, sp {sp:#x}, error {error:#x}",
+        t.id.get()
     );
 }

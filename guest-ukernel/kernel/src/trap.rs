@@ -1,6 +1,7 @@
 //! What to do about each way into the kernel.
 
 use ukernel_abi::call::is_l4_call;
+use ukernel_abi::utcb::RunState;
 use ukernel_abi::{Rights, layout};
 use ukernel_core::ipc;
 use ukernel_core::thread::{Frame, Outgoing, ThreadRef};
@@ -14,6 +15,9 @@ use crate::{kip, regs, syscall};
 
 const BREAKPOINT: u32 = 3;
 const GENERAL_PROTECTION: u32 = 13;
+
+/// Where a thread goes on copying strings.
+const COPYING: u64 = layout::GATE + layout::CONTINUE;
 
 /// Page-fault error code (SDM vol. 3, 4.7).
 const FAULT_WRITE: u64 = 1 << 1;
@@ -46,6 +50,14 @@ pub extern "C" fn exception_trap(vector: u32) -> *const Frame {
         return cpu.stub_done(vector == BREAKPOINT);
     }
     let me = cpu.entered();
+    if vector == BREAKPOINT && me.frame.rip.get() == COPYING + 1 && me.state.get() == RunState::Copying {
+        // If another CPU is first and ends the transfer, it sets another ip.
+        me.frame.rip.set(COPYING);
+        if kernel().smp.enter(cpu, me, 0) {
+            ipc::go_on(kernel(), me);
+        }
+        return cpu.leave();
+    }
     // Of the exceptions that come after their instruction, INT3's is the one that would not come again.
     let rewind = u64::from(vector == BREAKPOINT);
     if kernel().smp.enter(cpu, me, rewind) {
@@ -179,6 +191,9 @@ fn interrupt(vector: u32) {
         ipc::expire(kernel(), now);
         if cpu.slice_used_up(now) {
             cpu.sched.end_slice();
+            if let Some(t) = cpu.sched.current() {
+                ipc::slice_ended(kernel(), t, now);
+            }
         }
     } else if let Some(line) = vector.checked_sub(VECTOR_IRQ as u32).filter(|&l| l < IRQ_COUNT as u32) {
         ipc::interrupt(kernel(), line as u8);

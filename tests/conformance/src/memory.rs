@@ -47,6 +47,19 @@ impl Page {
     }
 }
 
+/// A byte of the shared memory.
+pub fn byte(at: usize) -> u8 {
+    assert!(at < WORDS * 8);
+    // SAFETY: an address of `SHARED`; nobody has a reference to it.
+    unsafe { SHARED.0.get().cast::<u8>().add(at).read_volatile() }
+}
+
+pub fn set_byte(at: usize, value: u8) {
+    assert!(at < WORDS * 8);
+    // SAFETY: as in `byte`; the memory is in an `UnsafeCell`.
+    unsafe { SHARED.0.get().cast::<u8>().add(at).write_volatile(value) }
+}
+
 /// All pages, as one flexpage.
 pub fn all(rights: Rights) -> Fpage {
     Fpage::memory(Page(0).address(), 16, rights)

@@ -10,6 +10,8 @@ const WRITE: u64 = 1 << 1;
 const USER: u64 = 1 << 2;
 const WRITE_THROUGH: u64 = 1 << 3;
 const UNCACHED: u64 = 1 << 4;
+const ACCESSED: u64 = 1 << 5;
+const DIRTY: u64 = 1 << 6;
 /// In a level-2 entry: a 2-MiB leaf. No 4-KiB leaf has it (it is their PAT bit, which is never set).
 const SUPERPAGE: u64 = 1 << 7;
 const NO_EXECUTE: u64 = 1 << 63;
@@ -82,6 +84,16 @@ impl Entry {
     #[inline(always)]
     pub const fn addr(self) -> PhysAddr {
         PhysAddr(self.0 & ADDRESS)
+    }
+    /// Whether a leaf maps device registers.
+    #[inline(always)]
+    pub const fn is_device(self) -> bool {
+        self.0 & UNCACHED != 0
+    }
+    /// A leaf that has been read, or written to.
+    #[inline(always)]
+    pub const fn used(self, write: bool) -> Self {
+        Self(self.0 | if write { ACCESSED | DIRTY } else { ACCESSED })
     }
     /// The rights that a leaf gives.
     #[inline(always)]

@@ -232,6 +232,9 @@ mod tests {
         fn store(&self, at: PhysAddr, value: u64) {
             self.0[at.0 as usize / 8].set(value);
         }
+        fn set_bits(&self, at: PhysAddr, bits: u64) {
+            self.store(at, self.load(at) | bits);
+        }
         fn fill(&self, at: PhysAddr, words: u64, value: u64) {
             (0..words).for_each(|n| self.store(at.plus(n * 8), value));
         }

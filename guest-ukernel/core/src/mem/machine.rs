@@ -53,6 +53,8 @@ impl VirtAddr {
 pub trait Machine {
     fn load(&self, at: PhysAddr) -> u64;
     fn store(&self, at: PhysAddr, value: u64);
+    /// Sets bits of a word that the processor may be setting bits of.
+    fn set_bits(&self, at: PhysAddr, bits: u64);
     /// Writes `value` to `words` words from `at`.
     fn fill(&self, at: PhysAddr, words: u64, value: u64);
     /// An entry that translates `va` in the space whose top-level table is `cr3` was taken away or reduced, or a table on the way to it

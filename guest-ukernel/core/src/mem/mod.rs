@@ -21,6 +21,7 @@
 //! - [`root`]: σ0's mappings, kernel pages
 //! - [`io`]: I/O ports and interrupt lines
 //! - [`ports`]: the I/O bitmap
+//! - [`reach`]: memory that is copied for programs
 //! - [`window`]: where a flexpage goes
 
 mod entry;
@@ -30,6 +31,7 @@ mod machine;
 mod node;
 mod page;
 mod ports;
+mod reach;
 mod root;
 mod space;
 mod split;
@@ -52,6 +54,7 @@ pub use entry::{Entry, Kind};
 pub use frames::{Frames, NoMemory};
 pub use machine::{Machine, PhysAddr, VirtAddr};
 pub use ports::TssTable;
+pub use reach::Unreachable;
 pub use root::Region;
 pub use space::{Mem, Space, Template};
 pub use transfer::MapError;

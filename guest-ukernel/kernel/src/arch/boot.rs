@@ -164,6 +164,8 @@ zero_page:
 gate_page:                              /* see trap.rs: becomes int3; ret; ret where SYSCALL faults */
     syscall
     ret
+    .balign 32, 0xcc                    /* CONTINUE */
+    int3
     .balign 64, 0xcc                    /* VECTOR_SAVE */
     xsave64 [rbx]
     int3

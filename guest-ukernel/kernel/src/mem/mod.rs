@@ -14,10 +14,10 @@ pub mod tags;
 pub mod tlb;
 
 pub use boot::init;
-pub use ukernel_core::mem::{Kind, NoMemory, PhysAddr, Region, Space, VirtAddr};
+pub use ukernel_core::mem::{Kind, NoMemory, PhysAddr, Region, Space, Unreachable, VirtAddr};
 
 use core::ops::Deref;
-pub use physmap::Physmap;
+pub use physmap::{Physmap, copy};
 
 /// The kernel's memory management, as its one instance: `MEM.map(…)`, `MEM.frames.alloc()`.
 pub static MEM: Locked = Locked(ukernel_core::mem::Mem::new(Physmap));

@@ -31,6 +31,10 @@ impl Machine for Physmap {
         Self::word(at).store(value, Ordering::Relaxed);
     }
 
+    fn set_bits(&self, at: PhysAddr, bits: u64) {
+        Self::word(at).fetch_or(bits, Ordering::Relaxed);
+    }
+
     fn fill(&self, at: PhysAddr, words: u64, value: u64) {
         // REP STOSQ: one instruction, even where each is emulated.
         // SAFETY: the words are the core's to write, as in `word`; the direction flag is clear in kernel mode.
@@ -48,5 +52,33 @@ impl Machine for Physmap {
     #[inline(always)]
     fn flush(&self, cr3: PhysAddr, va: VirtAddr) {
         super::tlb::flush(cr3, va);
+    }
+}
+
+/// Copies `len` bytes of physical memory.
+///
+/// # Safety
+///
+/// Both ranges are RAM of programs', and each lies in one page. They may overlap: then the result is some of the bytes.
+pub unsafe fn copy(to: PhysAddr, from: PhysAddr, len: u64) {
+    // REP MOVSQ, then the bytes that are left: where kernel mode is emulated, REP MOVSB would be taken byte by byte.
+    // SAFETY: the physmap maps RAM; by the caller's promise nothing of the kernel's is there, and nothing of Rust's refers to it.
+    // The direction flag is clear in kernel mode.
+    unsafe {
+        core::arch::asm!(
+            "rep movsq",
+            "mov ecx, eax",
+            "and ecx, 7",
+            "jz 3f",
+            "2: movsb",
+            "dec ecx",
+            "jnz 2b",
+            "3:",
+            inout("rdi") phys_to_virt(to.0) => _,
+            inout("rsi") phys_to_virt(from.0) => _,
+            inout("rcx") len / 8 => _,
+            in("rax") len,
+            options(nostack),
+        );
     }
 }

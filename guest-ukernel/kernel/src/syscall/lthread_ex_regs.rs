@@ -14,7 +14,7 @@ use crate::kernel::kernel;
 use crate::task::{self, Start, user_selectors};
 use crate::{regs, tcb};
 
-const ALL: u64 = (SET_TRAMPOLINE << 1) - 1;
+const ALL: u64 = (SET_PREEMPTER << 1) - 1;
 /// Flags by which the thread goes on otherwise than it would have.
 const CHANGES: u64 = SET_IP | SET_SP | SET_REGS | CANCEL;
 const IN_UTCB: u64 = GET_REGS | SET_REGS | GET_FPU | SET_FPU;
@@ -48,11 +48,12 @@ fn exchange(me: ThreadRef, flags: u64) -> Result<(), Status> {
     }
     let old = [
         t.run_state(),
-        t.frame.rip.get(),
+        t.rip().get(),
         t.frame.rsp.get(),
         t.pager.get().0,
         t.handler.get().0,
         t.trampoline.get(),
+        t.preempter.get().0,
     ];
     let args = Args::of(me);
     if let Some(utcb) = utcb {
@@ -70,7 +71,9 @@ fn exchange(me: ThreadRef, flags: u64) -> Result<(), Status> {
     apply(t, flags, &args);
     set_running(t, flags);
     let out = &me.frame;
-    for (cell, value) in [&out.rbx, &out.rdi, &out.rsi, &out.rdx, &out.r10, &out.r9].into_iter().zip(old) {
+    for (cell, value) in
+        [&out.rbx, &out.rdi, &out.rsi, &out.rdx, &out.r10, &out.r9, &out.r13].into_iter().zip(old)
+    {
         cell.set(value);
     }
     out.r12.set(t.id.get().0);
@@ -85,6 +88,7 @@ struct Args {
     handler: ThreadId,
     fs_base: u64,
     trampoline: u64,
+    preempter: ThreadId,
 }
 
 impl Args {
@@ -97,6 +101,7 @@ impl Args {
             handler: ThreadId(f.r10.get()),
             fs_base: f.r8.get(),
             trampoline: f.r9.get(),
+            preempter: ThreadId(f.r13.get()),
         }
     }
 }
@@ -157,6 +162,9 @@ fn create(me: ThreadRef, id: ThreadId, flags: u64) -> Result<(), Status> {
     if flags & SET_FS_BASE != 0 {
         fpu::set_bases(t, args.fs_base, t.gs_base.get());
     }
+    if flags & SET_PREEMPTER != 0 {
+        t.preempter.set(args.preempter);
+    }
     set_running(t, flags);
     me.frame.r12.set(t.id.get().0);
     Ok(())
@@ -194,7 +202,7 @@ fn write_fpu(t: ThreadRef, utcb: UtcbRef, flags: u64) {
 
 fn apply(t: ThreadRef, flags: u64, args: &Args) {
     if flags & SET_IP != 0 {
-        t.frame.rip.set(args.ip);
+        t.rip().set(args.ip);
     }
     if flags & SET_SP != 0 {
         t.frame.rsp.set(args.sp);
@@ -207,6 +215,9 @@ fn apply(t: ThreadRef, flags: u64, args: &Args) {
     }
     if flags & SET_TRAMPOLINE != 0 {
         t.trampoline.set(args.trampoline);
+    }
+    if flags & SET_PREEMPTER != 0 {
+        t.preempter.set(args.preempter);
     }
     if flags & RESET_FPU != 0 {
         fpu::reset(t);

@@ -3,7 +3,7 @@
 use crate::puppet::{Puppet, SOON, words};
 use crate::report::{Check, holds, same};
 use proto::Message;
-use ukernel_abi::call::{Timeouts, ex_regs};
+use ukernel_abi::call::{Timeout, Timeouts, ex_regs};
 use ukernel_abi::layout::utcb;
 use ukernel_abi::{Call, Label, Tag};
 use userlib::clock::{Clock, tsc};
@@ -95,6 +95,46 @@ pub fn timeout_finite(me: Me) -> Check {
     same("a puppet sends", sender.called()?.0, Status::SendTimeout)?;
     sender.start_ipc(ThreadId::NIL, &message(), ThreadId::ANY, Timeouts::new(0, 5_000))?;
     same("a puppet receives", sender.called()?.0, Status::ReceiveTimeout)
+}
+
+pub fn deadlines(me: Me) -> Check {
+    let clock = Clock::of(kip::kip());
+    let ms = kip::kip().tsc_khz;
+    let (puppet, other) = (Puppet::new(me, 0)?, Puppet::new(me, 1)?);
+    let to_or_from = |receives: bool, deadline: u64| {
+        let (phase, at) = (Timeout::Deadline, tsc().wrapping_add(deadline));
+        // That of the other phase would be over at once.
+        me.utcb.set_deadlines(if receives { 0 } else { at }, if receives { at } else { 0 });
+        let start = tsc();
+        let status = if receives {
+            ipc::ipc(ThreadId::NIL, &message(), other.id, Timeouts::of(Timeout::Never, phase))
+        } else {
+            ipc::ipc(other.id, &message(), ThreadId::NIL, Timeouts::of(phase, Timeout::Never))
+        };
+        (status.map(drop), clock.monotonic_ns(tsc()) - clock.monotonic_ns(start))
+    };
+    for receives in [true, false] {
+        let want = if receives { Status::ReceiveTimeout } else { Status::SendTimeout };
+        let (status, elapsed) = to_or_from(receives, 20 * ms);
+        same("in the future", status, want)?;
+        holds("not too early", elapsed >= 19 * MS)?;
+        holds("not much too late", elapsed < 1000 * MS)?;
+        let (status, elapsed) = to_or_from(receives, 0_u64.wrapping_sub(ms));
+        same("a moment ago", status, want)?;
+        holds("at once", elapsed < 15 * MS)?;
+    }
+    // What can be done at once is done, however late it is.
+    puppet.call(Call::IdNearest, ThreadId::NIL, [0; 7])?;
+    puppet.start_ipc(ThreadId::NIL, &message(), me.id, Timeouts::ALL_NEVER)?;
+    puppet.settle()?;
+    me.utcb.set_deadlines(0, 0);
+    let late = Timeouts::of(Timeout::Deadline, Timeout::Deadline);
+    ipc::ipc(puppet.id, &message(), ThreadId::NIL, late)?;
+    same("it is received", puppet.called()?.0, Status::Ok)?;
+    // A puppet, which has its deadlines in its own UTCB.
+    puppet.store(utcb(0) + 0x218, tsc() + 5 * ms)?;
+    puppet.start_ipc(ThreadId::NIL, &message(), ThreadId::ANY, late)?;
+    same("a puppet", puppet.called()?.0, Status::ReceiveTimeout)
 }
 
 pub fn closed_receive(me: Me) -> Check {

@@ -2,6 +2,7 @@
 //!
 //! - [`ipc`]: messages between threads
 //! - [`clans`]: messages that cross the borders of clans
+//! - [`strings`]: strings in messages
 //! - [`mapping`]: flexpages of memory
 //! - [`faults`]: page faults, exceptions, foreign system calls
 //! - [`arguments`]: arguments that calls do not take
@@ -22,6 +23,7 @@ mod ipc;
 mod limits;
 mod mapping;
 mod scheduling;
+mod strings;
 mod tasks;
 mod threads;
 mod vectors;
@@ -33,6 +35,7 @@ pub const CASES: &[Case] = &[
     ("ipc/long-message", ipc::long_message),
     ("ipc/timeout-zero", ipc::timeout_zero),
     ("ipc/timeout-finite", ipc::timeout_finite),
+    ("ipc/deadlines", ipc::deadlines),
     ("ipc/closed-receive", ipc::closed_receive),
     ("ipc/order-of-senders", ipc::order_of_senders),
     ("ipc/stale-identifier", ipc::stale_identifier),
@@ -45,6 +48,15 @@ pub const CASES: &[Case] = &[
     ("clans/speaking-for-others", clans::speaking_for_others),
     ("clans/a-partner-abroad-dies", clans::a_partner_abroad_dies),
     ("clans/id-nearest", clans::id_nearest),
+    ("strings/plain", strings::plain),
+    ("strings/gather-and-scatter", strings::gather_and_scatter),
+    ("strings/long", strings::long),
+    ("strings/faults", strings::faults),
+    ("strings/cut", strings::cut),
+    ("strings/bad-arguments", strings::bad_arguments),
+    ("strings/pager-never-answers", strings::pager_never_answers),
+    ("strings/ended-by-others", strings::ended_by_others),
+    ("strings/with-the-library", strings::with_the_library),
     ("mapping/on-fault", mapping::on_fault),
     ("mapping/shared", mapping::shared),
     ("mapping/demote-and-unmap", mapping::demote_and_unmap),
@@ -74,6 +86,7 @@ pub const CASES: &[Case] = &[
     ("scheduling/time-slices", scheduling::time_slices),
     ("scheduling/priorities", scheduling::priorities),
     ("scheduling/limits", scheduling::limits),
+    ("scheduling/preempter", scheduling::preempter),
     ("scheduling/vector-registers", scheduling::vector_registers),
     ("scheduling/wide-registers", scheduling::wide_registers),
     ("tasks/thousand", tasks::thousand),

@@ -3,9 +3,11 @@
 
 use super::vectors::Vectors;
 use crate::puppet::{Code, FRAMES, INVALID_OPCODE, PRIORITY, Puppet};
-use crate::report::{Check, holds, same};
-use ukernel_abi::utcb::Regs;
-use userlib::thread::{set_schedule, sleep};
+use crate::report::{Check, Failure, holds, same};
+use proto::kernel::Event;
+use ukernel_abi::utcb::{Regs, RunState};
+use userlib::clock::tsc;
+use userlib::thread::{ExRegs, set_schedule, sleep};
 use userlib::{Me, Status, ThreadId};
 
 /// Many time slices.
@@ -43,6 +45,43 @@ pub fn priorities(me: Me) -> Check {
     let before = high.regs()?.rbx;
     sleep(LONG);
     same("and the other does not", high.regs()?.rbx, before)
+}
+
+pub fn preempter(me: Me) -> Check {
+    let (first, second) = (counter(me, 0, PRIORITY)?, counter(me, 1, PRIORITY)?);
+    ExRegs::new(0).preempter(me.id).apply(first.id)?;
+    for _ in 0..3 {
+        let start = tsc();
+        let Event::Preemption(end) = first.event()? else {
+            return Err(Failure::new("not the end of a time slice", 0, 0));
+        };
+        holds("ip is in the code", end.ip.wrapping_sub(Code::Count.address()) < 8)?;
+        holds("the time is right", (start..=tsc()).contains(&end.tsc))?;
+        same("state", first.state()?.state as u64, RunState::Preempted as u64)?;
+        let (a, b) = (first.regs()?.rbx, second.regs()?.rbx);
+        sleep(LONG / 4);
+        same("it waits for the answer", first.regs()?.rbx, a)?;
+        holds("the other runs", second.regs()?.rbx > b)?;
+        first.reply([], &[])?;
+    }
+    let before = ExRegs::new(0).preempter(ThreadId::NIL).apply(first.id)?;
+    same("the preempter as it was", before.preempter, me.id)?;
+    let (a, b) = (first.regs()?.rbx, second.regs()?.rbx);
+    sleep(LONG);
+    holds("without a preempter it goes on", first.regs()?.rbx > a && second.regs()?.rbx > b)?;
+    // One that does not exist is none; with one that dies, the thread goes on.
+    ExRegs::new(0).preempter(ThreadId::new(1000, 0, 1)).apply(first.id)?;
+    sleep(LONG);
+    same("nobody", first.state()?.state as u64, RunState::Ready as u64)?;
+    let dead = Puppet::new(me, 2)?;
+    ExRegs::new(0).preempter(dead.id).apply(first.id)?;
+    sleep(LONG);
+    same("it waits for one that does not receive", first.state()?.state as u64, RunState::Sending as u64)?;
+    drop(dead);
+    same("and goes on", first.state()?.state as u64, RunState::Ready as u64)?;
+    let a = first.regs()?.rbx;
+    sleep(LONG);
+    holds("it runs", first.regs()?.rbx > a)
 }
 
 pub fn limits(me: Me) -> Check {

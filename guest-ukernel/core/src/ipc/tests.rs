@@ -1,5 +1,6 @@
 //! The state machine against a mock kernel: threads in a table, items only recorded.
 
+use super::strings::tests::Memory;
 use super::*;
 use crate::sched::Sched;
 use crate::thread::UtcbRef;
@@ -7,16 +8,18 @@ use core::cell::{Cell, RefCell};
 use std::boxed::Box;
 use std::vec::Vec;
 use ukernel_abi::call::Call;
+use ukernel_abi::msg::Label;
 
 pub(super) struct Mock {
     sched: Sched,
-    timeouts: Timeouts,
+    pub timeouts: Timeouts,
     irqs: Irqs,
     threads: RefCell<Vec<ThreadRef>>,
     now: Cell<u64>,
     mapped: RefCell<Vec<(ThreadId, MapItem, ThreadId)>>,
     map_fails: Cell<bool>,
-    orphans: RefCell<Vec<ThreadId>>,
+    pub orphans: RefCell<Vec<ThreadId>>,
+    pub memory: Memory,
     lines: Cell<u64>,
 }
 
@@ -58,6 +61,9 @@ impl Env for Mock {
         self.mapped.borrow_mut().push((from.id.get(), item, to.id.get()));
         if self.map_fails.get() { Err(NotMapped) } else { Ok(()) }
     }
+    fn copy(&self, from: ThreadRef, src: u64, to: ThreadRef, dst: u64, len: u64) -> Result<u64, Lacking> {
+        self.memory.copy((from.id.get(), src), (to.id.get(), dst), len)
+    }
     fn may_attach(&self, _: ThreadRef, line: u8) -> bool {
         self.lines.get() >> line & 1 != 0
     }
@@ -78,6 +84,7 @@ impl Mock {
             mapped: RefCell::default(),
             map_fails: Cell::new(false),
             orphans: RefCell::default(),
+            memory: Memory::default(),
             lines: Cell::new(u32::MAX.into()),
         }
     }

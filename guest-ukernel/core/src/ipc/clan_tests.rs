@@ -8,6 +8,7 @@
 
 use super::tests::{Mock, NEVER, is, status};
 use super::*;
+use ukernel_abi::msg::Label;
 
 struct Tree {
     m: Mock,
