@@ -139,7 +139,7 @@ impl Watch {
                 })
             }
             Ok(Event::Foreign(call)) => Err(Failure::Exception { victim, vector: call.number, ip: 0 }),
-            Ok(Event::Interrupt(_)) | Err(_) => Ok(()),
+            Ok(Event::Interrupt(_) | Event::Preemption(_)) | Err(_) => Ok(()),
         }
     }
 
