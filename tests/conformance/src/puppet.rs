@@ -11,7 +11,7 @@ use proto::Message;
 use proto::kernel::{Event, Exception, Foreign, PageFault};
 use ukernel_abi::call::{Timeouts, ex_regs, task_new};
 use ukernel_abi::layout::GATE;
-use ukernel_abi::utcb::Regs;
+use ukernel_abi::utcb::{Regs, RunState};
 use ukernel_abi::{Call, Label, MapItem, Tag};
 use userlib::task::{self, NewTask};
 use userlib::thread::{Before, ExRegs, set_cpu};
@@ -220,6 +220,14 @@ pub struct Puppet {
     number: usize,
 }
 
+/// What comes from a puppet.
+enum Next {
+    Nothing,
+    /// A page fault, which has been answered.
+    Answered,
+    Message(Message),
+}
+
 impl Puppet {
     /// `number`, 0 to 3, tells the puppets of a case apart.
     pub fn new(me: Me, number: usize) -> Check<Self> {
@@ -245,29 +253,35 @@ impl Puppet {
         Ok(())
     }
 
-    /// The next message of its own that is not a page fault of its code or stack; those are answered. `None` if nothing
-    /// comes within `timeout` µs.
-    fn receive(&self, timeout: u32) -> Check<Option<Message>> {
-        loop {
-            let message = match ipc::receive(self.id, timeout) {
-                Ok(received) => received.message,
-                Err(Status::ReceiveTimeout) => return Ok(None),
-                Err(status) => return Err(status.into()),
-            };
-            let Ok(Event::PageFault(PageFault { address, .. })) = Event::try_from(&message) else {
-                return Ok(Some(message));
-            };
-            let own = [code_page(Rights::RX), stack(self.number).fpage(Rights::RW)];
-            match own.into_iter().find(|page| page.contains(address)) {
-                Some(page) => self.reply([], &[MapItem::map(page, page.base())])?,
-                None => return Ok(Some(message)),
+    /// What comes next from it, within `timeout` µs. Page faults of its code or stack are answered.
+    fn next(&self, timeout: u32) -> Check<Next> {
+        let message = match ipc::receive(self.id, timeout) {
+            Ok(received) => received.message,
+            Err(Status::ReceiveTimeout) => return Ok(Next::Nothing),
+            Err(status) => return Err(status.into()),
+        };
+        let Ok(Event::PageFault(PageFault { address, .. })) = Event::try_from(&message) else {
+            return Ok(Next::Message(message));
+        };
+        let own = [code_page(Rights::RX), stack(self.number).fpage(Rights::RW)];
+        match own.into_iter().find(|page| page.contains(address)) {
+            Some(page) => {
+                self.reply([], &[MapItem::map(page, page.base())])?;
+                Ok(Next::Answered)
             }
+            None => Ok(Next::Message(message)),
         }
     }
 
     /// The next message of its own.
     pub fn message(&self) -> Check<Message> {
-        self.receive(SOON)?.ok_or_else(|| Failure::new("nothing came", 0, 0))
+        loop {
+            match self.next(SOON)? {
+                Next::Message(message) => return Ok(message),
+                Next::Answered => {}
+                Next::Nothing => return Err(Failure::new("nothing came", 0, 0)),
+            }
+        }
     }
 
     /// What the kernel sends next in its name.
@@ -276,16 +290,32 @@ impl Puppet {
         Event::try_from(&message).map_err(|_| Failure::new("not of the kernel", message.tag.0.into(), 0))
     }
 
-    /// Lets it run until it waits for somebody else: nothing comes from it any more.
+    /// Lets it run until it waits for somebody else: nothing comes from it any more. On another CPU that can take its time.
     pub fn settle(&self) -> Check {
-        self.settle_within(SETTLED)
+        for _ in 0..SOON / SETTLED {
+            // A fault that nobody has received yet looks like waiting, too.
+            if self.is_silent(SETTLED)?
+                && self.state()?.state != RunState::Ready
+                && self.is_silent(ipc::NOW)?
+            {
+                return Ok(());
+            }
+        }
+        Err(Failure::new("it does not come to wait", 0, 0))
     }
 
-    /// As [`Self::settle`], in less time: for one whose wait does not last.
+    /// Gives it `timeout` µs to wait for somebody else: for one whose wait does not last.
     pub fn settle_within(&self, timeout: u32) -> Check {
-        match self.receive(timeout)? {
-            None => Ok(()),
-            Some(message) => Err(Failure::new("a message before it waits", message.tag.0.into(), 0)),
+        while !self.is_silent(timeout)? {}
+        Ok(())
+    }
+
+    /// Whether nothing comes from it within `timeout` µs; a message must not.
+    fn is_silent(&self, timeout: u32) -> Check<bool> {
+        match self.next(timeout)? {
+            Next::Nothing => Ok(true),
+            Next::Answered => Ok(false),
+            Next::Message(message) => Err(Failure::new("a message before it waits", message.tag.0.into(), 0)),
         }
     }
 
