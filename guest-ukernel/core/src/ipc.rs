@@ -203,8 +203,11 @@ fn receive_one(env: &impl Env, t: ThreadRef) -> Option<ThreadRef> {
             partner = Thread::abroad(from);
         }
         s.waited_for.set(true);
-        let sends = s.state.get() == RunState::Sending && s.partner.get() == t.id.get();
-        if sends && s.in_name_of.get().is_nil() { Some(s) } else { propagator(t, from) }
+        if t.propagated_to.get() {
+            first_in_name(t, from)
+        } else {
+            Some(s).filter(|s| s.state.get() == RunState::Sending && s.partner.get() == t.id.get())
+        }
     };
     match sender {
         Some(s) => accept(env, s, t),
@@ -222,14 +225,11 @@ fn receive_one(env: &impl Env, t: ThreadRef) -> Option<ThreadRef> {
     }
 }
 
-/// Who waits to send to `t` in the name of `name`.
-fn propagator(t: ThreadRef, name: ThreadId) -> Option<ThreadRef> {
-    if !t.propagated_to.get() {
-        return None;
-    }
+/// The first of those who wait to send to `t` in the name of `name`: `name` itself, or another.
+fn first_in_name(t: ThreadRef, name: ThreadId) -> Option<ThreadRef> {
     let (mut at, mut any) = (t.senders.first(), false);
     while let Some(s) = at {
-        if s.in_name_of.get() == name {
+        if s.name() == name {
             return Some(s);
         }
         any |= !s.in_name_of.get().is_nil();
@@ -248,7 +248,7 @@ fn accept(env: &impl Env, s: ThreadRef, t: ThreadRef) -> Option<ThreadRef> {
     let is_ipc = s.outgoing.get() == Outgoing::Ipc;
     match transfer(env, s, t) {
         Sent::All if is_ipc => return Some(s),
-        Sent::All => await_answer(s),
+        Sent::All => await_answer(s, t),
         Sent::Not(status) => finish(env, s, status),
         Sent::Later => {}
     }

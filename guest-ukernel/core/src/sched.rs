@@ -24,6 +24,11 @@ impl Queues {
     pub const fn new() -> Self {
         Self([const { Queue::new() }; 256])
     }
+
+    /// The queue of one priority.
+    pub fn of(&self, priority: u8) -> &Queue {
+        &self.0[priority as usize]
+    }
 }
 
 impl Default for Queues {
@@ -171,7 +176,7 @@ impl Sched {
             t.ready_queued.set(true);
             self.queued.set(self.queued.get() + 1);
             let p = t.priority.get();
-            self.queues.0[p as usize].push_back(t, link);
+            self.queues.of(p).push_back(t, link);
             self.floor.set(self.floor.get().max(self.above(p.into())));
             let word = &self.bitmap[p as usize / 64];
             word.set(word.get() | 1 << (p % 64));
@@ -182,7 +187,7 @@ impl Sched {
         t.ready_queued.set(false);
         self.queued.set(self.queued.get() - 1);
         let p = t.priority.get();
-        let queue = &self.queues.0[p as usize];
+        let queue = self.queues.of(p);
         queue.remove(t, link);
         if queue.is_empty() {
             let word = &self.bitmap[p as usize / 64];
@@ -235,7 +240,7 @@ impl Sched {
     /// The thread to run now, or none. It becomes the current one.
     pub fn choose(&self) -> Option<Choice> {
         self.changed.set(false);
-        let handover = self.handover.take();
+        let handover = self.handover.take().filter(|h| h.is_runnable());
         let yielding = self.yielding.take();
         let current = self.current.get().filter(|c| c.is_runnable());
         let candidate = match (current, handover) {

@@ -138,7 +138,7 @@ pub struct UtcbCells {
     pub buffers: [Cell<StringItem>; BUFFERS],
 }
 
-#[cfg(test)]
+/// As a new thread finds it.
 impl Default for UtcbCells {
     fn default() -> Self {
         Self {
@@ -333,6 +333,15 @@ impl Thread {
     /// Where its program is, also while it copies strings.
     pub fn rip(&self) -> &Cell<u64> {
         self.transfer.rip().unwrap_or(&self.frame.rip)
+    }
+
+    /// Let rcx and r11 be what SYSCALL has made of them: the fast path does not save them with a foreign call.
+    #[inline]
+    pub fn complete_foreign(&self) {
+        if self.state.get() == RunState::Foreign {
+            self.frame.rcx.set(self.frame.rip.get());
+            self.frame.r11.set(self.frame.rflags.get());
+        }
     }
 
     /// State as system calls report it.

@@ -31,6 +31,7 @@ const _: () =
 /// The registers with which `t` will go on in user mode.
 #[inline(never)]
 pub fn get(t: &Thread) -> Regs {
+    t.complete_foreign();
     let mut regs = cell(t).get();
     regs.rip = t.rip().get();
     regs

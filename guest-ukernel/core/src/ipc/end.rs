@@ -42,8 +42,11 @@ pub fn cancel(env: &impl Env, t: ThreadRef) {
                 _ => make_ready(env, t),
             }
         }
+        // Nobody could help it: its fault is over.
+        RunState::Receiving if t.partner.get().is_nil() => make_ready(env, t),
         RunState::Receiving => finish(env, t, Status::ReceiveCancelled),
         RunState::PageFault | RunState::Exception | RunState::Foreign | RunState::Preempted => {
+            t.complete_foreign();
             make_ready(env, t);
         }
     }

@@ -27,7 +27,7 @@ pub fn fault(env: &impl Env, me: ThreadRef, outgoing: Outgoing) {
         Some(to) if to.state.get() == RunState::Receiving && to.accepts(me.id.get()) => {
             // A message of the kernel's has no items, so it cannot fail.
             let _sent = transfer(env, me, to);
-            await_answer(me);
+            await_answer(me, to);
         }
         Some(to) => wait_to_send(me, to),
     }
@@ -50,16 +50,15 @@ fn reachable(env: &impl Env, me: ThreadRef, id: ThreadId) -> Option<ThreadRef> {
     env.thread(id).filter(|&to| !core::ptr::eq(to, me) && clan::may_send(me, to))
 }
 
-/// The fault of `s` has been received: it waits for the answer.
-pub(super) fn await_answer(s: ThreadRef) {
-    let (state, from) = match s.outgoing.get() {
-        Outgoing::PageFault { .. } => (RunState::PageFault, s.pager.get()),
-        Outgoing::Exception { .. } => (RunState::Exception, s.handler.get()),
-        Outgoing::Preemption { .. } => (RunState::Preempted, s.preempter.get()),
-        Outgoing::Foreign | Outgoing::Ipc => (RunState::Foreign, s.handler.get()),
-    };
-    s.partner.set(from);
-    s.state.set(state);
+/// The fault of `s` has been received: it waits for the answer of `to`, whoever its pager or handler is by now.
+pub(super) fn await_answer(s: ThreadRef, to: ThreadRef) {
+    s.partner.set(to.id.get());
+    s.state.set(match s.outgoing.get() {
+        Outgoing::PageFault { .. } => RunState::PageFault,
+        Outgoing::Exception { .. } => RunState::Exception,
+        Outgoing::Preemption { .. } => RunState::Preempted,
+        Outgoing::Foreign | Outgoing::Ipc => RunState::Foreign,
+    });
 }
 
 /// Nobody can answer what the kernel has sent, or would send, in the name of `t`.
@@ -74,6 +73,7 @@ pub(super) fn helpless(env: &impl Env, t: ThreadRef) {
 
 /// Nobody can answer the fault of `t`.
 fn orphan(env: &impl Env, t: ThreadRef) {
+    t.complete_foreign();
     t.state.set(RunState::Receiving);
     t.partner.set(ThreadId::NIL);
     t.stopped.set(true);

@@ -49,6 +49,7 @@ pub(super) fn transfer(env: &impl Env, from: ThreadRef, to: ThreadRef) -> Sent {
         return if mapped { Sent::All } else { Sent::Not(Status::MapFailed) };
     }
     if state == RunState::Foreign {
+        to.complete_foreign();
         to.frame.rax.set(from.frame.rbx.get());
     }
     let items = map_items(env, tag, from, to, Windows { memory: Fpage::ALL, io: Fpage::NIL });

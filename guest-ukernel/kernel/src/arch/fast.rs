@@ -136,6 +136,9 @@ partner_waits:
     cmp r11w, [rcx + {chief}]
     jne call_chief
 call_allowed:
+    /* One who waits to send may do so in the partner's name. */
+    cmp qword ptr [rsp + {own_senders}], 0
+    jne syscall_slow
     CHECK_PRIORITY
     /* commit */
     mov byte ptr [rcx + {waited_for}], 1
@@ -176,10 +179,8 @@ call_chief:
     jmp syscall_slow
 
     .balign 64
-    /* Something speaks against it, but perhaps only that the partner has FPU state, which the FPU may still hold. */
+    /* Something speaks against it, but perhaps only that the partner has FPU state, which the FPU may still hold. (Nobody else owns the FPU.) */
 partner_has_fpu:
-    test r11d, {uses_fpu}
-    jz syscall_slow
     cmp rcx, gs:[{fpu_owner}]
     jne syscall_slow
     sub r11, {uses_fpu}
