@@ -105,6 +105,11 @@ impl<const CPUS: usize> Lock<CPUS> {
         self.give_back(me, IDLE);
     }
 
+    /// Wait for interrupts without having had the lock: for a CPU that has just been started.
+    pub fn begin_idle(&self, me: usize) {
+        self.places[me].at.store(IDLE, Ordering::Release);
+    }
+
     fn give_back(&self, me: usize, to: u32) {
         // Before the next holder comes, who has to see that this CPU is not quiet any more.
         self.places[me].at.store(to, Ordering::Relaxed);

@@ -254,8 +254,7 @@ pub fn start_ap(index: u32, stack_top: u64) -> ! {
     cpu.set_space(boot::template_root());
     cpu.apic.init();
     features::enable();
-    ap::arrived(index);
-    kernel().smp.enter_alone(cpu);
+    kernel().smp.join(cpu, || ap::arrived(index));
     entry::enter_user(cpu.leave())
 }
 

@@ -124,6 +124,15 @@ impl Smp {
         self.wait(cpu);
     }
 
+    /// This CPU, which has just been started, waits until somebody wants it; then it has the lock. `arrived` tells the first CPU, which has the lock
+    /// until the system runs, that this one is ready. It does not wait for the lock: a host with fewer CPUs would have its hands full with that.
+    pub fn join(&self, cpu: &Cpu, arrived: impl FnOnce()) {
+        self.lock.begin_idle(cpu.index() as usize);
+        arrived();
+        insn::wait_for_interrupt();
+        self.wait(cpu);
+    }
+
     /// Let `handle` do what an interrupt during [`Self::idle`] asks for.
     pub fn while_idle(&self, cpu: &Cpu, handle: impl FnOnce()) {
         self.enter_alone(cpu);
