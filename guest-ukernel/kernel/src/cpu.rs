@@ -182,12 +182,16 @@ impl Cpu {
             }
             self.sched.touch();
         }
-        let frame = match self.sched.unchanged() {
+        let frame = match self.sched.current().filter(|t| t.is_runnable()) {
+            // Whoever has become ready meanwhile: what was begun is ended first, or it might never be.
             Some(t) => match self.fpu.stub_done(well) {
-                Step::Done => self.enter_thread(t),
                 Step::Stub(stub) => self.enter(stub.frame, stub.cr3, stub.frame_end),
+                Step::Done if self.sched.unchanged().is_some() => {
+                    self.enter(&t.frame, t.cr3.get(), t as *const _ as u64 + FRAME_END as u64)
+                }
+                Step::Done => self.next(),
             },
-            // Another CPU has changed what is to run.
+            // Another CPU has stopped or killed it.
             None => {
                 self.fpu.abandon();
                 self.next()

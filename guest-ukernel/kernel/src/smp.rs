@@ -168,15 +168,23 @@ impl Smp {
     pub fn wake(&self, t: ThreadRef) {
         let home = self.own(t);
         home.sched.wake(t);
-        if self.several() && self.lock.is_idle(home.index() as usize) {
-            self.interrupt(home);
+        if self.several() {
+            self.rouse(home);
+        }
+    }
+
+    /// If `other`, which is quiet, idles, have it look at what there is to do.
+    fn rouse(&self, other: &Cpu) {
+        if self.lock.is_idle(other.index() as usize) {
+            self.interrupt(other);
         }
     }
 
     /// What the CPU of `t`, which is owned, has entered the kernel for on behalf of `t` is not to happen: `t` is being changed.
     pub fn void_trap(&self, t: &Thread) {
-        if t.cpu.get() != cpu().index() {
-            self.at(t.cpu.get()).trap_void.set(true);
+        let home = self.own(t);
+        if home.sched.current().is_some_and(|current| core::ptr::eq(current, t)) {
+            home.trap_void.set(true);
         }
     }
 
@@ -223,6 +231,7 @@ impl Smp {
         if from.fpu.evict(t) {
             t.moving.set(true);
             from.sched.touch();
+            self.rouse(from);
         }
         self.void_trap(t);
         from.sched.forget(t);

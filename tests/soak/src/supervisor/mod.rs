@@ -12,7 +12,7 @@ mod herd;
 mod watch;
 
 use crate::capacity;
-use crate::failure::{Failure, Outcome};
+use crate::failure::{Expect, Failure, Outcome};
 use crate::image;
 use crate::options::Options;
 use crate::random::Random;
@@ -34,6 +34,8 @@ const FAST_CALL_NS: u64 = 5_000;
 /// Calls by which that is found out.
 const PROBES: u32 = 16;
 const MOST_PACE: u64 = 100;
+/// Below the victims', above the fuzzers', when both are there.
+const PRIORITY: u8 = 140;
 /// Lines of progress.
 const LINES: u64 = 10;
 
@@ -98,6 +100,8 @@ impl<'a> Supervisor<'a> {
         let clock = Clock::of(kip::kip());
         let pace = pace(&clock);
         let watch = Watch::start(me, pace)?;
+        // Fuzzers on another CPU can keep this thread busy: it must not keep victims from running.
+        thread::set_schedule(me.id, Some(PRIORITY), None).expect_of("scheduling", me.id)?;
         let herd = Herd::new(me, gifts, Random(seed));
         Ok(Self { watch, herd, done: Done::default(), clock, pace })
     }

@@ -14,7 +14,7 @@ use ukernel_abi::call::{ex_regs, task_new};
 use ukernel_abi::utcb::Regs;
 use userlib::task::{self, NewTask};
 use userlib::thread::{self, ExRegs};
-use userlib::{MapItem, Me, ThreadId, ipc};
+use userlib::{MapItem, Me, ThreadId, ipc, kip};
 
 /// Kernel memory of a victim, in frames.
 const FRAMES: u64 = 64;
@@ -24,6 +24,8 @@ const WARM: u64 = 8;
 const SLICE_US: u32 = 200;
 /// One look of so many a victim that does not give the processor up has its priority; else it has the lowest.
 const SHARE: u64 = 8;
+/// Looks after which victims move to other CPUs.
+const MOVE: u64 = 3;
 
 /// How far a victim was when it had last moved on, and the look at which that was seen.
 #[derive(Clone, Copy, Default)]
@@ -91,6 +93,7 @@ impl Watch {
     pub fn look(&mut self, patience: u64) -> Outcome<u64> {
         self.looks += 1;
         self.share()?;
+        self.move_about()?;
         for (number, seen) in self.seen.iter_mut().enumerate() {
             let rounds = Memory::victim(number).context(0).read(word::DONE);
             if rounds != seen.rounds {
@@ -109,6 +112,18 @@ impl Watch {
         for (kind, id) in VICTIMS.iter().zip(self.ids).filter(|(kind, _)| !kind.rests) {
             let priority = if turn { kind.priority } else { 0 };
             thread::set_schedule(id, Some(priority), None).expect_of("scheduling", id)?;
+        }
+        Ok(())
+    }
+
+    /// Where there are several CPUs, has everybody change them now and then.
+    fn move_about(&self) -> Outcome {
+        let cpus = u64::from(kip::kip().cpus);
+        if cpus > 1 && self.looks.is_multiple_of(MOVE) {
+            for (number, id) in (0..).zip(self.ids) {
+                let cpu = (self.looks / MOVE + number) % cpus;
+                thread::set_cpu(id, cpu as u32).expect_of("moving", id)?;
+            }
         }
         Ok(())
     }
