@@ -130,16 +130,28 @@ pub enum RunState {
     Exception = 4,
     /// Its foreign system call has been received and not been answered.
     Foreign = 5,
-    /// It sends strings, and goes on copying when it runs.
-    Copying = 6,
+    /// The end of its time slice has been received by its preempter and not been answered.
+    Preempted = 6,
     /// It sends or receives strings, and waits: the receiver for the sender to copy them, the sender for the receiver's page fault to be answered. A side whose own
     /// page fault it is, is in the state `Sending` or `PageFault`.
     InTransfer = 7,
-    /// The end of its time slice has been received by its preempter and not been answered.
-    Preempted = 8,
+    /// It sends strings, and goes on copying when it runs: to the scheduler it is ready.
+    Copying = 128,
 }
 
 impl RunState {
+    /// Whether the kernel has sent something in the name of a thread in this state, and it waits for the answer.
+    #[inline(always)]
+    pub const fn waits_for_answer(self) -> bool {
+        matches!(self, Self::PageFault | Self::Exception | Self::Foreign | Self::Preempted)
+    }
+
+    /// Whether a thread in this state runs when it is its turn, unless it is stopped.
+    #[inline(always)]
+    pub const fn is_ready(self) -> bool {
+        self as u8 & 0x7f == 0
+    }
+
     /// Or-ed into the value when the thread is stopped as well.
     pub const STOPPED: u64 = 1 << 8;
 
@@ -151,9 +163,9 @@ impl RunState {
             3 => Self::PageFault,
             4 => Self::Exception,
             5 => Self::Foreign,
-            6 => Self::Copying,
+            6 => Self::Preempted,
             7 => Self::InTransfer,
-            8 => Self::Preempted,
+            128 => Self::Copying,
             _ => return None,
         };
         Some((state, raw & Self::STOPPED != 0))

@@ -14,6 +14,7 @@ use crate::ipc::Env;
 use crate::thread::{Thread, ThreadRef};
 
 /// Whether `from` may send to `to` without passing a chief.
+#[inline(always)]
 pub fn may_send(from: &Thread, to: &Thread) -> bool {
     let (from_task, to_task) = (from.id.get().task(), to.id.get().task());
     let (from_chief, to_chief) = (from.chief.get(), to.chief.get());
@@ -27,10 +28,13 @@ pub fn may_control(of: &Thread, thread: &Thread) -> bool {
 }
 
 /// Who gets a message of `from`'s for `to`: `to` itself, or the first thread of the task that stands between them.
+#[inline(always)]
 pub fn nearest(env: &impl Env, from: &Thread, to: ThreadRef) -> Option<ThreadRef> {
-    if may_send(from, to) {
-        return Some(to);
-    }
+    if may_send(from, to) { Some(to) } else { chief_between(env, from, to) }
+}
+
+#[cold]
+fn chief_between(env: &impl Env, from: &Thread, to: ThreadRef) -> Option<ThreadRef> {
     let (own, chief) = (from.id.get().task(), from.chief.get());
     let (mut task, mut above) = (to.id.get().task(), to.chief.get());
     // Up from the destination, until the way comes to the sender's clan or to the clan whose chief the sender is.

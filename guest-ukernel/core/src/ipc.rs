@@ -153,6 +153,7 @@ pub fn go_on(env: &impl Env, me: ThreadRef) {
     go_on_after(env, me, sent);
 }
 
+#[inline(always)]
 fn go_on_after(env: &impl Env, me: ThreadRef, sent: Sent) {
     match sent {
         Sent::All => receive(env, me),
@@ -265,7 +266,14 @@ fn wait_to_send(me: ThreadRef, to: ThreadRef) {
 }
 
 /// Let the phase that `t` waits in end at its time.
+#[inline(always)]
 fn start_timeout(env: &impl Env, t: ThreadRef, timeout: Timeout) {
+    if timeout != Timeout::Never {
+        start_finite(env, t, timeout);
+    }
+}
+
+fn start_finite(env: &impl Env, t: ThreadRef, timeout: Timeout) {
     if let Some(deadline) = deadline_of(env, t, timeout, t.state.get() == RunState::Sending) {
         env.timeouts().insert(t, deadline);
         env.timeout_changed();
@@ -300,11 +308,7 @@ fn finish(env: &impl Env, t: ThreadRef, status: Status) {
 }
 
 fn make_ready(env: &impl Env, t: ThreadRef) {
-    make_runnable(env, t, RunState::Ready);
-}
-
-fn make_runnable(env: &impl Env, t: ThreadRef, state: RunState) {
-    t.state.set(state);
+    t.state.set(RunState::Ready);
     env.wake(t);
 }
 

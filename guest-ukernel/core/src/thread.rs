@@ -295,20 +295,22 @@ impl Default for Thread {
 
 impl Thread {
     pub fn is_runnable(&self) -> bool {
-        matches!(self.state.get(), RunState::Ready | RunState::Copying)
-            && !self.stopped.get()
-            && !self.moving.get()
+        self.state.get().is_ready() && !self.stopped.get() && !self.moving.get()
     }
 
     /// Whether it waits for a message that `from` may send.
     pub fn accepts(&self, from: ThreadId) -> bool {
-        match self.state.get() {
-            RunState::Ready | RunState::Sending | RunState::Copying | RunState::InTransfer => false,
-            RunState::Receiving => self.partner.get().is_any() || self.is_partner(from),
-            RunState::PageFault | RunState::Exception | RunState::Foreign | RunState::Preempted => {
-                self.partner.get() == from
-            }
+        let state = self.state.get();
+        if state == RunState::Receiving {
+            return self.listens_to(from);
         }
+        state.waits_for_answer() && self.partner.get() == from
+    }
+
+    /// Whether it takes a message of `from`'s, if it is in a receive phase.
+    #[inline(always)]
+    pub fn listens_to(&self, from: ThreadId) -> bool {
+        self.partner.get().is_any() || self.is_partner(from)
     }
 
     /// In the partner of a closed receive: it is in another clan, and what is sent in its name comes through a chief. To the fast path that is nobody,

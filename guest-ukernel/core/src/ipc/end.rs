@@ -33,8 +33,6 @@ pub fn cancel(env: &impl Env, t: ThreadRef) {
     }
     env.timeouts().remove(t);
     match t.state.get() {
-        // In the last two a thread is only during a transfer.
-        RunState::Ready | RunState::Copying | RunState::InTransfer => {}
         RunState::Sending => {
             leave_send_queue(env, t);
             match t.outgoing.get() {
@@ -45,10 +43,12 @@ pub fn cancel(env: &impl Env, t: ThreadRef) {
         // Nobody could help it: its fault is over.
         RunState::Receiving if t.partner.get().is_nil() => make_ready(env, t),
         RunState::Receiving => finish(env, t, Status::ReceiveCancelled),
-        RunState::PageFault | RunState::Exception | RunState::Foreign | RunState::Preempted => {
+        state if state.waits_for_answer() => {
             t.complete_foreign();
             make_ready(env, t);
         }
+        // Ready; in other states it is only during a transfer.
+        _ => {}
     }
 }
 
@@ -83,10 +83,8 @@ pub fn kill(env: &impl Env, t: ThreadRef, id: ThreadId) {
                     env.timeouts().remove(w);
                     finish(env, w, Status::Aborted);
                 }
-                RunState::PageFault | RunState::Exception | RunState::Foreign | RunState::Preempted => {
-                    helpless(env, w);
-                }
-                RunState::Ready | RunState::Sending | RunState::Copying | RunState::InTransfer => {}
+                state if state.waits_for_answer() => helpless(env, w),
+                _ => {}
             }
         });
     }

@@ -46,8 +46,10 @@ pub fn slice_ended(env: &impl Env, t: ThreadRef, now: u64) {
 }
 
 /// The thread `id`, if `me` can send to it without passing a chief.
+#[inline(always)]
 fn reachable(env: &impl Env, me: ThreadRef, id: ThreadId) -> Option<ThreadRef> {
-    env.thread(id).filter(|&to| !core::ptr::eq(to, me) && clan::may_send(me, to))
+    let to = env.thread(id)?;
+    if core::ptr::eq(to, me) || !clan::may_send(me, to) { None } else { Some(to) }
 }
 
 /// The fault of `s` has been received: it waits for the answer of `to`, whoever its pager or handler is by now.

@@ -15,7 +15,7 @@ pub fn interrupt(env: &impl Env, line: u8) {
     env.own(owner);
     env.irqs().raise(line);
     if owner.state.get() == RunState::Receiving
-        && owner.accepts(ThreadId::irq(line))
+        && owner.listens_to(ThreadId::irq(line))
         && let Some(count) = env.irqs().take(line)
     {
         env.timeouts().remove(owner);

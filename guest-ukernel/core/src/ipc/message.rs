@@ -70,9 +70,10 @@ fn write_fault(outgoing: Outgoing, from: &Thread, to: &Thread) -> Tag {
     let (label, words) = match outgoing {
         Outgoing::PageFault { addr, access } => {
             dst.rbx.set(addr);
-            dst.rdi.set(from.rip().get());
+            let (ip, code) = fault_at(from, access);
+            dst.rdi.set(ip);
             dst.rsi.set(access);
-            dst.rdx.set(fault_code(from, access));
+            dst.rdx.set(code);
             (Label::PAGE_FAULT, 4)
         }
         Outgoing::Exception { vector } => {
@@ -101,10 +102,15 @@ fn write_fault(outgoing: Outgoing, from: &Thread, to: &Thread) -> Tag {
     Tag::new(label, words, 0)
 }
 
-/// The error code of a page fault: the processor's, or what it would be like for a copy of strings.
-fn fault_code(from: &Thread, access: u64) -> u64 {
+/// Instruction pointer and error code of a page fault: the processor's, or what they would be like for a copy of strings.
+#[inline(always)]
+fn fault_at(from: &Thread, access: u64) -> (u64, u64) {
     const USER: u64 = 4;
-    if from.transfer.is_under_way() { USER | access & u64::from(Rights::W.0) } else { from.frame.entry.get() }
+    if from.transfer.is_under_way() {
+        (from.rip().get(), USER | access & u64::from(Rights::W.0))
+    } else {
+        (from.frame.rip.get(), from.frame.entry.get())
+    }
 }
 
 /// Copy the message words that do not travel in registers.
@@ -142,13 +148,24 @@ fn map_items(env: &impl Env, tag: Tag, from: ThreadRef, to: ThreadRef, windows: 
 }
 
 /// The words of item `n` of the message of `from`.
+#[inline(always)]
 pub(super) fn item(from: &Thread, tag: Tag, n: usize) -> [u64; 2] {
     let at = tag.words() + 2 * n;
-    [at, at + 1].map(|n| match (from.frame.word(n), from.utcb.get()) {
-        (Some(word), _) => word.get(),
-        (None, Some(utcb)) => utcb.words.get(n).map_or(0, |w| w.get()),
-        (None, None) => 0,
-    })
+    [word(from, at), word(from, at + 1)]
+}
+
+/// Word `n` of the message of `from`; 0 if it has none.
+#[inline(always)]
+pub(super) fn word(from: &Thread, n: usize) -> u64 {
+    match from.frame.word(n) {
+        Some(register) => register.get(),
+        None => utcb_word(from, n),
+    }
+}
+
+#[inline(never)]
+fn utcb_word(from: &Thread, n: usize) -> u64 {
+    from.utcb.get().and_then(|utcb| utcb.words.get(n)).map_or(0, |word| word.get())
 }
 
 /// The tag with which the message arrives. If it was not meant for `to`, r13 says for whom; if it is sent in another's name, r14 by whom.

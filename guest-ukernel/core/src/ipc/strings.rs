@@ -26,8 +26,8 @@ use ukernel_abi::utcb::RunState;
 
 use super::end::leave_send_queue;
 use super::fault::fault;
-use super::message::{Sent, item};
-use super::{Env, Lacking, deadline_of, finish, make_ready, make_runnable};
+use super::message::{Sent, item, word};
+use super::{Env, Lacking, deadline_of, finish, make_ready};
 use crate::thread::{Outgoing, Thread, ThreadRef};
 
 /// Most bytes that are copied without letting others run.
@@ -98,16 +98,21 @@ enum Step {
 }
 
 /// Whether all string items of `from`'s message can be sent.
-#[inline]
+#[inline(always)]
 pub(super) fn are_valid(from: &Thread, tag: Tag) -> bool {
-    tag.items() == 0 || all_valid(from, tag)
+    let (mut at, end) = (tag.words(), tag.words() + 2 * tag.items());
+    while at < end {
+        if StringItem::is_string(word(from, at + 1)) && !is_valid(from, at) {
+            return false;
+        }
+        at += 2;
+    }
+    true
 }
 
-fn all_valid(from: &Thread, tag: Tag) -> bool {
-    (0..tag.items()).all(|n| {
-        let [addr, word] = item(from, tag, n);
-        !StringItem::is_string(word) || StringItem { addr, word }.is_valid()
-    })
+#[cold]
+fn is_valid(from: &Thread, at: usize) -> bool {
+    StringItem { addr: word(from, at), word: word(from, at + 1) }.is_valid()
 }
 
 /// The rest of the message of `s` has arrived at `r`; its strings come now.
@@ -148,7 +153,7 @@ fn run(env: &impl Env, s: ThreadRef, r: ThreadRef) -> Sent {
             Step::Copied(bytes) => {
                 left -= bytes;
                 if left == 0 {
-                    make_runnable(env, s, RunState::Copying);
+                    let_copy(env, s);
                     return Sent::Later;
                 }
             }
@@ -165,6 +170,12 @@ fn run(env: &impl Env, s: ThreadRef, r: ThreadRef) -> Sent {
     };
     close(env, s, r, receiver);
     sender
+}
+
+/// The sender `s` copies on when it is its turn.
+fn let_copy(env: &impl Env, s: ThreadRef) {
+    make_ready(env, s);
+    s.state.set(RunState::Copying);
 }
 
 fn step(env: &impl Env, s: ThreadRef, r: ThreadRef, bound: u64) -> Step {
@@ -246,12 +257,18 @@ fn resume_transfer(env: &impl Env, t: ThreadRef) -> bool {
     env.own(s);
     s.outgoing.set(Outgoing::Ipc);
     r.state.set(RunState::InTransfer);
-    make_runnable(env, s, RunState::Copying);
+    let_copy(env, s);
     true
 }
 
 /// End the transfer that `t` is in, if it is in one, with this status for it and that for the other side. Both are ready then.
+#[inline(always)]
 pub(super) fn abort(env: &impl Env, t: ThreadRef, own: Status, others: Status) -> bool {
+    t.transfer.is_under_way() && abort_transfer(env, t, own, others)
+}
+
+#[cold]
+fn abort_transfer(env: &impl Env, t: ThreadRef, own: Status, others: Status) -> bool {
     let Some((s, r)) = sides(t) else { return false };
     let (of_sender, of_receiver) = if t.transfer.sends.get() { (own, others) } else { (others, own) };
     close(env, s, r, of_receiver);
