@@ -14,6 +14,7 @@ use crate::cpu::cpu;
 use crate::events::{Event, Events};
 use crate::mem::tags::Tags;
 use crate::mem::{self, MEM, Unreachable, VirtAddr};
+use crate::panic::Plain;
 use crate::smp::Smp;
 use crate::task::Tasks;
 use crate::tcb;
@@ -153,6 +154,7 @@ fn die_with(t: &Thread) -> ! {
     let (ip, sp, error) = (t.frame.rip.get(), t.frame.rsp.get(), t.frame.entry.get());
     panic!(
         "{:?} has nobody to turn to: {what} {value:#x}, ip {ip:#x}, sp {sp:#x}, error {error:#x}",
-        t.id.get()
+        t.id.get(),
+        what = Plain(what),
     );
 }

@@ -112,13 +112,19 @@ impl<M: Machine> Mem<M> {
     /// The node of a leaf that maps something.
     #[inline(always)]
     pub(super) fn node_of(&self, leaf: Leaf) -> Node {
-        self.node_at(leaf.slot).expect("every leaf has a node")
+        match self.node_at(leaf.slot) {
+            Some(node) => node,
+            None => panic!("a leaf has no node"),
+        }
     }
     /// The space that the node's page is mapped in.
     #[inline(always)]
     pub(super) fn space_of(&self, node: Node) -> Space {
         let space = self.load(PhysAddr(node.word()).frame().plus(slab::SPACE));
-        Space::of_slab(space).expect("a slab names its space")
+        match Space::of_slab(space) {
+            Some(space) => space,
+            None => panic!("a slab names no space"),
+        }
     }
 
     /// Writes a node that has neither parent nor children yet, and its leaf. Whether the table has one leaf

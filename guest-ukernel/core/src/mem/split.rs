@@ -103,7 +103,9 @@ impl<M: Machine> Mem<M> {
         self.set_leaf(page, slot, va, entry);
         match parent {
             Some(parent) => {
-                let head = self.head_of_part(parent, entry).expect("made before");
+                let Ok(head) = self.head_of_part(parent, entry) else {
+                    panic!("a part of a superpage has no list");
+                };
                 self.link_child(page, parent, head);
             }
             None => self.link_root(page),

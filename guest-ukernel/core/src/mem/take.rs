@@ -92,6 +92,9 @@ impl<M: Machine> Mem<M> {
     /// The node's parent; it has one.
     #[inline(always)]
     pub(super) fn parent(&self, node: Node) -> Node {
-        self.link(node, field::PARENT).expect("below the top of a subtree")
+        match self.link(node, field::PARENT) {
+            Some(parent) => parent,
+            None => panic!("the top of a subtree has no parent"),
+        }
     }
 }

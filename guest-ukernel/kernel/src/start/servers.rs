@@ -15,6 +15,7 @@ use crate::arch::layout::PAGE;
 use crate::cpu::cpu;
 use crate::kernel::kernel;
 use crate::mem::{MEM, NoMemory, PhysAddr, Space, VirtAddr};
+use crate::panic::Plain;
 use crate::task::{Start, user_selectors};
 use crate::tcb;
 
@@ -47,10 +48,10 @@ pub struct Servers {
 /// Find and check both, and take memory for their stacks.
 pub fn prepare(modules: &Modules, plan: &mut Plan) -> Servers {
     let mut one = |name: &str, stack_end: u64| {
-        let Some(&module) = modules.find(name) else { panic!("there is no boot module \"{name}\"") };
+        let Some(&module) = modules.find(name) else { panic!("there is no boot module \"{}\"", Plain(name)) };
         let entry = match entry_of(&module) {
             Ok(entry) => entry,
-            Err(why) => panic!("boot module \"{name}\": {why}"),
+            Err(why) => panic!("boot module \"{}\": {}", Plain(name), Plain(why)),
         };
         Server { module, entry, stack: plan.carve(STACK_SIZE), stack_end }
     };
