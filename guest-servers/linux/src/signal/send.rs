@@ -108,8 +108,9 @@ impl Server {
             return;
         }
         let comes = match self.machine.regs(thread.l4.get()) {
-            // In user mode, or waiting for an L4 message, of which a Linux program expects none.
-            Ok((RunState::Ready | RunState::Receiving, _)) => true,
+            // In user mode, or in something of L4's, of which a Linux program expects nothing.
+            Ok((RunState::Ready | RunState::Receiving | RunState::Preempted, _)) => true,
+            Ok((RunState::Copying | RunState::InTransfer, _)) => true,
             // Its next message is on the way, and the signal is delivered when that is answered; unless it sends to somebody
             // else, and waits for ever. If it is to be ended, that makes no difference.
             Ok((RunState::Sending, _)) => self.all_terminate(thread, process),
