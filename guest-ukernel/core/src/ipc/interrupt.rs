@@ -13,13 +13,12 @@ use crate::thread::ThreadRef;
 pub fn interrupt(env: &impl Env, line: u8) {
     let Some(owner) = env.irqs().owner(line) else { return };
     env.own(owner);
-    env.irqs().raise(line);
-    if owner.state.get() == RunState::Receiving
-        && owner.listens_to(ThreadId::irq(line))
-        && let Some(count) = env.irqs().take(line)
-    {
+    if owner.state.get() == RunState::Receiving && owner.listens_to(ThreadId::irq(line)) {
+        // It would not wait if one had come before.
         env.timeouts().remove(owner);
-        deliver(env, owner, line, count);
+        deliver(env, owner, line, 1);
+    } else {
+        env.irqs().raise(line);
     }
 }
 
