@@ -52,6 +52,7 @@ pub const CPU_SCRATCH: usize = offset_of!(Cpu, scratch);
 pub const CPU_TCBS: usize = offset_of!(Cpu, tcbs);
 pub const CPU_OPEN: usize = offset_of!(Cpu, open);
 pub const CPU_FLOOR: usize = offset_of!(Cpu, sched) + offset_of!(Sched, floor);
+pub const CPU_IN_STUB: usize = offset_of!(Cpu, fpu) + fpu::IN_STUB;
 pub const CPU_FPU_OWNER: usize = offset_of!(Cpu, fpu) + fpu::OWNER;
 /// `rsp0` of the TSS, as an offset from the CPU's structure.
 pub const CPU_RSP0: usize = TSS_OFFSET as usize + 4;

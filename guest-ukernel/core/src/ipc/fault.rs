@@ -65,7 +65,12 @@ pub(super) fn await_answer(s: ThreadRef, to: ThreadRef) {
 
 /// Nobody can answer what the kernel has sent, or would send, in the name of `t`.
 pub(super) fn helpless(env: &impl Env, t: ThreadRef) {
-    if let Outgoing::Preemption { .. } = t.outgoing.get() {
+    // What has been received says by the state what it was; the fast path leaves `outgoing` as it is.
+    let preempted = match t.state.get() {
+        state if state.waits_for_answer() => state == RunState::Preempted,
+        _ => matches!(t.outgoing.get(), Outgoing::Preemption { .. }),
+    };
+    if preempted {
         return make_ready(env, t);
     }
     if !strings::abort(env, t, Status::TransferAborted, Status::TransferAborted) {

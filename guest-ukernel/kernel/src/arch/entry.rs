@@ -79,7 +79,10 @@ global_asm!(
 exception_entries:
     .set v, 0
     .rept 32
-    .if v == 8 || v == 10 || v == 11 || v == 12 || v == 13 || v == 14 || v == 17 || v == 21 || v == 29 || v == 30
+    .if v == {page_fault_vector}
+    .balign 16
+    jmp page_fault_entry
+    .elseif v == 8 || v == 10 || v == 11 || v == 12 || v == 13 || v == 17 || v == 21 || v == 29 || v == 30
     ENTRY v, 1
     .else
     ENTRY v, 0
@@ -110,6 +113,20 @@ spurious_entry:
 nmi_entry:
     iretq
 
+    /* A page fault in kernel mode. */
+    .globl page_fault_in_kernel
+page_fault_in_kernel:
+    push rdi
+    mov edi, {page_fault_vector}
+    jmp trap_entry
+
+    /* A page fault when the fast path has not done it: all registers are saved, GS is the kernel's. */
+    .globl page_fault_slow
+page_fault_slow:
+    mov rsp, gs:[{stack}]
+    call {page_fault}
+    jmp leave_kernel
+
     .balign 64
 trap_entry:
     SAVE
@@ -118,9 +135,9 @@ trap_entry:
     jz 2f
     swapgs
     mov rsp, gs:[{stack}]
-    cmp edi, {page_fault_vector}
-    jne 4f
-    call {page_fault}
+    cmp edi, 32
+    jae 4f
+    call {exception}
     .globl leave_kernel
 leave_kernel:
     mov rsp, rax
@@ -132,9 +149,7 @@ leave_iretq:
 
 4:  lea rax, [rip + leave_kernel]
     push rax
-    cmp edi, 32
-    jae {interrupt}
-    jmp {exception}
+    jmp {interrupt}
 
 2:  /* from kernel mode */
     lea rax, [rip + leave_iretq]

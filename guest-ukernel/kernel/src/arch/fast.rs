@@ -29,12 +29,14 @@ use ukernel_abi::msg::{Label, Tag};
 use ukernel_abi::utcb::RunState;
 use ukernel_core::thread::{FRAME_END, Frame, Thread};
 
-use crate::cpu::{CPU_FLOOR, CPU_FPU_OWNER, CPU_OPEN, CPU_RSP0, CPU_SCRATCH, CPU_TCBS};
+use crate::cpu::{CPU_FLOOR, CPU_FPU_OWNER, CPU_IN_STUB, CPU_OPEN, CPU_RSP0, CPU_SCRATCH, CPU_TCBS};
 
 /// Tag bits that a short message without items does not have: kernel labels, items, more words than registers.
 const NOT_SHORT: u64 = 0x8000_fff8;
 /// The message that a foreign call becomes.
 const FOREIGN_TAG: u64 = Tag::new(Label::FOREIGN, 7, 0).to_rax();
+/// The message that a page fault becomes: see `write_fault` in `ukernel_core::ipc`.
+const PAGE_FAULT_TAG: u64 = Tag::new(Label::PAGE_FAULT, 4, 0).to_rax();
 /// Bit of [`Thread::uses_fpu`] in the first word of a thread's state.
 const USES_FPU: u64 = 1 << (8 * (offset_of!(Thread, uses_fpu) - offset_of!(Thread, state)));
 /// What distinguishes that word of a thread that waits for the answer to a foreign call from one that waits for a message.
@@ -266,6 +268,87 @@ not_ipc:
     mov rbp, [rsp + {own_rbp}]
     LEAVE
 
+    /* Page faults come here. A message to the pager, if that belongs to the caller's chief or clan and waits for anybody. */
+    .balign 64
+    .globl page_fault_entry
+page_fault_entry:
+    test byte ptr [rsp + 16], 3
+    jz page_fault_in_kernel
+    push rdi
+    push rsi
+    push rdx
+    push rcx
+    push rax
+    push r8
+    push r9
+    push r10
+    push r11
+    push rbx
+    push rbp
+    push r12
+    push r13
+    push r14
+    push r15
+    swapgs
+    cld
+    lea rsp, [rsp + {frame_size}]
+    cmp byte ptr gs:[{in_stub}], 0
+    jne page_fault_slow
+    mov rbx, cr2
+    /* SYSCALL, where it does not change the privilege level. */
+    lea r11, [rip + first_syscall]
+    cmp rbx, r11
+    je page_fault_slow
+    mov r11, [rsp + {own_pager}]
+    FIND r11
+    cmp [rcx + {id}], r11
+    jne page_fault_slow
+    mov r11, [rcx + {state}]
+    cmp r11, gs:[{open}]
+    jne page_fault_slow
+    cmp qword ptr [rcx + {partner}], -1
+    jne page_fault_slow
+    movzx r11d, word ptr [rsp + {own_chief}]
+    cmp r11w, [rcx + {id}]
+    je 2f
+    cmp r11w, [rcx + {chief}]
+    jne page_fault_slow
+2:  movzx r11d, byte ptr [rcx + {priority}]
+    cmp r11d, gs:[{floor}]
+    jb page_fault_slow
+    /* commit */
+    mov byte ptr [rsp + {own_state}], {state_page_fault}
+    mov r11, [rcx + {id}]
+    mov [rsp + {own_partner}], r11
+    mov byte ptr [rcx + {state}], {ready}
+    mov byte ptr [rcx + {waited_for}], 1
+    mov rdi, [rsp + {own_rip}]
+    mov rdx, [rsp + {own_entry}]
+    /* 4 read, 2 write, 1 execute */
+    mov esi, 4
+    mov r8d, edx
+    and r8d, 2
+    sub esi, r8d
+    mov r8d, 1
+    test edx, 16
+    cmovnz esi, r8d
+    movabs rax, {page_fault_tag}
+    mov r12, [rsp + {own_id}]
+    SWITCH
+    /* What is the faulting thread's alone does not go with the message. */
+    xor r8d, r8d
+    xor r9d, r9d
+    xor r10d, r10d
+    xor r13d, r13d
+    xor r14d, r14d
+    mov r15, [rsp + {own_r15}]
+    mov rbp, [rsp + {own_rbp}]
+    mov rcx, [rsp + {own_rip}]
+    mov r11, [rsp + {own_rflags}]
+    lea rsp, [rsp + {own_rip}]
+    swapgs
+    iretq
+
     /* To the trampoline, with all registers as they were: rcx holds the way back. */
 reflect:
     mov rcx, [rsp + {own_rip}]
@@ -292,6 +375,7 @@ not_foreign:
     own_chief = const own(offset_of!(Thread, chief)),
     own_pending_lines = const own(offset_of!(Thread, pending_lines)),
     own_handler = const own(offset_of!(Thread, handler)),
+    own_pager = const own(offset_of!(Thread, pager)),
     own_trampoline = const own(offset_of!(Thread, trampoline)),
     own_senders = const own(offset_of!(Thread, senders)),
     own_r15 = const saved(offset_of!(Frame, r15)),
@@ -307,6 +391,7 @@ not_foreign:
     own_rdx = const saved(offset_of!(Frame, rdx)),
     own_rsi = const saved(offset_of!(Frame, rsi)),
     own_rdi = const saved(offset_of!(Frame, rdi)),
+    own_entry = const saved(offset_of!(Frame, entry)),
     own_rip = const saved(offset_of!(Frame, rip)),
     own_rflags = const saved(offset_of!(Frame, rflags)),
     own_rsp = const saved(offset_of!(Frame, rsp)),
@@ -323,14 +408,18 @@ not_foreign:
     scratch = const CPU_SCRATCH,
     rsp0 = const CPU_RSP0,
     open = const CPU_OPEN,
+    in_stub = const CPU_IN_STUB,
     fpu_owner = const CPU_FPU_OWNER,
     l4_call = const L4_CALL,
     id_nearest = const L4_CALL + Call::IdNearest as u64,
     not_short = const NOT_SHORT,
     foreign_tag = const FOREIGN_TAG,
+    page_fault_tag = const PAGE_FAULT_TAG,
+    frame_size = const size_of::<Frame>(),
     uses_fpu = const USES_FPU,
     foreign = const FOREIGN,
     receiving = const RunState::Receiving as u8,
     ready = const RunState::Ready as u8,
+    state_page_fault = const RunState::PageFault as u8,
     state_foreign = const RunState::Foreign as u8,
 );

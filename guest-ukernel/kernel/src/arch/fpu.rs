@@ -72,12 +72,15 @@ pub struct Owner {
     frame: Frame,
     owner: Cell<Option<ThreadRef>>,
     phase: Cell<Phase>,
+    /// Whether the phase is another than `Idle`.
+    in_stub: Cell<bool>,
     /// The owner moves to another CPU: its upper parts have to be saved before anything else runs.
     evict: Cell<bool>,
 }
 
-/// Offset of the owner, for the fast path.
+/// Offsets for the fast path.
 pub const OWNER: usize = core::mem::offset_of!(Owner, owner);
+pub const IN_STUB: usize = core::mem::offset_of!(Owner, in_stub);
 /// Offset of the end of the stub's frame.
 const STUB_FRAME_END: u64 = 8 + size_of::<Frame>() as u64;
 
@@ -88,6 +91,7 @@ impl Owner {
             frame: Frame::new(),
             owner: Cell::new(None),
             phase: Cell::new(Phase::Idle),
+            in_stub: Cell::new(false),
             evict: Cell::new(false),
         }
     }
@@ -100,7 +104,12 @@ impl Owner {
     /// Whether the stub is what was left for last.
     #[inline]
     pub fn in_stub(&self) -> bool {
-        !matches!(self.phase.get(), Phase::Idle)
+        self.in_stub.get()
+    }
+
+    fn set_phase(&self, phase: Phase) {
+        self.phase.set(phase);
+        self.in_stub.set(!matches!(phase, Phase::Idle));
     }
 
     /// Give the registers to `t`, which is not their owner.
@@ -116,7 +125,7 @@ impl Owner {
         }
         match old {
             Some(old) => {
-                self.phase.set(Phase::Saving(t));
+                self.set_phase(Phase::Saving(t));
                 Step::Stub(self.stub(old, layout::VECTOR_SAVE))
             }
             None => self.restore(t, false),
@@ -124,7 +133,7 @@ impl Owner {
     }
 
     fn restore(&'static self, t: ThreadRef, again: bool) -> Step {
-        self.phase.set(Phase::Restoring(t, again));
+        self.set_phase(Phase::Restoring(t, again));
         Step::Stub(self.stub(t, layout::VECTOR_RESTORE))
     }
 
@@ -149,14 +158,14 @@ impl Owner {
         }
         let owner = self.owner.take()?;
         save(owner);
-        self.phase.set(Phase::Evicting(Some(owner)));
+        self.set_phase(Phase::Evicting(Some(owner)));
         Some(self.stub(owner, layout::VECTOR_SAVE))
     }
 
     /// Whether the stub that has come back was an eviction, and whose.
     pub fn evicted(&self) -> Option<Option<ThreadRef>> {
         let Phase::Evicting(t) = self.phase.get() else { return None };
-        self.phase.set(Phase::Idle);
+        self.set_phase(Phase::Idle);
         Some(t)
     }
 
@@ -185,7 +194,7 @@ impl Owner {
                 self.restore(t, true)
             }
             Phase::Restoring(t, _) => {
-                self.phase.set(Phase::Idle);
+                self.set_phase(Phase::Idle);
                 load(t);
                 self.owner.set(Some(t));
                 Step::Done
@@ -196,7 +205,7 @@ impl Owner {
 
     /// What the stub was for is not to happen any more: nobody's state is in the registers.
     pub fn abandon(&self) {
-        self.phase.set(Phase::Idle);
+        self.set_phase(Phase::Idle);
     }
 
     /// Bring the copy in memory of the owner's state up to date.
@@ -229,7 +238,7 @@ impl Owner {
         if let Phase::Evicting(Some(e)) = self.phase.get()
             && core::ptr::eq(e, t)
         {
-            self.phase.set(Phase::Evicting(None));
+            self.set_phase(Phase::Evicting(None));
         }
     }
 }

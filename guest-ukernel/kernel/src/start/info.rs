@@ -62,9 +62,13 @@ pub struct Module {
 
 impl Module {
     pub fn is(&self, name: &str) -> bool {
-        let len = name.len();
-        len < 32 && self.name[..len] == *name.as_bytes() && self.name[len] == 0
+        is_name(&self.name, name)
     }
+}
+
+/// Byte by byte: a comparison of arrays would bring a large function with it.
+fn is_name(bytes: &[u8; 32], name: &str) -> bool {
+    bytes.iter().take_while(|&&byte| byte != 0).eq(name.as_bytes())
 }
 
 /// All modules, those in a bundle one by one.
@@ -104,7 +108,7 @@ impl Info {
         let mut info = Self { start, ukvmm: None };
         let found = info
             .entries()
-            .find(|e| name_of(e.cmdline) == name(INFO_MODULE.as_bytes()) && e.size >= BootInfo::SIZE as u64)
+            .find(|e| is_name(&name_of(e.cmdline), INFO_MODULE) && e.size >= BootInfo::SIZE as u64)
             .map(|e| read::<BootInfo>(e.phys))
             .filter(|b| b.magic == INFO_MAGIC);
         info.ukvmm = found;
