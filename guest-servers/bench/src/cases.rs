@@ -20,6 +20,8 @@ pub const CASES: &[(&str, Case)] = &[
     ("foreign", foreign),
     ("reflected", reflected),
     ("id_nearest", id_nearest),
+    ("string_long", string_long),
+    ("string_short", string_short),
     ("fault", fault),
     ("interrupt", interrupt),
     ("switch", switch),
@@ -34,6 +36,7 @@ const RUNS: usize = 8;
 const CLIENT_STACK: Page = Page(0);
 const PARTNER_STACK: Page = Page(1);
 const FAULT_PAGE: Page = Page(2);
+const BUFFER: Page = Page(3);
 
 /// Interrupt enable register of the UART, and the bit for an empty transmitter.
 const UART_ENABLE: Port = Port(UART + 1);
@@ -110,6 +113,21 @@ fn reflected(me: Me) -> Result<Rig, Status> {
 
 fn id_nearest(me: Me) -> Result<Rig, Status> {
     Ok(Rig::alone(Puppet::server(me, CLIENT_STACK)?, Code::IdNearest, 0, Service::None))
+}
+
+fn string_long(me: Me) -> Result<Rig, Status> {
+    string(me, Code::StringLong)
+}
+
+fn string_short(me: Me) -> Result<Rig, Status> {
+    string(me, Code::StringShort)
+}
+
+fn string(me: Me, code: Code) -> Result<Rig, Status> {
+    let (client, partner) = (Puppet::server(me, CLIENT_STACK)?, Puppet::server(me, PARTNER_STACK)?);
+    partner.run(Code::Buffer, 0, BUFFER.address())?;
+    partner.start(Code::Serve, 0, 0)?;
+    Ok(Rig::pair(client, code, partner))
 }
 
 fn fault(me: Me) -> Result<Rig, Status> {

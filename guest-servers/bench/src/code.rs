@@ -7,6 +7,7 @@ use core::arch::global_asm;
 use core::ops::Range;
 use ukernel_abi::call::{Timeouts, task_new, unmap};
 use ukernel_abi::layout::{GATE, utcb};
+use ukernel_abi::msg::StringItem;
 use ukernel_abi::utcb::Utcb;
 use ukernel_abi::{Call, Fpage, Label, Rights, Tag};
 use userlib::{Status, ThreadId, ipc};
@@ -14,6 +15,11 @@ use vmm_abi::ports::UART;
 
 /// Reply and wait: a client that does not wait is not waited for.
 const REPLY: u64 = Timeouts::new(ipc::NOW, ipc::NEVER).0;
+/// An `ipc` that sends one item.
+const ITEM: u64 = Call::Ipc.rax() | Tag::new(Label(0), 0, 1).to_rax();
+/// Lengths of strings.
+const LONG: u64 = 4096;
+const SHORT: u64 = 8;
 /// Number of a Linux call that every program makes; nobody looks at it.
 const GETPID: u64 = 39;
 /// Kernel memory of a task that does nothing, in frames.
@@ -96,6 +102,33 @@ puppet_code:
     .globl puppet_trampoline
 puppet_trampoline:
     jmp rcx
+
+    /* Calls the thread r15 with a string that is described by `item`. */
+    .macro STRING name, item
+    CLIENT \name
+    lea rbx, [rip + puppet_code]
+    mov edi, \item
+    movabs rax, {item_call}
+    mov r12, r15
+    mov r13, r15
+    movabs r14, {never}
+    movabs r11, {gate}
+    call r11
+    END \name
+    .endm
+    STRING string_long, {long}
+    STRING string_short, {short}
+
+    /* Receives strings in the page r15 from now on. */
+    .globl puppet_buffer
+puppet_buffer:
+    mov byte ptr [r15], 0
+    movabs rax, {buffers}
+    mov [rax], r15
+    mov qword ptr [rax + 8], {long}
+    movabs rax, {buffer_count}
+    mov qword ptr [rax], 1
+    ud2
 
     /* Writes to the page r15, which is not there, and gives it back. */
     CLIENT fault
@@ -246,7 +279,12 @@ serve_interrupts:
     fpage_unmap = const Call::FpageUnmap.rax(),
     thread_switch = const Call::ThreadSwitch.rax(),
     task_new = const Call::TaskNew.rax(),
-    map = const Call::Ipc.rax() | Tag::new(Label(0), 0, 1).to_rax(),
+    map = const ITEM,
+    item_call = const ITEM,
+    long = const StringItem::new(0, LONG).word,
+    short = const StringItem::new(0, SHORT).word,
+    buffers = const utcb(0) + core::mem::offset_of!(Utcb, buffers) as u64,
+    buffer_count = const utcb(0) + core::mem::offset_of!(Utcb, buffer_count) as u64,
     label_foreign = const Label::FOREIGN.0,
     label_fault = const Label::PAGE_FAULT.0,
     label_interrupt = const Label::INTERRUPT.0,
@@ -299,11 +337,14 @@ pieces! {
     Switch = client_switch,
     Foreign = client_foreign,
     Reflected = client_reflected,
+    StringLong = client_string_long,
+    StringShort = client_string_short,
     Fault = client_fault,
     Interrupt = client_interrupt,
     Task = client_task,
     Touch = puppet_touch,
     Accept = puppet_accept,
+    Buffer = puppet_buffer,
     Serve = puppet_serve,
     SwitchBack = puppet_switch,
     Trampoline = puppet_trampoline,

@@ -1,7 +1,8 @@
 //! The part of `docs/performance.md` that is about the kernel's paths.
 
 use super::paths::{
-    BOOT_AIM, CODE_LINES_AIM, Counted, DATA_LINES_AIM, LINES_OF_OTHERS, TEXT_AIM, TEXT_OF_OTHERS,
+    BOOT_AIM, CODE_LINES_AIM, Counted, DATA_LINES_AIM, LINES_OF_OTHERS, STRING_AIM, TEXT_AIM, TEXT_OF_OTHERS,
+    per_byte,
 };
 use crate::commands::bench::page::grouped;
 use std::fmt::Write;
@@ -32,6 +33,12 @@ pub fn render(figures: &Figures) -> String {
         let path = counted.path;
         let aim = path.aim.map(|aim| format!("{aim}")).unwrap_or_default();
         let _ = writeln!(out, "| {} | {} | {aim} | {} |", path.what, counted.instructions(), path.best);
+    }
+    if let Some(figure) = per_byte(&figures.paths) {
+        let _ = writeln!(
+            out,
+            "| a byte of a string beyond the 8th (a repeated MOVS is one instruction) | {figure:.4} | {STRING_AIM} | |"
+        );
     }
     lines(&mut out, figures);
     let _ = writeln!(out, "\n### Size\n\n| what | figure | aim | others |\n|---|---:|---:|---|");

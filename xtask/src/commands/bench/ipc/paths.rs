@@ -84,6 +84,24 @@ pub const PATHS: &[Path] = &[
         lines: true,
     },
     Path {
+        key: "string-4096",
+        what: "call with a string of 4 KiB + reply-and-wait",
+        in_loop: "string_long",
+        visits: &[(Syscall, Some("call")), (Syscall, Some("reply-and-wait"))],
+        aim: None,
+        best: "",
+        lines: false,
+    },
+    Path {
+        key: "string-8",
+        what: "the same with a string of 8 bytes",
+        in_loop: "string_short",
+        visits: &[(Syscall, Some("call")), (Syscall, Some("reply-and-wait"))],
+        aim: None,
+        best: "",
+        lines: false,
+    },
+    Path {
         key: "page-fault",
         what: "page fault to a pager, one page mapped, resume",
         in_loop: "fault",
@@ -139,6 +157,11 @@ pub const PATHS: &[Path] = &[
     },
 ];
 
+/// What a byte of a string takes: the difference of two paths, and of their strings' bytes.
+pub const STRINGS: ([&str; 2], u64) = (["string-8", "string-4096"], 4096 - 8);
+/// Instructions a byte.
+pub const STRING_AIM: f64 = 0.02;
+
 /// Cache lines that others touch: what, code, data.
 pub const LINES_OF_OTHERS: &[(&str, u64, u64)] = &[
     ("seL4: call", 16, 21),
@@ -159,6 +182,14 @@ pub const BOOT_AIM: u64 = 100_000;
 /// Finds all paths in the rounds.
 pub fn count(rounds: &BTreeMap<String, Round>) -> Result<Vec<Counted<'_>>> {
     PATHS.iter().map(|path| path.find(rounds).with_context(|| format!("path {}", path.key))).collect()
+}
+
+/// Instructions that a byte of a string takes beyond what a string takes.
+pub fn per_byte(paths: &[Counted]) -> Option<f64> {
+    let (keys, bytes) = STRINGS;
+    let [short, long] = keys.map(|key| paths.iter().find(|counted| counted.path.key == key));
+    let more = long?.instructions().saturating_sub(short?.instructions());
+    Some(more as f64 / bytes as f64)
 }
 
 impl Path {
