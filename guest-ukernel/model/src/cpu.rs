@@ -7,5 +7,6 @@ pub const CPU_SCRATCH: usize = 0x110;
 pub const CPU_TCBS: usize = 0x220;
 pub const CPU_OPEN: usize = 0x330;
 pub const CPU_FLOOR: usize = 0x440;
+pub const CPU_IN_STUB: usize = 0x4c8;
 pub const CPU_FPU_OWNER: usize = 0x550;
 pub const CPU_RSP0: usize = 0x664;

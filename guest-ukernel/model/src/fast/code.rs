@@ -8,7 +8,18 @@ use iced_x86::{Code as Opcode, Decoder, DecoderOptions, FlowControl, Instruction
 
 use super::Jump;
 
-core::arch::global_asm!(".section .text.fast_slow, \"ax\"", ".globl syscall_slow", "syscall_slow:", "ud2",);
+core::arch::global_asm!(
+    ".section .text.fast_slow, \"ax\"",
+    ".globl syscall_slow, page_fault_slow, page_fault_in_kernel, first_syscall",
+    "syscall_slow:",
+    "ud2",
+    "page_fault_slow:",
+    "ud2",
+    "page_fault_in_kernel:",
+    "ud2",
+    "first_syscall:",
+    "ud2",
+);
 
 unsafe extern "C" {
     // Referred to so that the linker keeps it.
