@@ -10,7 +10,8 @@
 //! would want to hear of.
 //!
 //! IRETQ can fault (SDM vol. 3, 6.14.4), but only on an address that is not canonical, and such an address cannot get
-//! into a frame. Should it happen all the same, it is made the thread's general-protection fault, not the kernel's.
+//! into a frame. Should it happen all the same, it is made the thread's general-protection fault, not the kernel's; what the processor has
+//! pushed is then in the place of some of the thread's registers.
 
 use core::arch::global_asm;
 
@@ -129,10 +130,10 @@ page_fault_slow:
 
     .balign 64
 trap_entry:
+    test byte ptr [rsp + 3 * 8], 3
+    jz 2f
     SAVE
     cld
-    test byte ptr [rsp + 17 * 8], 3
-    jz 2f
     swapgs
     mov rsp, gs:[{stack}]
     cmp edi, 32
@@ -151,10 +152,11 @@ leave_iretq:
     push rax
     jmp {interrupt}
 
-2:  /* from kernel mode */
-    lea rax, [rip + leave_iretq]
-    cmp [rsp + 16 * 8], rax
+2:  /* from kernel mode; where IRETQ has faulted the stack is a TCB, with no room for more */
+    cmp qword ptr [rsp + 2 * 8], offset leave_iretq
     je 3f
+    SAVE
+    cld
     mov rsi, rsp
     mov rbx, rsp
     and rsp, -16
