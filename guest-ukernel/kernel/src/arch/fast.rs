@@ -1,9 +1,10 @@
-//! The SYSCALL entry, and the fast path: what happens most often, from here straight to the partner.
+//! The entries of SYSCALL and of page faults, and the fast path: what happens most often, from here straight to the partner.
 //!
-//! Four things are done here: a *call* (send a short message to a thread that waits, and wait for its answer), a *reply and wait*, a *foreign
-//! system call* on its way to the handler or the trampoline and the answer to it, and `id_nearest` of oneself. Everything else, and each of
-//! these when something speaks against it, goes to [`super::entry`] and on to Rust, where the same things are done in full; so this
-//! file only takes short ways through `ukernel_core::ipc` and must agree with it.
+//! Five things are done here: a *call* (send a short message to a thread that waits, and wait for its answer), a *reply and wait*, a *foreign
+//! system call* on its way to the handler or the trampoline and the answer to it, a *page fault* on its way to the pager, and `id_nearest` of
+//! oneself. Everything else, and each of these when something speaks against it, goes to [`super::entry`] and on to Rust, where the same
+//! things are done in full; so this file only takes short ways through `ukernel_core::ipc` and must agree with it. (The crate
+//! `ukernel-model` interprets it, and compares.)
 //!
 //! *Check first, then commit.* Up to the comment `commit` nothing is changed but rcx and r11, which SYSCALL has destroyed anyway, and the
 //! slots of the caller's frame for rip, rflags and rsp, which are right whatever happens. So any check may jump to `syscall_slow`.
@@ -16,8 +17,9 @@
 //! threads need not be taken out of anything. *No FPU:* servers have no FPU state; a program may be answered if the FPU still holds its
 //! state. *No lock:* only threads of this CPU are touched, and other CPUs do not touch them without asking.
 //!
-//! The way in is in kernel mode only where SYSCALL changes the privilege level; on such machines SYSRET works too, so it is the way out. RCX
-//! is safe for SYSRET: a frame's rip is checked wherever it can be set, and the last page of user space cannot be mapped by programs.
+//! The way in by SYSCALL is in kernel mode only where SYSCALL changes the privilege level; on such machines SYSRET works too, so it is the
+//! way out. RCX is safe for SYSRET: a frame's rip is checked wherever it can be set, and the last page of user space cannot be mapped by
+//! programs. A page fault saves all registers, as any exception does, and leaves by IRETQ; this way is taken on all machines.
 //!
 //! Registers: rsp the end of the caller's frame, rcx the partner's TCB, r11 free.
 
