@@ -58,7 +58,7 @@ pub enum Status {
     BadArgument = 2,
     /// No such thread or task, or it has died and the identifier is stale.
     NotExistent = 3,
-    /// The caller has no right to do this (not the chief, not to speak in that name, no such port).
+    /// The caller has no right to do this (not the chief, out of reach, not to speak in that name, not to the line, not to give that priority).
     Denied = 4,
     /// The kernel memory of the task is used up, or no task or thread number is free.
     NoMemory = 5,

@@ -47,7 +47,7 @@ pub const USER_FLAGS: u64 = 0x25_0dd5;
 /// RFLAGS bits that are always set in user mode: IF and the reserved bit 1.
 pub const FIXED_FLAGS: u64 = 0x202;
 
-/// Size of [`FpuState`]: enough for FXSAVE; larger once XSAVE is used.
+/// Size of [`FpuState`], which is x87 and SSE: what AVX and AVX-512 add never passes through a UTCB.
 pub const FPU_BYTES: usize = 512;
 
 /// The FPU state in the format of FXSAVE64 (SDM vol. 1, 10.5).

@@ -1,7 +1,7 @@
 //! What belongs to one CPU.
 //!
-//! It begins the page that the CPU's TSS ends, so that one base register, GS in kernel mode, reaches both; what the fast path needs
-//! is in the first cache line and in the TSS. The running thread is kept in one place only, the one that the processor itself
+//! It begins the page that the CPU's TSS ends, so that one base register, GS in kernel mode, reaches both; most of what the fast path
+//! needs is in the first cache line and in the TSS. The running thread is kept in one place only, the one that the processor itself
 //! uses: `tss.rsp0` is the end of that thread's frame.
 
 use core::arch::asm;

@@ -32,7 +32,7 @@ pub struct Kernel {
 }
 
 // SAFETY: all of it is only accessed by the holder of the lock in `smp`, which is itself made for several CPUs, with interrupts off; nothing is
-// ever accessed from two sides. Until `Smp::expect` one CPU runs.
+// ever accessed from two sides. Until `Smp::begin` one CPU runs.
 unsafe impl Sync for Kernel {}
 
 static KERNEL: Kernel = Kernel {

@@ -161,7 +161,7 @@ zero_page:
     .skip 4096
 
     .globl gate_page
-gate_page:                              /* see trap.rs: becomes int3; ret; ret where SYSCALL faults */
+gate_page:                              /* see kip.rs: becomes int3; ret; ret where SYSCALL faults */
     syscall
     ret
     .balign 32, 0xcc                    /* CONTINUE */
