@@ -66,6 +66,8 @@ pub const FLAG_SYSCALL_FAULTS: u64 = 1;
 pub const FLAG_UKVMM: u64 = 2;
 
 const _: () = assert!(size_of::<Kip>() == 4096);
+const _: () = assert!(core::mem::offset_of!(Kip, flags) == 0x30);
+const _: () = assert!(core::mem::offset_of!(Kip, cmdline_phys) == 0x48);
 const _: () = assert!(core::mem::offset_of!(Kip, free) == 0x80);
 const _: () = assert!(core::mem::offset_of!(Kip, modules) == 0x180);
 

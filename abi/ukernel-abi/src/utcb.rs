@@ -107,10 +107,13 @@ pub struct Utcb {
 }
 
 const _: () = assert!(core::mem::offset_of!(Utcb, window) == 0x200);
+const _: () = assert!(core::mem::offset_of!(Utcb, send_deadline) == 0x210);
 const _: () = assert!(core::mem::offset_of!(Utcb, virtual_sender) == 0x220);
 const _: () = assert!(core::mem::offset_of!(Utcb, transfer_timeouts) == 0x228);
+const _: () = assert!(core::mem::offset_of!(Utcb, buffer_count) == 0x230);
 const _: () = assert!(core::mem::offset_of!(Utcb, buffers) == 0xf00);
 const _: () = assert!(core::mem::offset_of!(Utcb, regs) == 0x240);
+const _: () = assert!(core::mem::offset_of!(Utcb, fs_base) == 0x2e8);
 const _: () = assert!(core::mem::offset_of!(Utcb, fpu) == 0x300);
 const _: () = assert!(size_of::<Utcb>() == 4096);
 

@@ -244,7 +244,20 @@ const _: () = assert!(
         && offset_of!(Thread, uses_fpu) == FRAME_END + 3
         && offset_of!(Thread, cpu) == FRAME_END + 4
 );
-const _: () = assert!(offset_of!(Thread, senders) + size_of::<Queue>() <= 256);
+/// The rest of the first 256 bytes, as `docs/kernel.md` draws them.
+const _: () = assert!(
+    offset_of!(Thread, partner) == 0xb8
+        && offset_of!(Thread, cr3) == 0xc0
+        && offset_of!(Thread, chief) == 0xc8
+        && offset_of!(Thread, priority) == 0xca
+        && offset_of!(Thread, waited_for) == 0xcb
+        && offset_of!(Thread, pending_lines) == 0xcc
+        && offset_of!(Thread, handler) == 0xd0
+        && offset_of!(Thread, trampoline) == 0xd8
+        && offset_of!(Thread, senders) == 0xe0
+        && offset_of!(Thread, pager) == 0xf0
+        && offset_of!(Thread, preempter) == 0xf8
+);
 /// Offset of the end of the frame in the TCB: what `tss.rsp0` points to. A multiple of 16, because the processor aligns
 /// the stack before it pushes (SDM vol. 3, 6.14.2).
 pub const FRAME_END: usize = 8 + size_of::<Frame>();
