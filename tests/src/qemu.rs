@@ -40,11 +40,13 @@ impl Qemu<'_> {
         let image = build.tests().join(format!("qemu-{name}.img"));
         std::fs::write(&image, modules).map_err(|e| format!("cannot write {}: {e}", image.display()))?;
         let mut qemu = Command::new("qemu-system-x86_64");
+        // Several CPUs run at once, each in a thread of its own.
+        let accelerator = if self.cpus == 1 { "tcg" } else { "tcg,thread=multi" };
         qemu.args([
             "-machine",
             self.machine,
             "-accel",
-            "tcg",
+            accelerator,
             "-cpu",
             "max",
             "-no-reboot",

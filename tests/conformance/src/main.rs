@@ -5,24 +5,28 @@
 //! the machine's exit status says whether all passed.
 //!
 //! - [`cases`]: what is tested
-//! - [`puppet`], [`memory`]: tasks to test with, and memory that is shared with them
+//! - [`puppet`], [`code`], [`memory`]: tasks to test with, and memory that is shared with them
+//! - [`options`]: which cases are run
 //! - [`report`]: failures and the log
 
 #![no_std]
 #![no_main]
 
 mod cases;
+mod code;
 mod memory;
+mod options;
 mod puppet;
 mod report;
 
+use options::Options;
 use userlib::{Me, root, start};
 
 userlib::server!(main);
 
 fn main(me: Me) -> ! {
     memory::touch();
-    let failed = report::run(me, cases::CASES);
+    let failed = report::run(me, &Options::read());
     root::exit((failed > 0).into());
     start::stop()
 }

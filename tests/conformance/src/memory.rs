@@ -70,5 +70,5 @@ pub fn touch() {
     for page in 0..PAGES {
         Page(page).write(0);
     }
-    crate::puppet::touch_code();
+    crate::code::touch_code();
 }

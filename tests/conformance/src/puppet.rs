@@ -1,193 +1,19 @@
 //! Tasks to test with. Each does one thing at a time: this server sets all its registers, lets it run one of a few
 //! short pieces of code, and gets its registers back when it has come to the UD2 at the end of the piece (which is an
 //! exception, and so a message).
-//!
-//! The code lies in a page of this server's own image, and is mapped to the puppet at the same address.
 
-use crate::report::{Check, Failure, same};
-use core::arch::global_asm;
+pub use crate::code::Code;
+use crate::code::code_page;
+use crate::report::{Check, Failure, holds, same};
 use core::sync::atomic::{AtomicU32, Ordering};
 use proto::Message;
 use proto::kernel::{Event, Exception, Foreign, PageFault};
 use ukernel_abi::call::{Timeouts, ex_regs, task_new};
-use ukernel_abi::layout::GATE;
 use ukernel_abi::utcb::{Regs, RunState};
 use ukernel_abi::{Call, Label, MapItem, Tag};
 use userlib::task::{self, NewTask};
-use userlib::thread::{Before, ExRegs, set_cpu};
-use userlib::{Fpage, Me, Rights, Status, ThreadId, ipc};
-
-global_asm!(
-    ".section .text.puppet, \"ax\"",
-    ".balign 4096",
-    "puppet_code:",
-    // An L4 call with the registers as they are; r11 is destroyed by the call anyway.
-    "puppet_call: movabs r11, {gate}",
-    "call r11",
-    "ud2",
-    // Any other system call.
-    "puppet_syscall: syscall",
-    "ud2",
-    "puppet_load: mov rax, [rdi]",
-    "ud2",
-    "puppet_store: mov [rdi], rsi",
-    "ud2",
-    "puppet_jump: jmp rdi",
-    "puppet_divide: xor ecx, ecx",
-    "xor edx, edx",
-    "div ecx",
-    "ud2",
-    "puppet_port_in: xor eax, eax",
-    "in al, dx",
-    "ud2",
-    "puppet_privileged: cli",
-    "ud2",
-    "puppet_stop: ud2",
-    // A trampoline that goes straight back.
-    "puppet_return: jmp rcx",
-    // Counts in rbx, for ever.
-    "puppet_count: inc rbx",
-    "jmp puppet_count",
-    // Has rdi in vector and x87 registers and checks rbx times that it is still there. rax = what was found.
-    "puppet_vectors: movq xmm0, rdi",
-    "movq xmm7, rdi",
-    "movq xmm8, rdi",
-    "movq xmm15, rdi",
-    "push rdi",
-    "fild qword ptr [rsp]",
-    "1: movq rax, xmm0",
-    "cmp rax, rdi",
-    "jne 2f",
-    "movq rax, xmm7",
-    "cmp rax, rdi",
-    "jne 2f",
-    "movq rax, xmm8",
-    "cmp rax, rdi",
-    "jne 2f",
-    "movq rax, xmm15",
-    "cmp rax, rdi",
-    "jne 2f",
-    "dec rbx",
-    "jnz 1b",
-    "fistp qword ptr [rsp]",
-    "pop rax",
-    "2: ud2",
-    // The same with the upper halves of AVX registers, which must have been zero before. What AVX-512 adds is there if esi is not 0.
-    "puppet_wide: vextractf128 xmm1, ymm9, 1",
-    "vmovq rax, xmm1",
-    "test rax, rax",
-    "jnz 2f",
-    "vmovq xmm0, rdi",
-    "vinsertf128 ymm9, ymm0, xmm0, 1",
-    "vinsertf128 ymm15, ymm0, xmm0, 1",
-    "test esi, esi",
-    "jz 1f",
-    "kmovw k5, edi",
-    "vinserti64x2 zmm8, zmm0, xmm0, 3",
-    "vinserti64x2 zmm31, zmm0, xmm0, 3",
-    "1: vextractf128 xmm1, ymm9, 1",
-    "vmovq rax, xmm1",
-    "cmp rax, rdi",
-    "jne 2f",
-    "vextractf128 xmm1, ymm15, 1",
-    "vmovq rax, xmm1",
-    "cmp rax, rdi",
-    "jne 2f",
-    "test esi, esi",
-    "jz 3f",
-    "vextracti64x2 xmm1, zmm8, 3",
-    "vmovq rax, xmm1",
-    "cmp rax, rdi",
-    "jne 2f",
-    "vextracti64x2 xmm1, zmm31, 3",
-    "vmovq rax, xmm1",
-    "cmp rax, rdi",
-    "jne 2f",
-    "kmovw eax, k5",
-    "cmp ax, di",
-    "jne 2f",
-    "mov rax, rdi",
-    "3: dec rbx",
-    "jnz 1b",
-    "2: ud2",
-    // What is in the registers: rax = upper half of ymm15, rbx = xmm3, rcx = xmm15.
-    "puppet_read_wide: vmovq rcx, xmm15",
-    "vmovq rbx, xmm3",
-    "vextractf128 xmm1, ymm15, 1",
-    "vmovq rax, xmm1",
-    "ud2",
-    ".balign 4096",
-    ".text",
-    gate = const GATE,
-);
-
-/// The pieces of code.
-#[derive(Clone, Copy)]
-pub enum Code {
-    Call,
-    Syscall,
-    Load,
-    Store,
-    Jump,
-    Divide,
-    PortIn,
-    Privileged,
-    Stop,
-    Return,
-    Count,
-    Vectors,
-    Wide,
-    ReadWide,
-}
-
-impl Code {
-    pub fn address(self) -> u64 {
-        unsafe extern "C" {
-            fn puppet_call();
-            fn puppet_syscall();
-            fn puppet_load();
-            fn puppet_store();
-            fn puppet_jump();
-            fn puppet_divide();
-            fn puppet_port_in();
-            fn puppet_privileged();
-            fn puppet_stop();
-            fn puppet_return();
-            fn puppet_count();
-            fn puppet_vectors();
-            fn puppet_wide();
-            fn puppet_read_wide();
-        }
-        let code: unsafe extern "C" fn() = match self {
-            Self::Call => puppet_call,
-            Self::Syscall => puppet_syscall,
-            Self::Load => puppet_load,
-            Self::Store => puppet_store,
-            Self::Jump => puppet_jump,
-            Self::Divide => puppet_divide,
-            Self::PortIn => puppet_port_in,
-            Self::Privileged => puppet_privileged,
-            Self::Stop => puppet_stop,
-            Self::Return => puppet_return,
-            Self::Count => puppet_count,
-            Self::Vectors => puppet_vectors,
-            Self::Wide => puppet_wide,
-            Self::ReadWide => puppet_read_wide,
-        };
-        code as usize as u64
-    }
-}
-
-/// The page with the code.
-pub fn code_page(rights: Rights) -> Fpage {
-    Fpage::memory(Code::Call.address() & !0xfff, 12, rights)
-}
-
-/// Makes root map the code to this server.
-pub fn touch_code() {
-    // SAFETY: an address in this server's text.
-    unsafe { core::ptr::with_exposed_provenance::<u8>(Code::Call.address() as usize).read_volatile() };
-}
+use userlib::thread::{Before, ExRegs, set_cpu, sleep};
+use userlib::{Me, Rights, Status, ThreadId, ipc};
 
 /// Stack of puppet `n`: the last pages of the shared memory, at the same address in the puppet.
 fn stack(number: usize) -> crate::memory::Page {
@@ -198,12 +24,26 @@ fn stack(number: usize) -> crate::memory::Page {
 pub const PRIORITY: u8 = 50;
 /// Kernel memory of such a puppet, in frames.
 pub const FRAMES: u64 = 64;
-/// Time in which everything that is going to happen has happened, in µs.
-pub const SOON: u32 = 2_000_000;
+/// Time in which everything that is going to happen has happened, in µs. The host may have other things to do than to run a CPU of this machine.
+pub const SOON: u32 = 10_000_000;
+/// Time between two looks whether it has, in µs.
+const LOOK: u32 = 2_000;
 /// Time in which a puppet comes from one fault to the next, in µs.
 const SETTLED: u32 = 20_000;
 /// Vector of UD2's exception.
 pub const INVALID_OPCODE: u64 = 6;
+
+/// Waits until it is so.
+#[track_caller]
+pub fn becomes(what: &'static str, mut it: impl FnMut() -> Check<bool>) -> Check {
+    for _ in 0..SOON / LOOK {
+        if it()? {
+            return Ok(());
+        }
+        sleep(LOOK);
+    }
+    holds(what, it()?)
+}
 
 /// The CPU on which puppets run.
 static CPU: AtomicU32 = AtomicU32::new(0);

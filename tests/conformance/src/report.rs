@@ -2,6 +2,8 @@
 //!
 //! Lines begin with `TAP `, whatever the log puts before them: `TAP ok N NAME`, `TAP not ok N NAME # DETAIL`, `TAP 1..N`.
 
+use crate::cases::{CASES, SMP};
+use crate::options::Options;
 use crate::puppet::place_on;
 use core::panic::Location;
 use proto::Refusal;
@@ -79,28 +81,45 @@ pub fn holds(what: &'static str, it: bool) -> Check {
     same(what, it, true)
 }
 
-/// Runs the cases: with the puppets on this server's CPU, and then on the last one, if there are several. The number of those that failed.
-pub fn run(me: Me, cases: &[Case]) -> usize {
-    let cpus = kip().cpus;
-    let mut failed = 0;
-    let mut number = 0;
-    for (cpu, prefix) in [(0, ""), (cpus - 1, "other-cpu/")].into_iter().take(cpus.min(2) as usize) {
-        place_on(cpu);
-        for (name, case) in cases {
-            number += 1;
-            match case(me) {
+/// Runs the cases that `options` select: with the puppets on this server's CPU; if there are several, then with the puppets on the last one,
+/// and those that are about several. The number of those that failed.
+pub fn run(me: Me, options: &Options) -> usize {
+    let mut report = Report { me, options, number: 0, failed: 0 };
+    report.cases(CASES, "");
+    let last = kip().cpus - 1;
+    if last > 0 {
+        place_on(last);
+        report.cases(CASES, "other-cpu/");
+        place_on(0);
+        report.cases(SMP, "");
+    }
+    log!("TAP 1..{}", report.number);
+    report.failed
+}
+
+struct Report<'a> {
+    me: Me,
+    options: &'a Options,
+    /// Cases that have been run.
+    number: usize,
+    failed: usize,
+}
+
+impl Report<'_> {
+    fn cases(&mut self, cases: &[Case], prefix: &str) {
+        for (name, case) in cases.iter().filter(|(name, _)| self.options.select(prefix, name)) {
+            self.number += 1;
+            let number = self.number;
+            match case(self.me) {
                 Ok(()) => log!("TAP ok {number} {prefix}{name}"),
                 Err(Failure { at, what, got, want }) => {
-                    failed += 1;
+                    self.failed += 1;
+                    let (file, line) = (at.file(), at.line());
                     log!(
-                        "TAP not ok {number} {prefix}{name} # {}:{}: {what}: {got:#x}, not {want:#x}",
-                        at.file(),
-                        at.line()
+                        "TAP not ok {number} {prefix}{name} # {file}:{line}: {what}: {got:#x}, not {want:#x}"
                     );
                 }
             }
         }
     }
-    log!("TAP 1..{number}");
-    failed
 }

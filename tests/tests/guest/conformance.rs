@@ -10,23 +10,137 @@ use libtest_mimic::Trial;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-/// The table of cases, whose names are the names of the tests.
-const TABLE: &str = include_str!("../../conformance/src/cases/mod.rs");
-const LIMIT: Duration = Duration::from_secs(60);
-const QEMU_LIMIT: Duration = Duration::from_secs(120);
+/// The tables of cases, whose names are the names of the tests.
+const TABLES: &str = include_str!("../../conformance/src/cases/mod.rs");
+/// Begins the names of cases that need several CPUs.
+const SMP: &str = "smp/";
+/// With several CPUs, cases whose puppets run on the last one.
+const OTHER_CPU: &str = "other-cpu/";
 /// Begins every line of the report, behind what the log puts before it.
 const MARK: &str = "TAP ";
 
 type Report = Result<Outcome, String>;
 
-fn names() -> impl Iterator<Item = &'static str> {
-    TABLE.lines().filter_map(|line| line.trim().strip_prefix("(\"")?.split_once('"').map(|(name, _)| name))
+/// A machine and the cases that run there, all in one boot.
+#[derive(Clone, Copy)]
+struct Suite {
+    /// Begins the names of the tests, behind the place.
+    name: &'static str,
+    place: Place,
+    cpus: u32,
+    /// Beginnings of the names of cases; empty: all.
+    selection: &'static [&'static str],
 }
 
-fn boot(context: &Context) -> Result<Boot, String> {
-    let kernel = context.build.kernel()?;
-    let words = ["--kernel", &kernel.to_string_lossy(), "--servers", "conformance"];
-    Boot::words(&context.build, &words)
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Place {
+    Kvm,
+    Lab,
+    Qemu,
+}
+
+const SUITES: &[Suite] = &[
+    Suite { name: "l4", place: Place::Kvm, cpus: 1, selection: &[] },
+    Suite { name: "l4", place: Place::Lab, cpus: 1, selection: &[] },
+    Suite { name: "l4", place: Place::Qemu, cpus: 1, selection: &[] },
+    Suite { name: "l4-smp", place: Place::Kvm, cpus: 2, selection: &[] },
+    Suite { name: "l4-smp", place: Place::Lab, cpus: 2, selection: &[] },
+    Suite { name: "l4-smp", place: Place::Qemu, cpus: 2, selection: &[] },
+];
+
+impl Place {
+    fn limit(self) -> Duration {
+        match self {
+            // With several CPUs there are twice as many cases.
+            Self::Kvm => Duration::from_secs(150),
+            Self::Lab => LAB_LIMIT,
+            Self::Qemu => Duration::from_secs(120),
+        }
+    }
+
+    fn trial(
+        self,
+        name: &str,
+        context: &Arc<Context>,
+        body: impl FnOnce(&Context) -> Result<(), String> + Send + 'static,
+    ) -> Trial {
+        match self {
+            Self::Kvm => on_kvm(name, context, body),
+            Self::Lab => plain(format!("lab::{name}"), context, body),
+            Self::Qemu => plain(format!("qemu::{name}"), context, body),
+        }
+    }
+}
+
+impl Suite {
+    /// The names of the cases.
+    fn names(&self) -> Vec<String> {
+        let table = TABLES
+            .lines()
+            .filter_map(|line| line.trim().strip_prefix("(\"")?.split_once('"').map(|(name, _)| name));
+        let (smp, plain): (Vec<_>, Vec<_>) = table.partition(|name| name.starts_with(SMP));
+        let mut names: Vec<_> = plain.iter().map(|&name| name.to_owned()).collect();
+        if self.cpus > 1 {
+            names.extend(plain.iter().map(|name| format!("{OTHER_CPU}{name}")));
+            names.extend(smp.iter().map(|&name| name.to_owned()));
+        }
+        names.retain(|name| self.selection.is_empty() || self.selection.iter().any(|s| name.starts_with(s)));
+        names
+    }
+
+    fn run(&self, context: &Context) -> Report {
+        let limit = self.place.limit();
+        match self.place {
+            Place::Kvm => self.boot(context)?.run_kvm(b"", limit),
+            Place::Lab => self.boot(context)?.run_lab(b"", limit),
+            Place::Qemu => self.in_qemu(context),
+        }
+    }
+
+    fn boot(&self, context: &Context) -> Result<Boot, String> {
+        let (kernel, cpus) = (context.build.kernel()?, self.cpus.to_string());
+        let words = ["--kernel", &kernel.to_string_lossy(), "--servers", "conformance", "--cpus", &cpus];
+        Ok(Boot::words(&context.build, &words)?.timeout(self.place.limit()).program(self.selection))
+    }
+
+    /// The cases are those of the lab, on other devices.
+    fn in_qemu(&self, context: &Context) -> Report {
+        let options = if self.cpus == 1 { Qemu::REPEATABLE } else { &[] };
+        let name = format!("conformance-{}", self.cpus);
+        let (set, words) = ("conformance", self.selection);
+        Qemu { machine: "q35", memory_mib: 256, cpus: self.cpus, set, words, options }.run(
+            &context.build,
+            &name,
+            self.place.limit(),
+        )
+    }
+
+    fn end(&self, status: u8) -> End {
+        if self.place == Place::Qemu { exit_status(status) } else { End::Exited(status.into()) }
+    }
+
+    /// The machine's exit status agrees with the report, and the report is whole.
+    fn whole(&self, outcome: &Outcome) -> Result<(), String> {
+        let log = String::from_utf8_lossy(&outcome.stderr);
+        let failed = log.contains(&format!("{MARK}not ok "));
+        let planned = log.contains(&format!("{MARK}1..{}\n", self.names().len()));
+        if planned && outcome.end == self.end(failed.into()) {
+            Ok(())
+        } else {
+            Err(compare::describe(outcome))
+        }
+    }
+
+    fn trials(self, context: &Arc<Context>, trials: &mut Vec<Trial>) {
+        let report = Arc::new(OnceLock::<Report>::new());
+        let once = move |context: &Context| report.get_or_init(|| self.run(context)).clone();
+        for name in self.names() {
+            let (once, test) = (once.clone(), format!("{}::{name}", self.name));
+            trials.push(self.place.trial(&test, context, move |c| verdict(&once(c)?, &name)));
+        }
+        let test = format!("{}::whole-report", self.name);
+        trials.push(self.place.trial(&test, context, move |c| self.whole(&once(c)?)));
+    }
 }
 
 /// What the report says about one case.
@@ -49,46 +163,8 @@ fn verdict(outcome: &Outcome, name: &str) -> Result<(), String> {
     Err(format!("it was not reported; the last report is `{last}`; {}", compare::describe(outcome)))
 }
 
-/// The machine's exit status agrees with the report, and the report is whole.
-fn whole(outcome: &Outcome, end: fn(u8) -> End) -> Result<(), String> {
-    let log = String::from_utf8_lossy(&outcome.stderr);
-    let failed = log.contains(&format!("{MARK}not ok "));
-    let planned = log.contains(&format!("{MARK}1..{}", names().count()));
-    if planned && outcome.end == end(failed.into()) { Ok(()) } else { Err(compare::describe(outcome)) }
-}
-
 pub fn trials(context: &Arc<Context>) -> Vec<Trial> {
-    let (kvm, lab) = (Arc::new(OnceLock::<Report>::new()), Arc::new(OnceLock::<Report>::new()));
-    let on_this_machine = move |context: &Context| {
-        kvm.get_or_init(|| boot(context)?.timeout(LIMIT).run_kvm(b"", LIMIT)).clone()
-    };
-    let in_lab = move |context: &Context| lab.get_or_init(|| boot(context)?.run_lab(b"", LAB_LIMIT)).clone();
     let mut trials = Vec::new();
-    for name in names() {
-        let (here, there) = (on_this_machine.clone(), in_lab.clone());
-        trials.push(on_kvm(&format!("l4::{name}"), context, move |c| verdict(&here(c)?, name)));
-        trials.push(plain(format!("lab::l4::{name}"), context, move |c| verdict(&there(c)?, name)));
-    }
-    trials.push(on_kvm("l4::whole-report", context, move |c| {
-        whole(&on_this_machine(c)?, |status| End::Exited(status.into()))
-    }));
-    trials.push(plain("lab::l4::whole-report".to_owned(), context, move |c| {
-        whole(&in_lab(c)?, |status| End::Exited(status.into()))
-    }));
-    trials.push(plain("qemu::l4::whole-report".to_owned(), context, move |c| {
-        let outcome = in_qemu(c)?;
-        names().try_for_each(|name| verdict(&outcome, name).map_err(|e| format!("{name}: {e}")))?;
-        whole(&outcome, exit_status)
-    }));
+    SUITES.iter().for_each(|suite| suite.trials(context, &mut trials));
     trials
-}
-
-/// In QEMU by itself it is one test: the cases are those of the lab, on other devices.
-fn in_qemu(context: &Context) -> Report {
-    let options = Qemu::REPEATABLE;
-    Qemu { machine: "q35", memory_mib: 256, cpus: 1, set: "conformance", words: &[], options }.run(
-        &context.build,
-        "conformance",
-        QEMU_LIMIT,
-    )
 }

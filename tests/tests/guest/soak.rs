@@ -21,9 +21,10 @@ const CALLS_IN_LAB: &str = "5000";
 const LIMIT: Duration = Duration::from_secs(90);
 const QEMU_LIMIT: Duration = Duration::from_secs(180);
 
-fn boot(context: &Context, calls: &str) -> Result<Boot, String> {
+fn boot(context: &Context, cpus: &str, calls: &str) -> Result<Boot, String> {
     let (kernel, memory) = (context.build.kernel()?, format!("{MEMORY_MIB}M"));
-    let words = ["--kernel", &kernel.to_string_lossy(), "--servers", "soak", "--memory", &memory];
+    let words =
+        ["--kernel", &kernel.to_string_lossy(), "--servers", "soak", "--memory", &memory, "--cpus", cpus];
     Ok(Boot::words(&context.build, &words)?.timeout(LIMIT).program(&[SEED, calls]))
 }
 
@@ -34,20 +35,24 @@ fn check(outcome: &Outcome, end: End) -> Result<(), String> {
     if passed && outcome.end == end { Ok(()) } else { Err(compare::describe(outcome)) }
 }
 
+fn in_qemu(context: &Context, cpus: u32, options: &[&str]) -> Result<(), String> {
+    let words = [SEED, CALLS];
+    let qemu = Qemu { machine: "q35", memory_mib: MEMORY_MIB, cpus, set: "soak", words: &words, options };
+    check(&qemu.run(&context.build, &format!("soak-{cpus}"), QEMU_LIMIT)?, exit_status(0))
+}
+
+fn on_this_machine(context: &Context, cpus: &str) -> Result<(), String> {
+    check(&boot(context, cpus, CALLS_ON_KVM)?.run_kvm(b"", LIMIT)?, End::Exited(0))
+}
+
 pub fn trials(context: &Arc<Context>) -> Vec<Trial> {
-    let qemu = |context: &Context| {
-        let (words, options) = ([SEED, CALLS], Qemu::REPEATABLE);
-        let qemu =
-            Qemu { machine: "q35", memory_mib: MEMORY_MIB, cpus: 1, set: "soak", words: &words, options };
-        check(&qemu.run(&context.build, "soak", QEMU_LIMIT)?, exit_status(0))
-    };
     vec![
-        plain("qemu::soak".to_owned(), context, qemu),
-        on_kvm("soak", context, |context| {
-            check(&boot(context, CALLS_ON_KVM)?.run_kvm(b"", LIMIT)?, End::Exited(0))
-        }),
+        plain("qemu::soak".to_owned(), context, |context| in_qemu(context, 1, Qemu::REPEATABLE)),
+        plain("qemu::soak-smp".to_owned(), context, |context| in_qemu(context, 2, &[])),
+        on_kvm("soak", context, |context| on_this_machine(context, "1")),
+        on_kvm("soak-smp", context, |context| on_this_machine(context, "2")),
         plain("lab::soak".to_owned(), context, |context| {
-            check(&boot(context, CALLS_IN_LAB)?.run_lab(b"", LAB_LIMIT)?, End::Exited(0))
+            check(&boot(context, "1", CALLS_IN_LAB)?.run_lab(b"", LAB_LIMIT)?, End::Exited(0))
         }),
     ]
 }

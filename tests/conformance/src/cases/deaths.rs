@@ -1,7 +1,7 @@
 //! Threads that die, whatever they are doing, and those who wait for them.
 
-use crate::puppet::{Code, Puppet, SOON, answer};
-use crate::report::{Check, holds, same};
+use crate::puppet::{Code, Puppet, SOON, answer, becomes};
+use crate::report::{Check, same};
 use ukernel_abi::Call;
 use ukernel_abi::call::{Timeouts, ex_regs};
 use ukernel_abi::utcb::{Regs, RunState};
@@ -12,17 +12,6 @@ use userlib::{Me, Status, ThreadId, ipc, task};
 const NOWHERE: u64 = 0x5000_0000;
 /// A timeout of one that dies before it is over, in µs.
 const SHORT: u32 = 5_000;
-
-/// Waits until it is so, which may take a while on a slow machine.
-fn becomes(what: &'static str, mut it: impl FnMut() -> Check<bool>) -> Check {
-    for _ in 0..SOON / SHORT {
-        if it()? {
-            return Ok(());
-        }
-        sleep(SHORT);
-    }
-    holds(what, it()?)
-}
 
 /// Deletes the puppet's task, and waits until whatever it waited for would have come.
 fn dies(puppet: &Puppet) -> Check {

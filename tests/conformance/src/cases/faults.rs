@@ -1,7 +1,8 @@
 //! Page faults, exceptions, foreign system calls.
 
+use crate::code::code_page;
 use crate::memory::Page;
-use crate::puppet::{Code, Puppet, code_page};
+use crate::puppet::{Code, Puppet};
 use crate::report::{Check, holds, same};
 use ukernel_abi::call::{L4_CALL, ex_regs};
 use ukernel_abi::utcb::{FIXED_FLAGS, Regs};

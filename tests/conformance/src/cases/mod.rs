@@ -13,6 +13,7 @@
 //! - [`scheduling`]: priorities, time slices, FPU state under preemption
 //! - [`tasks`]: tasks and what the kernel spends on them
 //! - [`devices`]: I/O ports and interrupt lines
+//! - [`smp`]: several CPUs
 
 mod arguments;
 mod clans;
@@ -23,6 +24,7 @@ mod ipc;
 mod limits;
 mod mapping;
 mod scheduling;
+mod smp;
 mod strings;
 mod tasks;
 mod threads;
@@ -117,4 +119,17 @@ pub const CASES: &[Case] = &[
     ("devices/ports-taken-back", devices::ports_taken_back),
     ("devices/lines-taken-back", devices::lines_taken_back),
     ("devices/interrupts", devices::interrupts),
+];
+
+/// For machines with several CPUs.
+pub const SMP: &[Case] = &[
+    ("smp/stopped-while-it-runs", smp::stopped_while_it_runs),
+    ("smp/unmapped-while-it-reads", smp::unmapped_while_it_reads),
+    ("smp/unmapped-while-it-writes", smp::unmapped_while_it_writes),
+    ("smp/deleted-while-it-runs", smp::deleted_while_it_runs),
+    ("smp/moves-itself", smp::moves_itself),
+    ("smp/moved-by-others", smp::moved_by_others),
+    ("smp/no-such-cpu", smp::no_such_cpu),
+    ("smp/rally", smp::rally),
+    ("smp/rally-on-the-move", smp::rally_on_the_move),
 ];
