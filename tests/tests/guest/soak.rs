@@ -18,6 +18,9 @@ const MEMORY_MIB: u32 = 64;
 const CALLS: &str = "100000";
 const CALLS_ON_KVM: &str = "2000";
 const CALLS_IN_LAB: &str = "5000";
+/// With two CPUs, which run at once and in real time, victims rest in real time, too.
+const CALLS_SMP: &str = "10000";
+const CALLS_SMP_ON_KVM: &str = "500";
 const LIMIT: Duration = Duration::from_secs(90);
 const QEMU_LIMIT: Duration = Duration::from_secs(180);
 
@@ -35,22 +38,22 @@ fn check(outcome: &Outcome, end: End) -> Result<(), String> {
     if passed && outcome.end == end { Ok(()) } else { Err(compare::describe(outcome)) }
 }
 
-fn in_qemu(context: &Context, cpus: u32, options: &[&str]) -> Result<(), String> {
-    let words = [SEED, CALLS];
+fn in_qemu(context: &Context, cpus: u32, calls: &str, options: &[&str]) -> Result<(), String> {
+    let words = [SEED, calls];
     let qemu = Qemu { machine: "q35", memory_mib: MEMORY_MIB, cpus, set: "soak", words: &words, options };
     check(&qemu.run(&context.build, &format!("soak-{cpus}"), QEMU_LIMIT)?, exit_status(0))
 }
 
-fn on_this_machine(context: &Context, cpus: &str) -> Result<(), String> {
-    check(&boot(context, cpus, CALLS_ON_KVM)?.run_kvm(b"", LIMIT)?, End::Exited(0))
+fn on_this_machine(context: &Context, cpus: &str, calls: &str) -> Result<(), String> {
+    check(&boot(context, cpus, calls)?.run_kvm(b"", LIMIT)?, End::Exited(0))
 }
 
 pub fn trials(context: &Arc<Context>) -> Vec<Trial> {
     vec![
-        plain("qemu::soak".to_owned(), context, |context| in_qemu(context, 1, Qemu::REPEATABLE)),
-        plain("qemu::soak-smp".to_owned(), context, |context| in_qemu(context, 2, &[])),
-        on_kvm("soak", context, |context| on_this_machine(context, "1")),
-        on_kvm("soak-smp", context, |context| on_this_machine(context, "2")),
+        plain("qemu::soak".to_owned(), context, |context| in_qemu(context, 1, CALLS, Qemu::REPEATABLE)),
+        plain("qemu::soak-smp".to_owned(), context, |context| in_qemu(context, 2, CALLS_SMP, &[])),
+        on_kvm("soak", context, |context| on_this_machine(context, "1", CALLS_ON_KVM)),
+        on_kvm("soak-smp", context, |context| on_this_machine(context, "2", CALLS_SMP_ON_KVM)),
         plain("lab::soak".to_owned(), context, |context| {
             check(&boot(context, "1", CALLS_IN_LAB)?.run_lab(b"", LAB_LIMIT)?, End::Exited(0))
         }),
