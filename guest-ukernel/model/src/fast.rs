@@ -3,6 +3,7 @@
 //! `kernel/src/arch/fast.rs` is assembled into this program, where none of it can be executed. Its instructions are read back from the program's file and
 //! interpreted one by one, against the same threads that the Rust code works on.
 
+mod border;
 mod code;
 #[path = "../../kernel/src/arch/fast.rs"]
 mod entry;
@@ -17,25 +18,24 @@ use ukernel_core::thread::ThreadRef;
 
 use crate::rig::Kernel;
 use code::Code;
-use machine::Machine;
 
 /// How the fast path has ended.
 pub enum Exit {
     /// User mode goes on with these registers, as this thread.
     User(Regs, ThreadRef),
-    /// At `syscall_slow`, with these registers of the caller's; its frame has nothing yet but what is changed in any case.
+    /// At `syscall_slow` or `page_fault_slow`, with these registers of the thread's; nothing is changed yet but what is changed in any case.
     Slow(Regs),
 }
 
 /// The fast path, and which parts of it have been seen at work.
 pub struct Fast {
     code: Code,
-    /// Conditional jumps that have gone this way.
+    /// Conditional jumps and moves that have gone this way.
     taken: RefCell<BTreeSet<(u64, bool)>>,
     /// Ways out that have been taken.
     exits: RefCell<BTreeSet<u64>>,
     cost: Cell<Cost>,
-    /// A conditional jump that is to be forced to go one way.
+    /// A conditional jump or move that is to be forced to go one way.
     broken: Cell<Option<(u64, bool)>>,
 }
 
@@ -51,13 +51,25 @@ impl Fast {
     }
 
     /// SYSCALL by `me`, which runs, with these registers.
-    pub fn enter(&self, kernel: &Kernel, me: ThreadRef, regs: &Regs) -> Exit {
-        Machine::new(self, kernel, me, regs).run()
+    pub fn syscall(&self, kernel: &Kernel, me: ThreadRef, regs: &Regs) -> Exit {
+        border::syscall(self, kernel, me, regs)
     }
 
-    /// Whether the jump has gone this way.
-    pub fn is_seen(&self, jump: &Jump, taken: bool) -> bool {
-        self.taken.borrow().contains(&(jump.at, taken))
+    /// Page fault of `me`, which runs, at `addr`. Among the registers is the error code. Before that, the same fault as if it were another's.
+    pub fn page_fault(&self, kernel: &Kernel, me: ThreadRef, regs: &Regs, addr: u64) -> Exit {
+        border::page_fault_in_kernel(self, kernel, me, regs, addr);
+        border::page_fault_in_stub(self, kernel, me, regs, addr);
+        border::page_fault(self, kernel, me, regs, addr)
+    }
+
+    /// Where SYSCALL leads if it does not change the privilege level: what faults there with such a jump is a system call.
+    pub fn first_syscall(&self) -> u64 {
+        self.code.first_syscall
+    }
+
+    /// Whether it has been decided this way.
+    pub fn is_seen(&self, decision: &Decision, taken: bool) -> bool {
+        self.taken.borrow().contains(&(decision.at, taken))
     }
 
     /// What it has been worth so far.
@@ -65,25 +77,25 @@ impl Fast {
         self.cost.get()
     }
 
-    /// From now on let the conditional jump at `at` always or never be taken, whatever the flags say.
-    pub fn break_jump(&self, at: u64, taken: bool) {
+    /// From now on let the conditional jump or move at `at` always or never be taken, whatever the flags say.
+    pub fn break_decision(&self, at: u64, taken: bool) {
         self.broken.set(Some((at, taken)));
     }
 
-    /// Every conditional jump of the fast path.
-    pub fn jumps(&self) -> Vec<Jump> {
-        self.code.jumps()
+    /// Every conditional jump and move of the fast path.
+    pub fn decisions(&self) -> Vec<Decision> {
+        self.code.decisions()
     }
 
-    /// What has not been seen yet: conditional jumps with the way that they have not gone, and ways out.
+    /// What has not been seen yet: decisions with the way that they have not gone, and ways out.
     pub fn unseen(&self) -> Vec<String> {
         let mut unseen = Vec::new();
-        for jump in self.code.jumps() {
+        for decision in self.code.decisions() {
             for taken in [false, true] {
-                if !self.is_seen(&jump, taken) {
+                if !self.is_seen(&decision, taken) {
                     unseen.push(format!(
                         "{} is {}taken",
-                        self.code.show(jump.at),
+                        decision.name,
                         if taken { "never " } else { "always " }
                     ));
                 }
@@ -105,12 +117,17 @@ pub struct Cost {
     pub cr3_writes: usize,
 }
 
-/// A conditional jump.
+impl std::ops::Sub for Cost {
+    type Output = Self;
+    fn sub(self, other: Self) -> Self {
+        Self { calls: self.calls - other.calls, cr3_writes: self.cr3_writes - other.cr3_writes }
+    }
+}
+
+/// A conditional jump or move.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Jump {
+pub struct Decision {
     pub at: u64,
-    /// Taken, it leads to `syscall_slow`: it is a check.
-    pub is_check: bool,
     /// For messages.
     pub name: String,
 }

@@ -1,6 +1,7 @@
 //! What may happen, in terms that mean something in every state.
 
 use proptest::prelude::*;
+use ukernel_abi::Rights;
 
 use crate::world::{LINES, SLOTS};
 
@@ -92,7 +93,11 @@ pub enum Op {
     Attach {
         line: u8,
     },
-    PageFault,
+    /// At the address of the first system call, or at any.
+    PageFault {
+        access: Rights,
+        at_syscall: bool,
+    },
     Exception,
     /// Changes a thread, as `lthread_ex_regs` does.
     Change {
@@ -102,7 +107,7 @@ pub enum Op {
     },
     SetPager {
         slot: usize,
-        pager: usize,
+        pager: Who,
     },
     SetHandler {
         slot: usize,
@@ -115,6 +120,11 @@ pub enum Op {
     Priority {
         slot: usize,
         priority: u8,
+    },
+    /// It belongs to another CPU from now on. Of the CPUs there is always the one whose thread runs.
+    Move {
+        slot: usize,
+        cpu: u32,
     },
     Switch {
         to: Option<usize>,
@@ -146,6 +156,7 @@ pub enum Pose {
         line: u8,
     },
     Foreign,
+    PageFault,
     Call {
         to: usize,
     },
@@ -165,7 +176,7 @@ impl Op {
                 | Self::IdNearest { .. }
                 | Self::NoSuchCall
                 | Self::Attach { .. }
-                | Self::PageFault
+                | Self::PageFault { .. }
                 | Self::Exception
         )
     }
@@ -225,12 +236,17 @@ fn number() -> impl Strategy<Value = u32> {
     prop_oneof![6 => 0..400u32, 1 => Just(0x8000_0100), 1 => Just(u32::MAX), 1 => Just(0x7fff_ffff)]
 }
 
+fn access() -> impl Strategy<Value = Rights> {
+    prop_oneof![Just(Rights::R), Just(Rights::W), Just(Rights::X)]
+}
+
 fn pose() -> impl Strategy<Value = Op> {
     let pose = prop_oneof![
         3 => Just(Pose::Wait),
         3 => (0..12usize).prop_map(|what| Pose::Typical { what }),
         1 => (0..LINES).prop_map(|line| Pose::Attach { line }),
         1 => Just(Pose::Foreign),
+        1 => Just(Pose::PageFault),
         2 => slot().prop_map(|to| Pose::Call { to }),
     ];
     (slot(), pose).prop_map(|(slot, pose)| Op::Pose { slot, pose })
@@ -250,20 +266,23 @@ pub fn op() -> impl Strategy<Value = Op> {
         3 => (number(), any::<bool>()).prop_map(|(number, disguised)| Op::Foreign { number, disguised }),
         1 => prop_oneof![Just(Who::Nil), slot().prop_map(Who::At)].prop_map(|of| Op::IdNearest { of }),
         1 => Just(Op::NoSuchCall),
-        2 => (0..LINES).prop_map(|line| Op::Attach { line }),
-        2 => Just(Op::PageFault),
+        5 => (0..LINES).prop_map(|line| Op::Attach { line }),
+        6 => (access(), prop::bool::weighted(0.1)).prop_map(|(access, at_syscall)| Op::PageFault { access, at_syscall }),
         1 => Just(Op::Exception),
     ];
     let stop = prop_oneof![2 => Just(None), 1 => Just(Some(true)), 4 => Just(Some(false))];
     let control = prop_oneof![
         3 => (slot(), any::<bool>(), stop).prop_map(|(slot, cancel, stop)| Op::Change { slot, cancel, stop }),
-        1 => (slot(), slot()).prop_map(|(slot, pager)| Op::SetPager { slot, pager }),
+        1 => (slot(), slot()).prop_map(|(slot, pager)| Op::SetPager { slot, pager: Who::At(pager) }),
+        2 => (0..2usize).prop_map(|pager| Op::SetPager { slot: 6, pager: Who::At(pager) }),
+        1 => (2..5usize).prop_map(|slot| Op::SetPager { slot, pager: Who::Stale(0) }),
         1 => (slot(), slot()).prop_map(|(slot, handler)| Op::SetHandler { slot, handler: Who::At(handler) }),
         // Out of its reach.
         2 => (0..2usize).prop_map(|handler| Op::SetHandler { slot: 6, handler: Who::At(handler) }),
         1 => (2..5usize).prop_map(|slot| Op::SetHandler { slot, handler: Who::Stale(0) }),
         1 => (slot(), prop::bool::weighted(0.2)).prop_map(|(slot, on)| Op::SetTrampoline { slot, on }),
         3 => (slot(), 0..4u8).prop_map(|(slot, priority)| Op::Priority { slot, priority }),
+        1 => (slot(), 0..2u32).prop_map(|(slot, cpu)| Op::Move { slot, cpu }),
         2 => prop::option::of(slot()).prop_map(|to| Op::Switch { to }),
         1 => slot().prop_map(|slot| Op::Kill { slot }),
         4 => slot().prop_map(|slot| Op::Create { slot }),
@@ -271,7 +290,7 @@ pub fn op() -> impl Strategy<Value = Op> {
     let environment = prop_oneof![
         3 => (0..30u64).prop_map(|ticks| Op::Time { ticks }),
         3 => Just(Op::EndSlice),
-        6 => (0..LINES).prop_map(|line| Op::Interrupt { line }),
+        8 => (0..LINES).prop_map(|line| Op::Interrupt { line }),
     ];
     prop_oneof![24 => communication, 12 => pose(), 3 => control, 3 => environment]
 }

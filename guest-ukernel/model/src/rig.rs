@@ -1,14 +1,14 @@
 //! The real thing: `ukernel_core::ipc` and the real scheduler, with as much of a kernel around them as they need.
 //!
 //! It does what the entry code and `kernel/src/{trap,cpu,kernel,task}.rs` do around a call: save the registers of the thread that runs, tell the scheduler who that
-//! is, act, choose. With [`Rig::fast`] every SYSCALL goes through the kernel's assembler first.
+//! is, act, choose. With [`Rig::fast`] every SYSCALL and every page fault goes through the kernel's assembler first.
 
 use std::cell::{Cell, RefCell};
 
-use ukernel_abi::ThreadId;
 use ukernel_abi::call::{Call, Status, is_l4_call};
 use ukernel_abi::msg::MapItem;
 use ukernel_abi::utcb::Regs;
+use ukernel_abi::{Rights, ThreadId};
 use ukernel_core::ipc::{self, Env, Lacking, NotMapped, Windows};
 use ukernel_core::irq::Irqs;
 use ukernel_core::sched::{Queues, Sched};
@@ -16,8 +16,14 @@ use ukernel_core::thread::{Outgoing, Thread, ThreadRef, UtcbCells};
 use ukernel_core::timeout::Timeouts;
 
 use crate::fast::{Exit, Fast};
-use crate::naive::{Fault, Mapped};
+use crate::naive::Mapped;
 use crate::world::{self, Slot};
+
+/// Page-fault error code (SDM vol. 3, 4.7).
+pub const FAULT_PRESENT: u64 = 1 << 0;
+pub const FAULT_WRITE: u64 = 1 << 1;
+pub const FAULT_USER: u64 = 1 << 2;
+pub const FAULT_FETCH: u64 = 1 << 4;
 
 /// What IPC needs of the kernel.
 pub struct Kernel {
@@ -90,7 +96,7 @@ pub struct Rig<'a> {
     pub running: Option<ThreadRef>,
     /// These registers.
     pub live: Regs,
-    fast: Option<&'a Fast>,
+    pub fast: Option<&'a Fast>,
 }
 
 impl<'a> Rig<'a> {
@@ -148,7 +154,7 @@ impl<'a> Rig<'a> {
         self.live.rcx = self.live.rip;
         self.live.r11 = self.live.rflags;
         if let Some(fast) = self.fast {
-            match fast.enter(&self.kernel, me, &self.live) {
+            match fast.syscall(&self.kernel, me, &self.live) {
                 Exit::User(regs, running) => {
                     self.live = regs;
                     self.running = Some(running);
@@ -161,6 +167,43 @@ impl<'a> Rig<'a> {
         self.enter();
         self.serve(me);
         self.leave();
+    }
+
+    /// SYSCALL, by the thread that runs, on a machine where it does not change the privilege level: the program is to go on in the
+    /// kernel, and faults. Where there is no fast path there is no such address.
+    pub fn disguised_syscall(&mut self) {
+        let (Some(me), Some(fast)) = (self.running, self.fast) else { return self.syscall() };
+        let live = &mut self.live;
+        (live.rcx, live.r11) = (live.rip, live.rflags);
+        (live.rip, live.entry) = (fast.first_syscall(), FAULT_FETCH | FAULT_USER);
+        match fast.page_fault(&self.kernel, me, &self.live, fast.first_syscall()) {
+            Exit::User(..) => panic!("a SYSCALL is taken for a page fault"),
+            Exit::Slow(regs) => self.live = Regs { rip: regs.rcx, rflags: regs.r11, entry: 0, ..regs },
+        }
+        self.enter();
+        self.serve(me);
+        self.leave();
+    }
+
+    /// The thread that runs gets a page fault at `addr`. The error code is in its registers.
+    pub fn page_fault(&mut self, addr: u64) {
+        let Some(me) = self.running else { panic!("nobody runs") };
+        if let Some(fast) = self.fast {
+            match fast.page_fault(&self.kernel, me, &self.live, addr) {
+                Exit::User(regs, running) => {
+                    self.live = regs;
+                    self.running = Some(running);
+                    return;
+                }
+                Exit::Slow(regs) => self.live = regs,
+            }
+        }
+        let access = match self.live.entry {
+            error if error & FAULT_FETCH != 0 => Rights::X,
+            error if error & FAULT_WRITE != 0 => Rights::W,
+            _ => Rights::R,
+        };
+        self.fault(Outgoing::PageFault { addr, access: access.0.into() });
     }
 
     fn serve(&self, me: ThreadRef) {
@@ -184,15 +227,14 @@ impl<'a> Rig<'a> {
         }
     }
 
-    /// The thread that runs faults. The error code is in its registers.
-    pub fn fault(&mut self, fault: Fault) {
+    /// The thread that runs gets another exception. The error code is in its registers.
+    pub fn exception(&mut self, vector: u64) {
+        self.fault(Outgoing::Exception { vector });
+    }
+
+    fn fault(&mut self, outgoing: Outgoing) {
         let Some(me) = self.running else { panic!("nobody runs") };
         self.enter();
-        let outgoing = match fault {
-            Fault::Page { addr, access } => Outgoing::PageFault { addr, access },
-            Fault::Exception { vector } => Outgoing::Exception { vector },
-            Fault::Foreign => Outgoing::Foreign,
-        };
         ipc::fault(&self.kernel, me, outgoing);
         self.leave();
     }

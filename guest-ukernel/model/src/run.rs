@@ -11,7 +11,7 @@ use crate::compare;
 use crate::fast::Fast;
 use crate::naive::{Doing, Fault, Known, Model, Thread, Utcb};
 use crate::op::{Op, Pose, Shape, Wait, Who};
-use crate::rig::Rig;
+use crate::rig::{FAULT_FETCH, FAULT_PRESENT, FAULT_USER, FAULT_WRITE, Rig};
 use crate::world::SLOTS;
 
 /// Selectors of user mode; any will do, as long as they stay.
@@ -19,6 +19,9 @@ const SELECTORS: (u64, u64) = (0x33, 0x2b);
 const TRAMPOLINE: u64 = 0x7777_0000;
 /// Of the four bits of a tag that are mostly reserved, the one that says that a message is sent in another's name.
 const PROPAGATED: u32 = 1 << 2;
+
+/// In every so many steps, SYSCALL does not change the privilege level.
+const DISGUISED: u64 = 16;
 
 /// A message of nothing.
 const EMPTY: Shape = Shape { label: 0, words: 0, items: 0, reserved: 0 };
@@ -80,8 +83,8 @@ impl<'a> Pair<'a> {
             Op::IdNearest { of } => self.id_nearest(of),
             Op::NoSuchCall => self.no_such_call(),
             Op::Attach { line } => self.ipc(Who::Nil, Who::Line(line), EMPTY, Wait::Never, Wait::Not),
-            Op::PageFault => self.fault(Fault::Page { addr: self.value(40), access: 2 }),
-            Op::Exception => self.fault(Fault::Exception { vector: 6 }),
+            Op::PageFault { access, at_syscall } => self.page_fault(access, at_syscall),
+            Op::Exception => self.exception(6),
             Op::Kill { slot } => self.kill(slot),
             Op::Create { slot } => {
                 if self.model.find(self.ids[slot]).is_none() {
@@ -107,6 +110,7 @@ impl<'a> Pair<'a> {
             | Op::SetPager { slot, .. }
             | Op::SetHandler { slot, .. }
             | Op::SetTrampoline { slot, .. }
+            | Op::Move { slot, .. }
             | Op::Priority { slot, .. } => {
                 if let Some(t) = self.rig.thread(self.ids[slot]) {
                     self.change(t, self.ids[slot], op);
@@ -123,7 +127,8 @@ impl<'a> Pair<'a> {
             (true, 1) => self.act(&Op::Call { to: 4, shape }),
             (true, _) => self.act(&Op::ReplyAndWait { shape }),
             (false, 0) => self.ipc(Who::Nil, Who::Any, shape, Wait::Never, Wait::Never),
-            (false, 1..6) => self.act(&Op::Foreign { number: 1, disguised: false }),
+            (false, 1..5) => self.act(&Op::Foreign { number: 1, disguised: false }),
+            (false, 5) => self.page_fault(Rights::R, false),
             (false, _) => self.act(&Op::Call { to: SLOTS[slot].handler, shape }),
         }
     }
@@ -138,6 +143,7 @@ impl<'a> Pair<'a> {
             Pose::Typical { what } => self.typical(EMPTY, what),
             Pose::Attach { line } => self.act(&Op::Attach { line }),
             Pose::Foreign => self.act(&Op::Foreign { number: 0, disguised: false }),
+            Pose::PageFault => self.page_fault(Rights::W, false),
             Pose::Call { to } => self.act(&Op::Call { to, shape: EMPTY }),
         }
         self.rig.act(|kernel| kernel.sched.requeue(t, priority));
@@ -167,7 +173,6 @@ impl<'a> Pair<'a> {
 
     /// What `lthread_ex_regs` and `thread_schedule` do to `t`.
     fn change(&mut self, t: ThreadRef, id: ThreadId, op: &Op) {
-        let ids = self.ids.clone();
         match *op {
             Op::Change { cancel, stop, .. } => {
                 self.rig.act(|kernel| {
@@ -184,8 +189,9 @@ impl<'a> Pair<'a> {
                 thread.stopped = stop.unwrap_or(thread.stopped);
             }
             Op::SetPager { pager, .. } => {
-                t.pager.set(ids[pager]);
-                self.model.thread_mut(id).pager = ids[pager];
+                let pager = self.identifier(pager, ThreadId::NIL);
+                t.pager.set(pager);
+                self.model.thread_mut(id).pager = pager;
             }
             Op::SetHandler { handler, .. } => {
                 let handler = self.identifier(handler, ThreadId::NIL);
@@ -197,6 +203,7 @@ impl<'a> Pair<'a> {
                 t.trampoline.set(trampoline);
                 self.model.thread_mut(id).trampoline = trampoline;
             }
+            Op::Move { cpu, .. } => t.cpu.set(cpu),
             Op::Priority { priority, .. } => self.rig.act(|kernel| kernel.sched.requeue(t, priority)),
             _ => {}
         }
@@ -272,12 +279,31 @@ impl<'a> Pair<'a> {
         self.model.thread_mut(me).regs.rax = Status::NoSuchCall as u64;
     }
 
-    fn fault(&mut self, fault: Fault) {
+    fn page_fault(&mut self, access: Rights, at_syscall: bool) {
+        let Some(me) = self.running() else { return };
+        let kind = match access {
+            Rights::X => FAULT_FETCH,
+            Rights::W => FAULT_WRITE,
+            _ => 0,
+        };
+        let present = if self.step.is_multiple_of(3) { FAULT_PRESENT } else { 0 };
+        self.rig.live.entry = FAULT_USER | kind | present;
+        let addr = match self.rig.fast {
+            // Without jumping there, it is an address like others.
+            Some(fast) if at_syscall => fast.first_syscall(),
+            _ => self.value(40),
+        };
+        self.sync_arguments(me);
+        self.rig.page_fault(addr);
+        self.model.fault(me, Fault::Page { addr, access: access.0.into() });
+    }
+
+    fn exception(&mut self, vector: u64) {
         let Some(me) = self.running() else { return };
         self.rig.live.entry = self.value(41);
         self.sync_arguments(me);
-        self.rig.fault(fault);
-        self.model.fault(me, fault);
+        self.rig.exception(vector);
+        self.model.fault(me, Fault::Exception { vector });
     }
 
     fn syscall(&mut self, me: ThreadId) {
@@ -285,7 +311,10 @@ impl<'a> Pair<'a> {
         // What SYSCALL does to its caller.
         let regs = &mut self.model.thread_mut(me).regs;
         (regs.rcx, regs.r11) = (regs.rip, regs.rflags);
-        self.rig.syscall();
+        match self.step.is_multiple_of(DISGUISED) {
+            true => self.rig.disguised_syscall(),
+            false => self.rig.syscall(),
+        }
     }
 
     fn kill(&mut self, slot: usize) {

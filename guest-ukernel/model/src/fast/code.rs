@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use elf::ElfBytes;
 use elf::endian::LittleEndian;
-use iced_x86::{Code as Opcode, Decoder, DecoderOptions, FlowControl, Instruction};
+use iced_x86::{Code as Opcode, ConditionCode, Decoder, DecoderOptions, FlowControl, Instruction};
 
-use super::Jump;
+use super::Decision;
 
 core::arch::global_asm!(
     ".section .text.fast_slow, \"ax\"",
@@ -26,9 +26,19 @@ unsafe extern "C" {
     static syscall_entry: u8;
 }
 
+/// Where the fast path is left for the kernel's Rust code.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Out {
+    Syscall,
+    PageFault,
+    PageFaultInKernel,
+}
+
 pub struct Code {
-    pub entry: u64,
-    pub slow: u64,
+    pub syscall_entry: u64,
+    pub page_fault_entry: u64,
+    pub first_syscall: u64,
+    outs: [(u64, Out); 3],
     instructions: BTreeMap<u64, Instruction>,
 }
 
@@ -39,9 +49,19 @@ impl Code {
         let path = std::env::current_exe().expect("the path of this program");
         let file = std::fs::read(path).expect("the file of this program");
         let file = ElfBytes::<LittleEndian>::minimal_parse(&file).expect("an ELF file");
-        let (entry, slow) = (symbol(&file, "syscall_entry"), symbol(&file, "syscall_slow"));
-        let mut code = Self { entry, slow, instructions: BTreeMap::new() };
-        code.follow(text_from(&file, entry));
+        let symbol = |name| symbol(&file, name);
+        let mut code = Self {
+            syscall_entry: symbol("syscall_entry"),
+            page_fault_entry: symbol("page_fault_entry"),
+            first_syscall: symbol("first_syscall"),
+            outs: [
+                (symbol("syscall_slow"), Out::Syscall),
+                (symbol("page_fault_slow"), Out::PageFault),
+                (symbol("page_fault_in_kernel"), Out::PageFaultInKernel),
+            ],
+            instructions: BTreeMap::new(),
+        };
+        code.follow(text_from(&file, code.syscall_entry));
         code
     }
 
@@ -49,14 +69,19 @@ impl Code {
         self.instructions.get(&rip).unwrap_or_else(|| panic!("no instruction at {rip:#x}"))
     }
 
-    /// Decode whatever can be reached from the entry.
+    /// The way out that is at `rip`, if one is.
+    pub fn out(&self, rip: u64) -> Option<Out> {
+        self.outs.iter().find(|(at, _)| *at == rip).map(|(_, out)| *out)
+    }
+
+    /// Decode whatever can be reached from the entries. `text` begins at the first of them.
     fn follow(&mut self, text: &[u8]) {
-        let mut open = BTreeSet::from([self.entry]);
+        let mut open = BTreeSet::from([self.syscall_entry, self.page_fault_entry]);
         while let Some(at) = open.pop_first() {
-            if at == self.slow || self.instructions.contains_key(&at) {
+            if self.out(at).is_some() || self.instructions.contains_key(&at) {
                 continue;
             }
-            let bytes = &text[(at - self.entry) as usize..];
+            let bytes = &text[(at - self.syscall_entry) as usize..];
             let i = Decoder::with_ip(64, bytes, at, DecoderOptions::NONE).decode();
             assert!(!i.is_invalid(), "what is at {at:#x} is no instruction");
             match i.flow_control() {
@@ -74,13 +99,11 @@ impl Code {
         }
     }
 
-    pub fn jumps(&self) -> Vec<Jump> {
-        let conditional = |i: &&Instruction| i.flow_control() == FlowControl::ConditionalBranch;
-        let jump = |i: &Instruction| {
-            let is_check = i.near_branch64() == self.slow;
-            Jump { at: i.ip(), is_check, name: self.show(i.ip()) }
-        };
-        self.instructions.values().filter(conditional).map(jump).collect()
+    /// Conditional jumps and moves.
+    pub fn decisions(&self) -> Vec<Decision> {
+        let conditional = |i: &&Instruction| i.condition_code() != ConditionCode::None;
+        let decision = |i: &Instruction| Decision { at: i.ip(), name: self.show(i.ip()) };
+        self.instructions.values().filter(conditional).map(decision).collect()
     }
 
     /// Ways out to user mode.
@@ -96,7 +119,7 @@ impl Code {
         } else {
             format!("{:?}", i.mnemonic()).to_lowercase()
         };
-        format!("{name} at syscall_entry+{:#x}", at - self.entry)
+        format!("{name} at syscall_entry+{:#x}", at - self.syscall_entry)
     }
 }
 

@@ -3,19 +3,24 @@
 //! It is strict: an instruction, an operand or a piece of memory that it does not know, a flag that is not defined, and GS used when its base is the
 //! user's end the run.
 
-use iced_x86::{Instruction, MemorySize, Mnemonic, OpKind, Register};
-use ukernel_abi::utcb::{Regs, RunState};
-use ukernel_core::thread::{FRAME_END, ThreadRef};
+use iced_x86::{ConditionCode, Instruction, MemorySize, Mnemonic, OpKind, Register};
+use ukernel_abi::utcb::RunState;
+use ukernel_core::thread::ThreadRef;
 
+use super::code::Out;
 use super::memory::{self, TCBS, frame_end, tcb_address, thread_at};
-use super::{Cost, Exit, Fast};
+use super::{Cost, Fast};
 use crate::cpu::*;
 use crate::rig::Kernel;
 
 /// Where the CPU's structure is.
 const CPU: u64 = 0xffff_c080_0000_0000;
-/// RFLAGS that SYSRET takes from R11 (SDM vol. 2, SYSRET); bit 1 is always set.
-const SYSRET_FLAGS: u64 = 0x3c_7fd7;
+/// Where the stack is that is no thread's frame.
+pub const STACK: u64 = 0xffff_c0a0_0000_0000;
+/// Its words: as many as a frame has.
+pub const STACK_WORDS: usize = 21;
+/// Number of RSP.
+pub const RSP: usize = 4;
 /// More instructions than the fast path has.
 const LIMIT: usize = 500;
 
@@ -27,57 +32,66 @@ struct Flags {
     sign: Option<bool>,
 }
 
+/// Where a run of the fast path has ended: at a way out to Rust, or before an instruction that leads to user mode.
+pub enum End {
+    Out(Out),
+    Sysret(Instruction),
+    Iret(Instruction),
+}
+
 pub struct Machine<'a> {
-    fast: &'a Fast,
-    kernel: &'a Kernel,
-    me: ThreadRef,
+    pub(super) fast: &'a Fast,
+    pub(super) kernel: &'a Kernel,
+    pub(super) me: ThreadRef,
     /// In the order of their numbers.
-    regs: [u64; 16],
-    rip: u64,
-    user_rip: u64,
-    user_flags: u64,
-    selectors: (u64, u64),
+    pub(super) regs: [u64; 16],
+    pub(super) rip: u64,
     flags: Flags,
-    kernel_gs: bool,
-    cr3: u64,
-    rsp0: u64,
+    /// RFLAGS.DF.
+    pub(super) backwards: bool,
+    pub(super) kernel_gs: bool,
+    pub(super) cr2: u64,
+    pub(super) cr3: u64,
+    pub(super) rsp0: u64,
     scratch: u64,
+    /// The stub that changes the FPU's owner runs. No thread is to be touched then, nor in kernel mode.
+    pub(super) in_stub: bool,
+    /// Memory at [`STACK`], where there is some instead of threads.
+    pub(super) stack: Option<[u64; STACK_WORDS]>,
 }
 
 impl<'a> Machine<'a> {
-    /// As SYSCALL leaves the processor.
-    pub fn new(fast: &'a Fast, kernel: &'a Kernel, me: ThreadRef, r: &Regs) -> Self {
-        let regs = [
-            r.rax, r.rip, r.rdx, r.rbx, r.rsp, r.rbp, r.rsi, r.rdi, r.r8, r.r9, r.r10, r.rflags, r.r12,
-            r.r13, r.r14, r.r15,
-        ];
+    /// In kernel mode at `rip`, with the registers of user mode.
+    pub fn new(fast: &'a Fast, kernel: &'a Kernel, me: ThreadRef, rip: u64, regs: [u64; 16]) -> Self {
         Self {
             fast,
             kernel,
             me,
             regs,
-            rip: fast.code.entry,
-            user_rip: r.rip,
-            user_flags: r.rflags,
-            selectors: (r.cs, r.ss),
+            rip,
             flags: Flags::default(),
+            backwards: false,
             kernel_gs: false,
+            cr2: 0,
             cr3: me.cr3.get(),
             rsp0: frame_end(me),
             scratch: 0,
+            in_stub: false,
+            stack: None,
         }
     }
 
-    pub fn run(mut self) -> Exit {
+    /// Up to the end of the fast path.
+    pub fn run(&mut self) -> End {
         for _ in 0..LIMIT {
-            if self.rip == self.fast.code.slow {
-                return self.slow();
+            if let Some(out) = self.fast.code.out(self.rip) {
+                return End::Out(out);
             }
             let i = *self.fast.code.at(self.rip);
             self.rip = i.next_ip();
             match i.mnemonic() {
-                Mnemonic::Sysretq => return self.sysret(&i),
-                Mnemonic::Iretq => return self.iret(&i),
+                Mnemonic::Sysretq => return End::Sysret(i),
+                Mnemonic::Iretq => return End::Iret(i),
                 _ => self.step(&i),
             }
         }
@@ -118,6 +132,11 @@ impl<'a> Machine<'a> {
                 let result = self.read(i, 0) & self.read(i, 1);
                 self.set_flags(result, false, size_of_operand(i, 0));
             }
+            Mnemonic::And => {
+                let result = self.read(i, 0) & self.read(i, 1);
+                self.set_flags(result, false, size_of_operand(i, 0));
+                self.write(i, 0, result);
+            }
             Mnemonic::Xor => {
                 let result = self.read(i, 0) ^ self.read(i, 1);
                 self.set_flags(result, false, size_of_operand(i, 0));
@@ -131,32 +150,47 @@ impl<'a> Machine<'a> {
             }
             Mnemonic::Jmp => self.rip = i.near_branch64(),
             Mnemonic::Swapgs => self.kernel_gs = !self.kernel_gs,
-            _ => self.conditional_jump(i),
+            Mnemonic::Cld => self.backwards = false,
+            Mnemonic::Push => {
+                let value = self.read(i, 0);
+                self.regs[RSP] -= 8;
+                self.store(i, self.regs[RSP], 8, value);
+            }
+            // Writes in either case: the high half is cleared.
+            Mnemonic::Cmovne => {
+                let value = self.read(i, if self.decide(i) { 1 } else { 0 });
+                self.write(i, 0, value);
+            }
+            _ if i.is_jcc_short_or_near() => {
+                if self.decide(i) {
+                    self.rip = i.near_branch64();
+                }
+            }
+            _ => panic!("{} is not known here", self.fast.code.show(i.ip())),
         }
     }
 
-    fn conditional_jump(&mut self, i: &Instruction) {
+    /// Whether the condition of a conditional jump or move holds.
+    fn decide(&self, i: &Instruction) -> bool {
         let flag = |flag: Option<bool>| {
             flag.unwrap_or_else(|| panic!("{} tests an undefined flag", self.fast.code.show(i.ip())))
         };
-        let mut taken = match i.mnemonic() {
-            Mnemonic::Je => flag(self.flags.zero),
-            Mnemonic::Jne => !flag(self.flags.zero),
-            Mnemonic::Jb => flag(self.flags.carry),
-            Mnemonic::Jae => !flag(self.flags.carry),
-            Mnemonic::Js => flag(self.flags.sign),
-            Mnemonic::Jns => !flag(self.flags.sign),
+        let mut holds = match i.condition_code() {
+            ConditionCode::e => flag(self.flags.zero),
+            ConditionCode::ne => !flag(self.flags.zero),
+            ConditionCode::b => flag(self.flags.carry),
+            ConditionCode::ae => !flag(self.flags.carry),
+            ConditionCode::s => flag(self.flags.sign),
+            ConditionCode::ns => !flag(self.flags.sign),
             _ => panic!("{} is not known here", self.fast.code.show(i.ip())),
         };
         if let Some((at, forced)) = self.fast.broken.get()
             && at == i.ip()
         {
-            taken = forced;
+            holds = forced;
         }
-        self.fast.taken.borrow_mut().insert((i.ip(), taken));
-        if taken {
-            self.rip = i.near_branch64();
-        }
+        self.fast.taken.borrow_mut().insert((i.ip(), holds));
+        holds
     }
 
     fn shift(&mut self, i: &Instruction) {
@@ -206,6 +240,9 @@ impl<'a> Machine<'a> {
     }
 
     fn register(&self, r: Register) -> u64 {
+        if r == Register::CR2 {
+            return self.cr2;
+        }
         assert!(r.is_gpr() && !is_high_byte(r), "{r:?} is read");
         truncate(self.regs[r.full_register().number()], r.size())
     }
@@ -224,7 +261,8 @@ impl<'a> Machine<'a> {
 
     fn address(&self, i: &Instruction) -> u64 {
         let base = match i.memory_base() {
-            Register::None => 0,
+            // The displacement is the address then.
+            Register::None | Register::RIP => 0,
             r => self.register(r),
         };
         assert!(i.memory_index() == Register::None, "an index register");
@@ -239,18 +277,23 @@ impl<'a> Machine<'a> {
         base.wrapping_add(i.memory_displacement64()).wrapping_add(segment)
     }
 
-    fn load(&self, i: &Instruction, address: u64, size: usize) -> u64 {
+    pub(super) fn load(&self, i: &Instruction, address: u64, size: usize) -> u64 {
         if let Some(offset) = in_cpu(address) {
             let kernel = self.kernel;
             return match (offset, size) {
                 (CPU_SCRATCH, 8) => self.scratch,
                 (CPU_TCBS, 8) => TCBS,
-                (CPU_OPEN, 8) => RunState::Receiving as u64,
+                (CPU_OPEN, 8) => u64::from(self.me.cpu.get()) << 32 | RunState::Receiving as u64,
                 (CPU_FLOOR, 4) => kernel.sched.floor.get().into(),
                 (CPU_FPU_OWNER, 8) => kernel.fpu_owner.get().map_or(0, tcb_address),
                 (CPU_RSP0, 8) => self.rsp0,
+                (CPU_IN_STUB, 1) => self.in_stub.into(),
                 _ => panic!("{} reads {size} bytes at {offset:#x} of the CPU's", self.fast.code.show(i.ip())),
             };
+        }
+        if let Some(stack) = &self.stack {
+            let (word, byte) = self.in_stack(i, address);
+            return truncate(stack[word] >> (8 * byte), size);
         }
         match thread_at(self.kernel, address) {
             (Some(t), offset) => memory::load(t, offset, size),
@@ -265,6 +308,13 @@ impl<'a> Machine<'a> {
             (Some(offset), _) => {
                 panic!("{} writes {size} bytes at {offset:#x} of the CPU's", self.fast.code.show(i.ip()))
             }
+            (None, _) if self.stack.is_some() => {
+                let (word, byte) = self.in_stack(i, address);
+                assert!((size, byte) == (8, 0), "{} writes half a word", self.fast.code.show(i.ip()));
+                if let Some(stack) = &mut self.stack {
+                    stack[word] = value;
+                }
+            }
             (None, _) => match thread_at(self.kernel, address) {
                 (Some(t), offset) => memory::store(t, offset, size, truncate(value, size)),
                 (None, _) => panic!("{} writes to a thread that is not there", self.fast.code.show(i.ip())),
@@ -272,75 +322,11 @@ impl<'a> Machine<'a> {
         }
     }
 
-    fn slow(self) -> Exit {
-        assert!(self.kernel_gs && self.rsp0 == frame_end(self.me) && self.cr3 == self.me.cr3.get());
-        assert_eq!(self.regs[4], self.rsp0, "rsp is the end of the caller's frame");
-        let frame = &self.me.frame;
-        // As `syscall_slow` takes them: rcx and r11 from the frame, where rsp is too.
-        let (rip, rflags, rsp) = (frame.rip.get(), frame.rflags.get(), frame.rsp.get());
-        assert_eq!((rip, rflags), (self.user_rip, self.user_flags));
-        let mut regs = self.user_regs(rip, rflags, rsp);
-        (regs.rcx, regs.r11) = (rip, rflags);
-        Exit::Slow(regs)
-    }
-
-    fn sysret(self, i: &Instruction) -> Exit {
-        let (rip, rflags) = (self.regs[1], self.regs[11] & SYSRET_FLAGS | 2);
-        assert!(rip < 1 << 47, "SYSRET to {rip:#x}");
-        let regs = self.user_regs(rip, rflags, self.regs[4]);
-        self.exit(i, regs)
-    }
-
-    fn iret(self, i: &Instruction) -> Exit {
-        let word = |n: u64| self.load(i, self.regs[4] + 8 * n, 8);
-        let (rip, selectors, rflags, rsp) = (word(0), (word(1), word(4)), word(2), word(3));
-        assert_eq!(selectors, self.selectors, "selectors in the frame");
-        let regs = self.user_regs(rip, rflags, rsp);
-        self.exit(i, regs)
-    }
-
-    /// Into user mode: everything of the CPU must be that of one thread.
-    fn exit(self, i: &Instruction, regs: Regs) -> Exit {
-        self.fast.exits.borrow_mut().insert(i.ip());
-        let cost = self.fast.cost.get();
-        self.fast.cost.set(Cost { calls: cost.calls + 1, ..cost });
-        assert!(!self.kernel_gs, "user mode has the kernel's GS");
-        let (running, offset) = thread_at(self.kernel, self.rsp0);
-        let running = running.expect("a thread runs");
-        assert_eq!(offset, FRAME_END, "rsp0 is the end of a frame");
-        assert_eq!(self.cr3, running.cr3.get(), "user mode runs in its own space");
-        let fpu_is_its = self.kernel.fpu_owner.get().is_some_and(|owner| core::ptr::eq(owner, running));
-        assert!(fpu_is_its || !running.uses_fpu.get(), "a program runs with another's FPU state");
-        Exit::User(regs, running)
-    }
-
-    fn user_regs(&self, rip: u64, rflags: u64, rsp: u64) -> Regs {
-        let [rax, rcx, rdx, rbx, _, rbp, rsi, rdi, r8, r9, r10, r11, r12, r13, r14, r15] = self.regs;
-        let (cs, ss) = self.selectors;
-        let entry = 0;
-        Regs {
-            r15,
-            r14,
-            r13,
-            r12,
-            rbp,
-            rbx,
-            r11,
-            r10,
-            r9,
-            r8,
-            rax,
-            rcx,
-            rdx,
-            rsi,
-            rdi,
-            entry,
-            rip,
-            cs,
-            rflags,
-            rsp,
-            ss,
-        }
+    /// Word of the stack and byte in it.
+    fn in_stack(&self, i: &Instruction, address: u64) -> (usize, u64) {
+        let offset = address.checked_sub(STACK).filter(|&offset| offset < 8 * STACK_WORDS as u64);
+        let offset = offset.unwrap_or_else(|| panic!("{} touches a thread", self.fast.code.show(i.ip())));
+        ((offset / 8) as usize, offset % 8)
     }
 }
 

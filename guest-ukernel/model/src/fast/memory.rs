@@ -84,6 +84,7 @@ const FIELDS: &[Field] = &[
     register!(rdx),
     register!(rsi),
     register!(rdi),
+    register!(entry),
     register!(rip),
     register!(cs),
     register!(rflags),
@@ -104,6 +105,7 @@ const FIELDS: &[Field] = &[
     word!(trampoline, |t| t.trampoline.get(), never),
     // Of a list only whether it is empty.
     word!(senders, |t| (!t.senders.is_empty()).into(), never),
+    word!(pager, |t| t.pager.get().0, never),
 ];
 
 fn field(offset: usize) -> &'static Field {
