@@ -39,6 +39,8 @@ enum Command {
     Fmt(commands::fmt::Args),
     /// Run clippy on host and guest
     Lint,
+    /// Test the kernel's algorithms with loom and Miri
+    Prove,
     /// Count lines of code
     Loc,
     /// Build a root file system (cpio) from a recipe
@@ -61,6 +63,7 @@ pub fn dispatch() -> Result<ExitCode> {
         Command::Setup => commands::setup::setup(),
         Command::Fmt(args) => commands::fmt::fmt(args.check),
         Command::Lint => commands::lint::lint(),
+        Command::Prove => commands::prove::prove(),
         Command::Loc => commands::loc::loc(),
         Command::Rootfs(args) => commands::rootfs::rootfs(&args),
     }

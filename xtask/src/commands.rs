@@ -7,6 +7,7 @@ pub mod fmt;
 pub mod lab;
 pub mod lint;
 pub mod loc;
+pub mod prove;
 pub mod rootfs;
 pub mod run;
 pub mod setup;

@@ -38,6 +38,16 @@ pub fn for_bochs() -> Result<()> {
     apt::install(&[apt::BOCHS])
 }
 
+/// Nightly Rust with Miri. Nothing else needs it.
+pub fn for_miri() -> Result<()> {
+    rust::miri()
+}
+
+/// `cargo` of nightly Rust.
+pub fn nightly_cargo() -> Command {
+    rust::nightly_cargo()
+}
+
 /// What `cargo xtask test` needs besides.
 pub fn for_lint() -> Result<()> {
     rust::component("rustfmt")?;

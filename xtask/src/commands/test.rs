@@ -2,7 +2,7 @@
 //!
 //! A step that fails does not keep the others from being tried. The last line sums up.
 
-use super::{build, fmt, lint};
+use super::{build, fmt, lint, prove};
 use crate::cargo::{KERNEL, cargo};
 use crate::{paths, process, setup};
 use anyhow::{Context, Result, bail};
@@ -31,6 +31,11 @@ pub fn test() -> Result<ExitCode> {
     report.step("clippy, host", lint::host);
     report.step("clippy, guest", lint::guest);
     report.tests("unit tests", &["--workspace", "--exclude", KERNEL, "--exclude", "guest-tests"]);
+    report.counted("the kernel's lock, in all orders", prove::loom());
+    match setup::for_miri() {
+        Ok(()) => report.counted("the core in Miri", prove::miri()),
+        Err(error) => report.skip("the core in Miri", &error),
+    }
     let kvm = kvm_problem();
     if let Some(problem) = &kvm {
         eprintln!("==> NO KVM ON THIS MACHINE ({problem}): guests are tested in the lab alone");
@@ -66,17 +71,30 @@ impl Report {
         result.is_ok()
     }
 
-    /// Runs `cargo test` with these arguments. Tests that fail are counted as such; a failure that no test
-    /// accounts for (of the compiler, say) is one more.
+    /// Runs `cargo test` with these arguments.
     fn tests(&mut self, what: &str, args: &[&str]) {
+        let mut command = cargo("test");
+        command.args(args).arg("--no-fail-fast");
+        self.counted(what, command);
+    }
+
+    /// Runs a command that tests. Tests that fail are counted as such; a failure that no test
+    /// accounts for (of the compiler, say) is one more.
+    fn counted(&mut self, what: &str, command: Command) {
         let mut tally = Tally::default();
-        let result = process::step(what, || cargo_test(args, &mut tally));
+        let result = process::step(what, || cargo_test(command, &mut tally));
         if let Err(error) = &result {
             eprintln!("xtask: {what}: {error:#}");
             self.failures.push(what.to_owned());
             tally.failed = tally.failed.max(1);
         }
         self.tally = self.tally + tally;
+    }
+
+    /// Counts a step that this machine has not what it takes for.
+    fn skip(&mut self, what: &str, why: &anyhow::Error) {
+        eprintln!("==> SKIPPED: {what} ({why:#})");
+        self.tally.skipped += 1;
     }
 
     fn conclude(self) -> ExitCode {
@@ -90,9 +108,8 @@ impl Report {
 }
 
 /// Runs tests, shows what they print and adds up their results.
-fn cargo_test(args: &[&str], tally: &mut Tally) -> Result<()> {
-    let mut command = cargo("test");
-    command.args(args).arg("--no-fail-fast").stdin(Stdio::null()).stdout(Stdio::piped());
+fn cargo_test(mut command: Command, tally: &mut Tally) -> Result<()> {
+    command.stdin(Stdio::null()).stdout(Stdio::piped());
     for_guest_tests(&mut command)?;
     let mut child = command.spawn().context("cannot start cargo")?;
     let stdout = child.stdout.take().expect("stdout is a pipe");

@@ -5,6 +5,8 @@ use anyhow::{Context, Result};
 use std::path::Path;
 use std::process::Command;
 
+const NIGHTLY: &str = "nightly";
+
 /// Installs the standard library for `target`.
 pub fn target(target: &str) -> Result<()> {
     let sysroot = process::text(Command::new("rustc").args(["--print", "sysroot"]))?;
@@ -21,6 +23,25 @@ pub fn component(component: &str) -> Result<()> {
         return Ok(());
     }
     rustup(&["component", "add", component])
+}
+
+/// Installs nightly Rust with Miri, beside the Rust that is used.
+pub fn miri() -> Result<()> {
+    if process::succeeds(nightly_cargo().args(["miri", "--version"])) {
+        return Ok(());
+    }
+    rustup(&["toolchain", "install", NIGHTLY, "--profile", "minimal", "--component", "miri,rust-src"])
+}
+
+/// `cargo` of nightly Rust, whatever toolchain runs this.
+pub fn nightly_cargo() -> Command {
+    let mut command = Command::new("rustup");
+    command
+        .args(["run", NIGHTLY, "cargo"])
+        .env_remove("CARGO")
+        .env_remove("RUSTC")
+        .env_remove("RUSTUP_TOOLCHAIN");
+    command
 }
 
 fn rustup(args: &[&str]) -> Result<()> {
