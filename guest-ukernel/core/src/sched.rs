@@ -38,7 +38,12 @@ impl Default for Queues {
 }
 
 /// The scheduler of one CPU.
+#[repr(C)]
 pub struct Sched {
+    /// A thread of at least this priority may be handed the processor without asking further. Above the highest priority in a queue, or equal
+    /// to it while a time slice runs; above all priorities when the slice is over.
+    /// First, so that it lies with the rest of what the fast path reads of the CPU.
+    pub floor: Cell<u32>,
     queues: &'static Queues,
     /// Bit n of word m: the queue of priority 64 m + n is not empty.
     bitmap: [Cell<u64>; 4],
@@ -48,9 +53,6 @@ pub struct Sched {
     current: Cell<Option<ThreadRef>>,
     /// Woken by the running system call: next, if nothing speaks against it.
     handover: Cell<Option<ThreadRef>>,
-    /// A thread of at least this priority may be handed the processor without asking further. Above the highest priority in a queue, or equal
-    /// to it while a time slice runs; above all priorities when the slice is over.
-    pub floor: Cell<u32>,
     /// A time slice runs: the timer will end it.
     sliced: Cell<bool>,
     /// The running thread is to be put behind others of its priority.
