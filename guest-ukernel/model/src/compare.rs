@@ -20,6 +20,8 @@ pub struct Before {
     /// Threads that waited for a message, or for the answer to a fault.
     waiting: Vec<ThreadId>,
     slice_over: bool,
+    /// A time slice runs.
+    sliced: bool,
 }
 
 impl Before {
@@ -29,6 +31,7 @@ impl Before {
             running: pair.running(),
             waiting: pair.model.threads.iter().filter(waits).map(|t| t.id).collect(),
             slice_over: pair.rig.kernel.sched.floor.get() >= ABOVE_ALL,
+            sliced: pair.rig.kernel.sched.sliced(),
         }
     }
 }
@@ -60,6 +63,7 @@ pub fn compare(pair: &mut Pair, op: &Op, before: &Before) -> Result<(), String> 
     same!(pair.rig.kernel.timeouts.next_deadline(), due, "next timeout");
     scheduler(pair)?;
     hand_over(pair, op, before)?;
+    turns(pair, op, before)?;
     fairness(pair, op)
 }
 
@@ -173,19 +177,46 @@ fn scheduler(pair: &Pair) -> Result<(), String> {
     Ok(())
 }
 
-/// Whoever sends to a waiting thread and blocks hands it the processor, unless somebody of higher priority can run.
+/// Whoever sends to a waiting thread and blocks hands it the processor, unless somebody of higher priority can run. Whoever does not block keeps it,
+/// with the same exception.
 fn hand_over(pair: &Pair, op: &Op, before: &Before) -> Result<(), String> {
     if !op.is_a_threads() || before.slice_over {
         return Ok(());
     }
     let Some(me) = before.running.and_then(|id| pair.model.find(id)) else { return Ok(()) };
-    let mut woken = before.waiting.iter().filter(|id| pair.model.find(**id).is_some_and(Thread::is_runnable));
-    let (Some(partner), None) = (woken.next(), woken.next()) else { return Ok(()) };
     let threads = pair.rig.kernel.threads.borrow();
     let priority = |id| threads.iter().find(|t| t.id.get() == id).map(|t| t.priority.get());
     let highest = threads.iter().filter(|t| t.is_runnable()).map(|t| t.priority.get()).max();
-    if !me.is_runnable() && priority(*partner) == highest {
+    if me.is_runnable() {
+        if priority(me.id) == highest {
+            same!(pair.running(), Some(me.id), "who keeps the processor");
+        }
+        return Ok(());
+    }
+    let mut woken = before.waiting.iter().filter(|id| pair.model.find(**id).is_some_and(Thread::is_runnable));
+    if let (Some(partner), None) = (woken.next(), woken.next())
+        && priority(*partner) == highest
+    {
         same!(pair.running(), Some(*partner), "who is handed the processor");
+    }
+    Ok(())
+}
+
+/// Threads of the same priority take turns: while one waits, a time slice runs, and when it has ended another one runs.
+fn turns(pair: &Pair, op: &Op, before: &Before) -> Result<(), String> {
+    let kernel = &pair.rig.kernel;
+    let Some(running) = pair.rig.running else { return Ok(()) };
+    let waits = |t: &ThreadRef| {
+        !core::ptr::eq(*t, running) && t.is_runnable() && t.priority.get() == running.priority.get()
+    };
+    if !kernel.threads.borrow().iter().any(waits) {
+        return Ok(());
+    }
+    if !kernel.sched.sliced() && kernel.sched.floor.get() < ABOVE_ALL {
+        return Err(format!("{:?} runs without a time slice while others wait", pair.running()));
+    }
+    if matches!(op, Op::EndSlice) && before.sliced && pair.running() == before.running {
+        return Err(format!("{:?} still runs after its time slice", pair.running()));
     }
     Ok(())
 }

@@ -25,7 +25,7 @@ fn fast() -> &'static Fast {
 }
 
 proptest! {
-    #![proptest_config(config(500))]
+    #![proptest_config(config(5000))]
 
     #[test]
     fn the_state_machine_does_what_the_manual_says(ops in prop::collection::vec(op(), 1..STEPS)) {
