@@ -146,7 +146,7 @@ impl Tasks {
             }
         };
         kernel().tags.give(mem.cr3(space));
-        let thread = mem.charge(space, 1).and_then(|()| self.tcbs.create(number, 0, space));
+        let thread = mem.charge(space, 1).and_then(|()| self.tcbs.create(number, 0));
         let t = match thread {
             Ok(t) => t,
             Err(e) => {
@@ -181,7 +181,7 @@ impl Tasks {
     ) -> Result<ThreadRef, NoMemory> {
         let mem = &*MEM;
         mem.charge(task.space(), 1)?;
-        let t = match self.tcbs.create(task.number(), lthread, task.space()) {
+        let t = match self.tcbs.create(task.number(), lthread) {
             Ok(t) => t,
             Err(e) => {
                 mem.refund(task.space(), 1);

@@ -86,11 +86,10 @@ impl Array {
     }
 
     /// Make the thread `lthread` of `task`. Its page is initialised, its identifier set; it is in no queue.
-    /// Tables that it takes are charged to `space`.
-    pub fn create(&self, task: u16, lthread: u16, space: Space) -> Result<ThreadRef, NoMemory> {
+    pub fn create(&self, task: u16, lthread: u16) -> Result<ThreadRef, NoMemory> {
         let version = self.version.get();
         let id = ThreadId::new(task, lthread, version);
-        let slot = self.slot(id.index(), Some(space))?;
+        let slot = self.slot(id.index())?;
         let frame = self.take_frame()?;
         self.version.set(version.checked_add(1).unwrap_or(1));
         store(slot, frame.0 | PTE_P | PTE_W | PTE_A | PTE_D | PTE_G | PTE_NX);
@@ -113,7 +112,7 @@ impl Array {
     /// Remove `t`, to which nothing refers any more and whose identifier was `id`.
     pub fn destroy(&self, id: ThreadId) {
         let index = id.index();
-        if let Ok(slot) = self.slot(index, None) {
+        if let Ok(slot) = self.slot(index) {
             let frame = PhysAddr(load(slot) & PTE_ADDR);
             store(slot, load(PhysAddr(zero_table())));
             invlpg(address(index));
@@ -131,22 +130,21 @@ impl Array {
         Ok(frame)
     }
 
-    /// The page-table entry of TCB `index`, in a table that is not the shared one. If there is none yet, it is made for `payer`.
-    fn slot(&self, index: usize, payer: Option<Space>) -> Result<PhysAddr, NoMemory> {
+    /// The page-table entry of TCB `index`, in a table that is not the shared one.
+    fn slot(&self, index: usize) -> Result<PhysAddr, NoMemory> {
         let va = address(index);
-        let directory = own_table(PhysAddr(pdpt() + (va >> 30 & 0x1ff) * 8), zero_directory(), payer)?;
-        let table = own_table(PhysAddr(directory.0 + (va >> 21 & 0x1ff) * 8), zero_table(), payer)?;
+        let directory = own_table(PhysAddr(pdpt() + (va >> 30 & 0x1ff) * 8), zero_directory())?;
+        let table = own_table(PhysAddr(directory.0 + (va >> 21 & 0x1ff) * 8), zero_table())?;
         Ok(PhysAddr(table.0 + (va >> 12 & 0x1ff) * 8))
     }
 }
 
-/// The table that `entry` points to; where that is the shared one at `shared`, a copy of it, which is charged to `payer`.
-fn own_table(entry: PhysAddr, shared: u64, payer: Option<Space>) -> Result<PhysAddr, NoMemory> {
+/// The table that `entry` points to; where that is the shared one at `shared`, a copy of it.
+fn own_table(entry: PhysAddr, shared: u64) -> Result<PhysAddr, NoMemory> {
     let table = load(entry) & PTE_ADDR;
     if table != shared {
         return Ok(PhysAddr(table));
     }
-    MEM.charge_for_good(payer.ok_or(NoMemory)?, 1)?;
     let copy = MEM.frames.alloc()?;
     Physmap.fill(copy, 512, load(PhysAddr(shared)));
     store(entry, copy.0 | PTE_P | PTE_W);

@@ -171,26 +171,6 @@ fn what_a_space_uses_is_charged_to_those_above_it() {
 }
 
 #[test]
-fn what_stays_in_use_stays_charged_to_those_above() {
-    let rig = Rig::new(1000, 2, 100);
-    let top = rig.mem.new_space(None, 30).unwrap();
-    let used = |space| rig.mem.quota(space).1;
-    let bottom = rig.mem.new_space(Some(top), 10).unwrap();
-    rig.mem.charge_for_good(bottom, 3).unwrap();
-    assert_eq!((used(top), used(bottom)), (7, 5));
-    assert_eq!(rig.mem.charge_for_good(bottom, 6), Err(NoMemory), "its own limit");
-    rig.mem.destroy(bottom);
-    assert_eq!(used(top), 5);
-    // In frames that others have written to before.
-    let again = rig.mem.new_space(Some(top), 10).unwrap();
-    assert_eq!((used(top), used(again)), (7, 2));
-    rig.mem.destroy(again);
-    assert_eq!(used(top), 5);
-    rig.mem.destroy(top);
-    rig.check_end();
-}
-
-#[test]
 fn an_image_is_a_child_of_sigma0s_mapping() {
     let rig = rig();
     rig.mem

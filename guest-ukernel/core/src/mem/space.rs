@@ -42,8 +42,6 @@ pub(super) mod word {
     pub const IDEMPOTENT: u64 = 80;
     /// The space that is charged as well, or 0.
     pub const PARENT: u64 = 88;
-    /// Of what is used, what stays in use when the space is gone.
-    pub const KEPT: u64 = 120;
     /// Where the nodes begin.
     pub const END: u64 = 128;
 }
@@ -126,7 +124,6 @@ impl<M: Machine> Mem<M> {
         self.set(space, word::CR3, cr3.0);
         self.set(space, word::LIMIT, limit.into());
         self.set(space, word::USED, OWN_FRAMES.into());
-        self.set(space, word::KEPT, 0);
         self.set(space, word::PARENT, parent.map_or(0, |p| p.0.get()));
         for at in [word::IRQS, word::PORTS, word::IDEMPOTENT, word::LINES, word::OWNS_IO] {
             self.set(space, at, 0);
@@ -155,9 +152,8 @@ impl<M: Machine> Mem<M> {
         self.store(self.frames.info_at(cr3), 0);
         self.frames.free(cr3);
         if let Some(parent) = self.payer(space) {
-            let (used, kept) = (self.get(space, word::USED), self.get(space, word::KEPT));
-            self.refund(parent, (used - kept) as u32);
-            self.set(parent, word::KEPT, self.get(parent, word::KEPT) + kept);
+            let used = self.get(space, word::USED);
+            self.refund(parent, used as u32);
         }
         self.free_slabs(space);
     }
@@ -188,13 +184,6 @@ impl<M: Machine> Mem<M> {
             self.set(space, word::USED, self.get(space, word::USED) + u64::from(frames));
             at = self.payer(space);
         }
-        Ok(())
-    }
-
-    /// As [`Mem::charge`], for memory that stays in use when the space is gone: those above it go on being charged.
-    pub fn charge_for_good(&self, space: Space, frames: u32) -> Result<(), NoMemory> {
-        self.charge(space, frames)?;
-        self.set(space, word::KEPT, self.get(space, word::KEPT) + u64::from(frames));
         Ok(())
     }
 
