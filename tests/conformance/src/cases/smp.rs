@@ -180,10 +180,9 @@ pub fn moved_by_others(me: Me) -> Check {
     }
     becomes("it counts in the end", || Ok(counted(&counter.regs()?)? > before))?;
     for (number, puppet) in (1..).zip(&puppets) {
+        becomes("it has gone round", || Ok(puppet.regs()?.rbx < u64::MAX))?;
         ExRegs::new(ex_regs::STOP).apply(puppet.id)?;
-        let regs = puppet.regs()?;
-        same("what it looks for", regs.rdi, number * 0x1111_1111_u64)?;
-        holds("it has gone round", regs.rbx < u64::MAX)?;
+        same("what it looks for", puppet.regs()?.rdi, number * 0x1111_1111_u64)?;
     }
     Ok(())
 }
