@@ -4,7 +4,7 @@
 //! the [`loader`] fill it, starts the vCPU ([`vcpu`]) and serves what comes from outside ([`events`]) until the guest
 //! ends → [`ending`] (message and exit status).
 //!
-//! - [`cli`], [`config`], [`set`], [`size`]: what the user asks for
+//! - [`cli`], [`config`], [`set`], [`size`], [`options`]: what the user asks for
 //! - [`kvm`], [`vm`], [`memory`], [`loader`], [`vcpu`], `xcr0`: the machine
 //! - [`board`], [`events`], [`output`], [`terminal`]: the world around it
 //! - [`ending`], [`symbols`], [`log`], [`error`]: what the user is told
@@ -22,6 +22,7 @@ pub mod loader;
 pub mod log;
 pub mod machine;
 pub mod memory;
+pub mod options;
 pub mod output;
 pub mod set;
 pub mod size;
