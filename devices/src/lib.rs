@@ -1,11 +1,12 @@
 //! Models of the devices that a guest of `ukvmm` has. No KVM here and no file descriptors: memory, output and
 //! interrupt lines are parameters, so that every model is tested on its own.
 //!
-//! - [`bus`]: the I/O ports and who answers them
+//! - [`bus`]: the I/O ports and memory-mapped registers, and who answers them
 //! - [`debug`]: the debug port
 //! - [`exit`]: the exit port
 //! - [`console`]: the shared-memory console
 //! - [`uart`]: the 16550 UART
+//! - [`virtio`]: virtio devices
 
 #![forbid(unsafe_code)]
 
@@ -14,5 +15,6 @@ pub mod console;
 pub mod debug;
 pub mod exit;
 pub mod uart;
+pub mod virtio;
 
 pub use bus::{Effect, PortBus, PortDevice};
