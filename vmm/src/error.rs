@@ -15,6 +15,8 @@ pub enum Error {
     Load(#[from] loader::LoadError),
     #[error("{what}: {source}")]
     Host { what: &'static str, source: std::io::Error },
+    #[error("{asked} virtio devices: a machine has {most} at most")]
+    TooManyDevices { asked: usize, most: usize },
     #[error("waiting for events failed: {0}")]
     Events(#[from] event_manager::Error),
 }
@@ -26,7 +28,7 @@ impl Error {
             Self::Config(error) => error.status(),
             Self::Load(error) => error.status(),
             Self::Kvm(error) => error.status(),
-            Self::Memory(_) | Self::Host { .. } | Self::Events(_) => exit::VMM,
+            Self::Memory(_) | Self::Host { .. } | Self::Events(_) | Self::TooManyDevices { .. } => exit::VMM,
         }
     }
 }

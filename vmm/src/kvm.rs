@@ -17,6 +17,7 @@ pub const NEEDED: &[(Cap, &str, &str)] = &[
     (Cap::Irqchip, "KVM_CAP_IRQCHIP (interrupt controllers)", "2.6.25"),
     (Cap::SetTssAddr, "KVM_CAP_SET_TSS_ADDR", "2.6.25"),
     (Cap::ExtCpuid, "KVM_CAP_EXT_CPUID", "2.6.26"),
+    (Cap::Ioeventfd, "KVM_CAP_IOEVENTFD (doorbells by eventfd)", "2.6.32"),
     (Cap::Irqfd, "KVM_CAP_IRQFD (interrupts by eventfd)", "2.6.32"),
     (Cap::GetTscKhz, "KVM_CAP_GET_TSC_KHZ", "2.6.39"),
     (Cap::ImmediateExit, "KVM_CAP_IMMEDIATE_EXIT", "4.11"),

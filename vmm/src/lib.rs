@@ -6,7 +6,8 @@
 //!
 //! - [`cli`], [`config`], [`set`], [`size`], [`options`]: what the user asks for
 //! - [`kvm`], [`vm`], [`memory`], [`loader`], [`vcpu`], `xcr0`: the machine
-//! - [`board`], [`events`], [`output`], [`terminal`]: the world around it
+//! - [`board`], [`virtio`]: its devices
+//! - [`events`], [`output`], [`terminal`]: the world around it
 //! - [`ending`], [`symbols`], [`log`], [`error`]: what the user is told
 //! - [`doctor`]: what this host can do
 
@@ -29,5 +30,6 @@ pub mod size;
 pub mod symbols;
 pub mod terminal;
 pub mod vcpu;
+pub mod virtio;
 pub mod vm;
 mod xcr0;

@@ -16,6 +16,7 @@ use crate::memory;
 use crate::vcpu::group::Group;
 use crate::vcpu::thread::World;
 use crate::vcpu::{entry, kick};
+use crate::virtio::{self, attach::command_line};
 use crate::vm::Vm;
 use event_manager::{EventManager, MutEventSubscriber, SubscriberOps};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
@@ -27,8 +28,9 @@ use vmm_abi::boot::INFO_MODULE;
 const STOP_TIME: Duration = Duration::from_millis(500);
 
 /// Runs what `config` describes until it ends.
-pub fn run(config: Config) -> Result<Ending, Error> {
+pub fn run(mut config: Config) -> Result<Ending, Error> {
     let kernel_path = config.kernel.path.clone();
+    let plans = virtio::plan::plans(&mut config)?;
     let kvm = kvm::open()?;
     kvm::check_cpus(config.cpus, kvm.get_max_vcpus())?;
     kick::install()?;
@@ -40,7 +42,8 @@ pub fn run(config: Config) -> Result<Ending, Error> {
     let info = vm.boot_info(&vcpus)?;
     let mut modules = vec![Module::bytes(INFO_MODULE, info.to_bytes())];
     modules.extend(config.modules);
-    let entry = loader::load(vm.memory(), &mut kernel, &mut modules, &config.cmdline)?;
+    let cmdline = command_line(&config.cmdline, plans.len());
+    let entry = loader::load(vm.memory(), &mut kernel, &mut modules, &cmdline)?;
     report_layout(&kernel, &modules);
     if let Some(boot_cpu) = vcpus.first() {
         entry::set_registers(boot_cpu, entry)?;
@@ -50,14 +53,16 @@ pub fn run(config: Config) -> Result<Ending, Error> {
     let mut events: EventManager<Box<dyn MutEventSubscriber>> = EventManager::new()?;
     events.add_subscriber(Box::new(wake));
     let Board { ports, input, room } = board::connect(&vm, &mailbox, config.uart)?;
+    let devices = virtio::attach(&vm, plans)?;
     events.add_subscriber(Box::new(Signals::new(mailbox.clone(), input.on_resize())?));
     events.add_subscriber(Box::new(Input::new(input, room, mailbox.clone())?));
     if let Some(after) = config.timeout {
         events.add_subscriber(Box::new(Timer::new(after, mailbox.clone())?));
     }
     let done = move |id| mailbox.send(Notice::Stopped(id));
-    let vcpus = Group::start(vcpus, World::new(ports, vm.memory().clone()), done)?;
+    let vcpus = Group::start(vcpus, World::new(ports, devices.windows.clone(), vm.memory().clone()), done)?;
     let (request, stopped) = serve(&mut events, &notices, &vcpus)?;
+    devices.end();
     Ok(Ending::of(&vcpus.join(&stopped), request, &kernel_path))
 }
 

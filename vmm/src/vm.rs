@@ -8,7 +8,7 @@ use crate::xcr0;
 use kvm_bindings::{
     KVM_CAP_X86_APIC_BUS_CYCLES_NS, KVM_MAX_CPUID_ENTRIES, Msrs, kvm_msr_entry, kvm_userspace_memory_region,
 };
-use kvm_ioctls::{Cap, Kvm, VcpuFd, VmFd};
+use kvm_ioctls::{Cap, IoEventAddress, Kvm, VcpuFd, VmFd};
 use std::time::{SystemTime, UNIX_EPOCH};
 use vm_memory::{GuestMemoryBackend, GuestMemoryRegion};
 use vmm_abi::boot::{BootInfo, INFO_MAGIC};
@@ -80,6 +80,12 @@ impl Vm {
         })?;
         self.fd.register_irqfd(&event, line.into()).map_err(failed("KVM_IRQFD"))?;
         Ok(event)
+    }
+
+    /// Has the guest's writes of `value`, 32 bits, to `address` write `event`, without an exit.
+    pub fn doorbell(&self, event: &EventFd, address: u64, value: u32) -> Result<(), KvmError> {
+        let address = IoEventAddress::Mmio(address);
+        self.fd.register_ioevent(event, &address, value).map_err(failed("a doorbell (KVM_IOEVENTFD)"))
     }
 
     /// What the guest is told about its clocks and its CPUs.

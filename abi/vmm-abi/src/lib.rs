@@ -7,6 +7,7 @@
 //! - [`boot`]: boot information beyond `hvm_start_info`
 //! - [`set`]: the server set, as text
 //! - [`exit`]: exit statuses
+//! - [`virtio`]: where virtio devices are
 
 #![no_std]
 #![forbid(unsafe_code)]
@@ -16,3 +17,4 @@ pub mod console;
 pub mod exit;
 pub mod ports;
 pub mod set;
+pub mod virtio;

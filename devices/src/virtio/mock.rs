@@ -95,7 +95,7 @@ struct Ring {
 
 /// A driver with its device and its memory.
 pub struct Driver {
-    pub mmio: Mmio,
+    pub mmio: Arc<Mmio>,
     pub memory: Memory,
     pub interrupts: Interrupts,
     rings: Vec<Ring>,
@@ -107,7 +107,7 @@ impl Driver {
         let memory = Memory::from_ranges(&[(GuestAddress(0), RAM)]).expect("RAM for a test");
         let interrupts = Interrupts::default();
         let mmio = Mmio::new("device", device, memory.clone(), Box::new(interrupts.clone()));
-        Self { mmio, memory, interrupts, rings: Vec::new() }
+        Self { mmio: Arc::new(mmio), memory, interrupts, rings: Vec::new() }
     }
 
     /// `device`, set up with all features that it offers and `wanted` has, and with its queues as large as they can be (256 at most).

@@ -10,6 +10,7 @@ use crate::vcpu::exit::Stop;
 use crate::vcpu::group::Group;
 use crate::vcpu::kick;
 use crate::vcpu::thread::{Report, World};
+use crate::virtio::attach::Windows;
 use crate::vm::Vm;
 use devices::{Effect, PortBus, PortDevice};
 use kvm_ioctls::Kvm;
@@ -94,7 +95,7 @@ pub fn run(kvm: Kvm) -> Result<Probe, ProbeError> {
     ports.add(PORT_SYSCALL, PORT_DONE + 4 - PORT_SYSCALL, results.clone());
     let (sender, done) = channel();
     // The receiver outlives the thread unless we are gone already.
-    let world = World::new(ports, vm.memory().clone());
+    let world = World::new(ports, Windows::default(), vm.memory().clone());
     let vcpus = Group::start(vcpus, world, move |_| {
         let _ = sender.send(());
     })?;

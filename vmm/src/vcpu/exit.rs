@@ -1,5 +1,6 @@
 //! What to do when the guest leaves to us.
 
+use crate::virtio::attach::Windows;
 use devices::{Effect, PortBus};
 use kvm_ioctls::VcpuExit;
 
@@ -30,7 +31,7 @@ pub enum Stop {
 }
 
 /// Handles one exit.
-pub fn handle(exit: VcpuExit<'_>, ports: &PortBus) -> Next {
+pub fn handle(exit: VcpuExit<'_>, ports: &PortBus, windows: &Windows) -> Next {
     match exit {
         VcpuExit::IoOut(port, data) => match ports.write(port, data) {
             Some(Effect::None) => Next::Run,
@@ -51,19 +52,23 @@ pub fn handle(exit: VcpuExit<'_>, ports: &PortBus) -> Next {
             Next::Run
         }
         VcpuExit::MmioRead(address, data) => {
-            tracing::debug!(
-                address = format_args!("{address:#x}"),
-                "read where there is neither RAM nor device"
-            );
-            data.fill(0xff);
+            if !windows.read(address, data) {
+                tracing::debug!(
+                    address = format_args!("{address:#x}"),
+                    "read where there is neither RAM nor device"
+                );
+                data.fill(0xff);
+            }
             Next::Run
         }
         VcpuExit::MmioWrite(address, data) => {
-            tracing::debug!(
-                address = format_args!("{address:#x}"),
-                ?data,
-                "write where there is no RAM or device"
-            );
+            if !windows.write(address, data) {
+                tracing::debug!(
+                    address = format_args!("{address:#x}"),
+                    ?data,
+                    "write where there is no RAM or device"
+                );
+            }
             Next::Run
         }
         VcpuExit::Shutdown => Next::Stop(Stop::Shutdown),
@@ -99,24 +104,30 @@ mod tests {
 
     #[test]
     fn the_exit_port_stops_the_machine() {
-        assert_eq!(handle(VcpuExit::IoOut(0xf4, &[3]), &ports()), Next::Stop(Stop::Exit(3)));
+        assert_eq!(
+            handle(VcpuExit::IoOut(0xf4, &[3]), &ports(), &Windows::default()),
+            Next::Stop(Stop::Exit(3))
+        );
     }
 
     #[test]
     fn what_nobody_has_reads_as_all_ones_and_takes_any_write() {
         let mut data = [0; 4];
-        assert_eq!(handle(VcpuExit::IoIn(0x80, &mut data), &ports()), Next::Run);
+        assert_eq!(handle(VcpuExit::IoIn(0x80, &mut data), &ports(), &Windows::default()), Next::Run);
         assert_eq!(data, [0xff; 4]);
         let mut data = [0; 8];
-        assert_eq!(handle(VcpuExit::MmioRead(0xd000_0000, &mut data), &ports()), Next::Run);
+        assert_eq!(
+            handle(VcpuExit::MmioRead(0xd000_0000, &mut data), &ports(), &Windows::default()),
+            Next::Run
+        );
         assert_eq!(data, [0xff; 8]);
-        assert_eq!(handle(VcpuExit::IoOut(0x80, &[1]), &ports()), Next::Run);
-        assert_eq!(handle(VcpuExit::MmioWrite(0xd000_0000, &[1]), &ports()), Next::Run);
+        assert_eq!(handle(VcpuExit::IoOut(0x80, &[1]), &ports(), &Windows::default()), Next::Run);
+        assert_eq!(handle(VcpuExit::MmioWrite(0xd000_0000, &[1]), &ports(), &Windows::default()), Next::Run);
     }
 
     #[test]
     fn the_ends_of_a_machine_are_told_apart() {
-        let stop = |exit| handle(exit, &ports());
+        let stop = |exit| handle(exit, &ports(), &Windows::default());
         assert_eq!(stop(VcpuExit::Shutdown), Next::Stop(Stop::Shutdown));
         assert_eq!(stop(VcpuExit::InternalError), Next::Stop(Stop::InternalError));
         assert_eq!(stop(VcpuExit::FailEntry(0x8000_0021, 0)), Next::Stop(Stop::FailEntry(0x8000_0021)));

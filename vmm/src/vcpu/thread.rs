@@ -6,6 +6,7 @@ use super::moments::{Moments, Told};
 use super::snapshot::Snapshot;
 use crate::kvm::{KvmError, failed};
 use crate::memory::GuestMemory;
+use crate::virtio::attach::Windows;
 use devices::PortBus;
 use kvm_ioctls::VcpuFd;
 use std::sync::Arc;
@@ -15,13 +16,14 @@ use std::thread::{self, JoinHandle};
 #[derive(Clone)]
 pub struct World {
     pub ports: Arc<PortBus>,
+    pub windows: Windows,
     pub memory: GuestMemory,
     told: Arc<Told>,
 }
 
 impl World {
-    pub fn new(ports: PortBus, memory: GuestMemory) -> Self {
-        Self { ports: Arc::new(ports), memory, told: Arc::default() }
+    pub fn new(ports: PortBus, windows: Windows, memory: GuestMemory) -> Self {
+        Self { ports: Arc::new(ports), windows, memory, told: Arc::default() }
     }
 }
 
@@ -96,7 +98,7 @@ fn run(id: usize, mut fd: VcpuFd, world: &World, kicked: &Kicked) -> Report {
         let next = match fd.run() {
             Ok(exit) => {
                 moments.exit(&exit);
-                handle(exit, &world.ports)
+                handle(exit, &world.ports, &world.windows)
             }
             Err(error) => handle_error(error, kicked.get()),
         };

@@ -1,0 +1,129 @@
+//! The thread of a device: waits until there is something to do, and has the device do it.
+
+use crate::error::{Error, host};
+use crate::events::eventfd;
+use devices::virtio::Mmio;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::thread;
+use std::time::{Duration, Instant};
+use vmm_sys_util::epoll::{ControlOperation, Epoll, EpollEvent, EventSet};
+use vmm_sys_util::eventfd::EventFd;
+
+/// How many events are taken at once. More only wait a moment longer.
+const EVENTS: usize = 16;
+const STOP: u64 = u64::MAX;
+/// What the numbers of sources begin with; below are those of queues.
+const SOURCES: u64 = 1 << 32;
+
+/// The thread of a device.
+pub struct Worker {
+    stop: EventFd,
+    ended: Receiver<()>,
+    name: String,
+}
+
+struct Body {
+    mmio: Arc<Mmio>,
+    epoll: Epoll,
+    doorbells: Vec<EventFd>,
+    /// Kept open for as long as they are waited for.
+    _sources: Vec<OwnedFd>,
+    _ended: Sender<()>,
+}
+
+impl Worker {
+    /// Starts it. `doorbells` are those of its queues.
+    pub fn start(mmio: Arc<Mmio>, doorbells: Vec<EventFd>, sources: Vec<OwnedFd>) -> Result<Self, Error> {
+        let stop = eventfd()?;
+        let epoll = Epoll::new().map_err(host("epoll_create"))?;
+        let wait = |fd, events, token| {
+            epoll.ctl(ControlOperation::Add, fd, EpollEvent::new(events, token)).map_err(host("epoll_ctl"))
+        };
+        wait(stop.as_raw_fd(), EventSet::IN, STOP)?;
+        for (n, doorbell) in (0..).zip(&doorbells) {
+            wait(doorbell.as_raw_fd(), EventSet::IN, n)?;
+        }
+        for (n, source) in (SOURCES..).zip(&sources) {
+            // An edge: a device that has no room for what has come would otherwise be called again and again.
+            wait(source.as_raw_fd(), EventSet::IN | EventSet::EDGE_TRIGGERED, n)?;
+        }
+        let (sender, ended) = channel();
+        let name = mmio.name().to_string();
+        let body = Body { mmio, epoll, doorbells, _sources: sources, _ended: sender };
+        thread::Builder::new()
+            .name(name.clone())
+            .spawn(move || body.run())
+            .map_err(host("starting a device's thread"))?;
+        Ok(Self { stop, ended, name })
+    }
+
+    /// Has it do what the guest has asked for already, and end.
+    pub fn stop(&self) {
+        // It is written once, and has room.
+        let _ = self.stop.write(1);
+    }
+
+    /// Waits until `deadline` for its end.
+    pub fn join(self, deadline: Instant) {
+        let time = deadline.saturating_duration_since(Instant::now()).max(Duration::from_millis(1));
+        if self.ended.recv_timeout(time) == Err(RecvTimeoutError::Timeout) {
+            tracing::warn!("{}: the device does not come to an end; it is left behind", self.name);
+        }
+    }
+}
+
+impl Body {
+    fn run(self) {
+        let mut events = [EpollEvent::default(); EVENTS];
+        loop {
+            let count = match self.epoll.wait(-1, &mut events) {
+                Ok(count) => count,
+                Err(error) if error.raw_os_error() == Some(libc::EINTR) => continue,
+                Err(error) => {
+                    tracing::error!(%error, "{}: cannot wait for events; the device stops", self.mmio.name());
+                    return;
+                }
+            };
+            for event in &events[..count] {
+                let more = match event.data() {
+                    STOP => return self.finish(),
+                    token if token >= SOURCES => self.mmio.ready((token - SOURCES) as usize),
+                    token => {
+                        let queue = token as usize;
+                        if let Some(doorbell) = self.doorbells.get(queue) {
+                            // Empty if somebody else has read it, which nobody does.
+                            let _ = doorbell.read();
+                        }
+                        self.mmio.doorbell(queue)
+                    }
+                };
+                if more {
+                    self.go_on();
+                }
+            }
+        }
+    }
+
+    /// Until nothing is left. A driver that never lets it end keeps only this thread, and not for longer than the machine is there.
+    fn go_on(&self) {
+        while self.mmio.again() {
+            if self.is_stopped() {
+                return;
+            }
+        }
+    }
+
+    fn is_stopped(&self) -> bool {
+        let mut event = [EpollEvent::default(); EVENTS];
+        self.epoll.wait(0, &mut event).is_ok_and(|n| event[..n].iter().any(|event| event.data() == STOP))
+    }
+
+    /// Once more each queue: what the guest wrote just before its end is not lost.
+    fn finish(self) {
+        for queue in 0..self.doorbells.len() {
+            self.mmio.doorbell(queue);
+        }
+    }
+}
