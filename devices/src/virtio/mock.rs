@@ -93,6 +93,11 @@ struct Ring {
     used: u16,
 }
 
+/// RAM for a [`Driver`].
+pub fn ram() -> Memory {
+    Memory::from_ranges(&[(GuestAddress(0), RAM)]).expect("RAM for a test")
+}
+
 /// A driver with its device and its memory.
 pub struct Driver {
     pub mmio: Arc<Mmio>,
@@ -104,7 +109,11 @@ pub struct Driver {
 impl Driver {
     /// `device`, not set up yet.
     pub fn new(device: Box<dyn Device>) -> Self {
-        let memory = Memory::from_ranges(&[(GuestAddress(0), RAM)]).expect("RAM for a test");
+        Self::on(ram(), device)
+    }
+
+    /// The same, with RAM that the device's backend has already.
+    pub fn on(memory: Memory, device: Box<dyn Device>) -> Self {
         let interrupts = Interrupts::default();
         let mmio = Mmio::new("device", device, memory.clone(), Box::new(interrupts.clone()));
         Self { mmio: Arc::new(mmio), memory, interrupts, rings: Vec::new() }

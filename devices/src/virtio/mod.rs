@@ -10,7 +10,9 @@
 //! - [`mmio`]: the registers
 //! - [`interrupt`]: the interrupt status and line
 //! - [`mock`]: the driver's side, for tests and fuzzers
+//! - [`block`]: the device with a disk
 
+pub mod block;
 pub mod chain;
 pub mod device;
 pub mod interrupt;
