@@ -6,7 +6,7 @@
 //!
 //! - [`cli`], [`config`], [`set`], [`size`], [`options`]: what the user asks for
 //! - [`kvm`], [`vm`], [`memory`], [`loader`], [`vcpu`], `xcr0`: the machine
-//! - [`board`], [`virtio`]: its devices
+//! - [`board`], [`virtio`], [`disk`]: its devices
 //! - [`events`], [`output`], [`terminal`]: the world around it
 //! - [`ending`], [`symbols`], [`log`], [`error`]: what the user is told
 //! - [`doctor`]: what this host can do
@@ -14,6 +14,7 @@
 pub mod board;
 pub mod cli;
 pub mod config;
+pub mod disk;
 pub mod doctor;
 pub mod ending;
 pub mod error;
