@@ -11,8 +11,11 @@
 //! ports = [[0xb00, 8]]               # I/O ports: first, number
 //! irqs = [5]                         # interrupt lines
 //! may_call = []                      # servers that it may call
-//! restart = "never"                  # what to do when it ends; there is nothing else yet
+//! restart = "never"                  # when it ends: "never", and the machine ends too; "always": it is started again
 //! args = ["-v"]
+//! devices = ["block:0"]              # virtio devices: kind (block, net, console, rng, 9p) and which of them
+//! watchdog = "20ms"                  # it is started again, too, if it does not come back to its loop for so long
+//! may_kill = ["net"]                 # servers that it may have started again
 //! ```
 //!
 //! σ0 and root are in every set and are not listed.
@@ -20,7 +23,7 @@
 use serde::Deserialize;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
-use vmm_abi::set::{Entry, IRQ_LINES, PortRange, is_name};
+use vmm_abi::set::{Device, Entry, IRQ_LINES, PortRange, WATCHDOG_MAX, is_name};
 
 /// Servers that every set has.
 pub const IMPLIED: [&str; 2] = ["sigma0", "root"];
@@ -55,17 +58,34 @@ pub struct Server {
     pub irqs: Vec<u8>,
     #[serde(default)]
     pub may_call: Vec<String>,
-    #[serde(default, rename = "restart")]
-    _restart: Restart,
+    #[serde(default)]
+    restart: Restart,
     #[serde(default)]
     pub args: Vec<String>,
+    #[serde(default, deserialize_with = "devices")]
+    pub devices: Vec<Device>,
+    /// Milliseconds; 0: none.
+    #[serde(default, deserialize_with = "milliseconds")]
+    watchdog: u32,
+    #[serde(default)]
+    may_kill: Vec<String>,
 }
 
-#[derive(Deserialize, Debug, Default)]
+#[derive(Deserialize, Clone, Copy, PartialEq, Eq, Debug, Default)]
 #[serde(rename_all = "lowercase")]
 enum Restart {
     #[default]
     Never,
+    Always,
+}
+
+impl From<Restart> for vmm_abi::set::Restart {
+    fn from(restart: Restart) -> Self {
+        match restart {
+            Restart::Never => Self::Never,
+            Restart::Always => Self::Always,
+        }
+    }
 }
 
 impl Server {
@@ -86,6 +106,24 @@ fn ports<'de, D: serde::Deserializer<'de>>(d: D) -> Result<Vec<PortRange>, D::Er
             .ok_or_else(|| serde::de::Error::custom(format!("[{first:#x}, {count}] is not a range of ports")))
     };
     Vec::<(u16, u32)>::deserialize(d)?.into_iter().map(range).collect()
+}
+
+fn devices<'de, D: serde::Deserializer<'de>>(d: D) -> Result<Vec<Device>, D::Error> {
+    let device = |text: String| {
+        Device::parse(&text).ok_or_else(|| {
+            serde::de::Error::custom(format!(
+                "{text:?} is not a device (block, net, console, rng or 9p, and its number: \"block:0\")"
+            ))
+        })
+    };
+    Vec::<String>::deserialize(d)?.into_iter().map(device).collect()
+}
+
+fn milliseconds<'de, D: serde::Deserializer<'de>>(d: D) -> Result<u32, D::Error> {
+    let text = String::deserialize(d)?;
+    let ms =
+        text.strip_suffix("ms").and_then(|n| n.parse().ok()).filter(|ms| (1..=WATCHDOG_MAX).contains(ms));
+    ms.ok_or_else(|| serde::de::Error::custom(format!("{text:?} is not a time from 1ms to {WATCHDOG_MAX}ms")))
 }
 
 impl ServerSet {
@@ -129,6 +167,24 @@ impl ServerSet {
         if let Some(name) = server.may_call.iter().find(|name| !known(name)) {
             return Some(format!("may_call: there is no server {name:?} in the set"));
         }
+        let restarts =
+            |name: &&String| self.servers.iter().any(|s| s.name == **name && s.restart == Restart::Always);
+        if let Some(name) = server.may_kill.iter().find(|name| !restarts(name)) {
+            return Some(format!("may_kill: the set has no server {name:?} with restart = \"always\""));
+        }
+        if server.restart == Restart::Always && index + 1 == self.servers.len() {
+            return Some(
+                "restart: the last server is what the machine is there for, and cannot be started again"
+                    .into(),
+            );
+        }
+        if server.watchdog != 0 && server.restart != Restart::Always {
+            return Some("watchdog: it needs restart = \"always\"".into());
+        }
+        let twice = |d: &&Device| self.servers[..index].iter().any(|s| s.devices.contains(d));
+        if let Some(device) = server.devices.iter().find(twice) {
+            return Some(format!("devices: {device} is another server's"));
+        }
         server.args.iter().any(String::is_empty).then(|| "args: an argument is empty".into())
     }
 
@@ -162,6 +218,10 @@ impl ServerSet {
                 irqs: &s.irqs,
                 call: &s.may_call,
                 args: &s.args,
+                devices: &s.devices,
+                kill: &s.may_kill,
+                restart: s.restart.into(),
+                watchdog: s.watchdog,
             };
             // Writing to a String cannot fail.
             let _ = writeln!(out, "{entry}");

@@ -6,6 +6,7 @@
 //! - [`console`]: the shared-memory console device
 //! - [`boot`]: boot information beyond `hvm_start_info`
 //! - [`set`]: the server set, as text
+//! - [`transports`]: virtio devices, as words on the command line
 //! - [`exit`]: exit statuses
 //! - [`virtio`]: where virtio devices are
 
@@ -17,4 +18,5 @@ pub mod console;
 pub mod exit;
 pub mod ports;
 pub mod set;
+pub mod transports;
 pub mod virtio;

@@ -11,6 +11,10 @@
 //! when they are empty: `ports` (first port `+` number), `irqs` (lines), `call` (names of the servers that it may
 //! call) and `args`. No argument is empty; in one every byte but letters, digits and `-_./:=+@` is `%` and two hex digits.
 //!
+//! What a driver has besides, left out likewise: `devices` (virtio devices: kind `:` which of that kind, from 0), `kill` (names
+//! of the servers that it may have started again), `restart=always` (it is started again when it dies), `watchdog` (and when it has
+//! not come back to its loop for as many milliseconds).
+//!
 //! Text rather than structs, because a person who debugs a boot can read it (and write it, for boot loaders other than
 //! `ukvmm`). Nothing here allocates: [`Server`] borrows from the text and its lists are iterators. A line is checked as
 //! a whole when it is parsed, so that the lists cannot fail later.
@@ -35,6 +39,74 @@ impl PortRange {
     }
 }
 
+/// What a virtio device is for. The discriminant is its virtio device ID (virtio 1.2, 5).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u32)]
+pub enum DeviceKind {
+    Net = 1,
+    Block = 2,
+    Console = 3,
+    Rng = 4,
+    P9 = 9,
+}
+
+impl DeviceKind {
+    pub const ALL: [Self; 5] = [Self::Net, Self::Block, Self::Console, Self::Rng, Self::P9];
+
+    /// As server sets have it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Net => "net",
+            Self::Block => "block",
+            Self::Console => "console",
+            Self::Rng => "rng",
+            Self::P9 => "9p",
+        }
+    }
+    /// The virtio device ID.
+    pub const fn id(self) -> u32 {
+        self as u32
+    }
+    pub fn from_id(id: u32) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.id() == id)
+    }
+}
+
+/// A virtio device: the one with this index among those of its kind, in the order of the machine.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Device {
+    pub kind: DeviceKind,
+    pub index: u8,
+}
+
+impl Device {
+    /// Reads `block:0`.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (kind, index) = text.split_once(':')?;
+        let kind = DeviceKind::ALL.into_iter().find(|k| k.name() == kind)?;
+        Some(Self { kind, index: index.bytes().all(|b| b.is_ascii_digit()).then(|| index.parse().ok())?? })
+    }
+}
+
+impl fmt::Display for Device {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.kind.name(), self.index)
+    }
+}
+
+/// What is done when a server ends.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Restart {
+    /// The machine ends too.
+    #[default]
+    Never,
+    /// It is started again.
+    Always,
+}
+
+/// Longest time that a server with a watchdog may have, in milliseconds.
+pub const WATCHDOG_MAX: u32 = 60_000;
+
 /// Whether `name` can be the name of a server, an ELF or a module: 1–31 lower-case letters, digits, `-`, `_`, `.`, and
 /// it begins with a letter or digit (so that it is no path).
 pub fn is_name(name: &str) -> bool {
@@ -54,6 +126,11 @@ pub struct Entry<'a, S> {
     pub irqs: &'a [u8],
     pub call: &'a [S],
     pub args: &'a [S],
+    pub devices: &'a [Device],
+    pub kill: &'a [S],
+    pub restart: Restart,
+    /// Milliseconds; 0: none.
+    pub watchdog: u32,
 }
 
 impl<S: AsRef<str>> fmt::Display for Entry<'_, S> {
@@ -62,7 +139,13 @@ impl<S: AsRef<str>> fmt::Display for Entry<'_, S> {
         list(f, "ports", self.ports, |f, r| write!(f, "{:#x}+{}", r.first, r.count))?;
         list(f, "irqs", self.irqs, |f, line| write!(f, "{line}"))?;
         list(f, "call", self.call, |f, name| f.write_str(name.as_ref()))?;
-        list(f, "args", self.args, |f, arg| encode(f, arg.as_ref()))
+        list(f, "args", self.args, |f, arg| encode(f, arg.as_ref()))?;
+        list(f, "devices", self.devices, |f, device| write!(f, "{device}"))?;
+        list(f, "kill", self.kill, |f, name| f.write_str(name.as_ref()))?;
+        if self.restart == Restart::Always {
+            f.write_str(" restart=always")?;
+        }
+        if self.watchdog != 0 { write!(f, " watchdog={}", self.watchdog) } else { Ok(()) }
     }
 }
 
@@ -107,6 +190,11 @@ pub struct Server<'a> {
     irqs: &'a str,
     call: &'a str,
     args: &'a str,
+    devices: &'a str,
+    kill: &'a str,
+    pub restart: Restart,
+    /// Milliseconds that it may be away from its loop; 0: nobody looks.
+    pub watchdog: u32,
 }
 
 impl<'a> Server<'a> {
@@ -125,6 +213,14 @@ impl<'a> Server<'a> {
     /// Its arguments.
     pub fn args(&self) -> impl Iterator<Item = Arg<'a>> {
         items(self.args).map(Arg)
+    }
+    /// The virtio devices that it drives.
+    pub fn devices(&self) -> impl Iterator<Item = Device> + 'a {
+        items(self.devices).filter_map(Device::parse)
+    }
+    /// The servers that it may have started again, by name.
+    pub fn kill(&self) -> impl Iterator<Item = &'a str> {
+        items(self.kill)
     }
 }
 
@@ -212,7 +308,10 @@ pub fn servers(text: &str) -> impl Iterator<Item = Result<Server<'_>, SetError>>
     })
 }
 
-const KEYS: [&str; 8] = ["name", "elf", "prio", "memory", "ports", "irqs", "call", "args"];
+const KEYS: [&str; 12] = [
+    "name", "elf", "prio", "memory", "ports", "irqs", "call", "args", "devices", "kill", "restart",
+    "watchdog",
+];
 
 fn server(line: &str) -> Result<Server<'_>, Mistake> {
     let mut words = line.split_ascii_whitespace();
@@ -227,7 +326,7 @@ fn server(line: &str) -> Result<Server<'_>, Mistake> {
             return Err(Mistake::Twice);
         }
     }
-    let [name, elf, prio, memory, ports, irqs, call, args] = values;
+    let [name, elf, prio, memory, ports, irqs, call, args, devices, kill, restart, watchdog] = values;
     Ok(Server {
         name: name.ok_or(Mistake::Missing("name")).and_then(|v| checked("name", v, is_name))?,
         elf: elf.ok_or(Mistake::Missing("elf")).and_then(|v| checked("elf", v, is_name))?,
@@ -237,6 +336,14 @@ fn server(line: &str) -> Result<Server<'_>, Mistake> {
         irqs: checked("irqs", irqs.unwrap_or(""), |v| items(v).all(|l| irq_line(l).is_some()))?,
         call: checked("call", call.unwrap_or(""), |v| items(v).all(is_name))?,
         args: checked("args", args.unwrap_or(""), |v| items(v).all(is_arg))?,
+        devices: checked("devices", devices.unwrap_or(""), |v| items(v).all(|d| Device::parse(d).is_some()))?,
+        kill: checked("kill", kill.unwrap_or(""), |v| items(v).all(is_name))?,
+        restart: match restart {
+            None | Some("never") => Restart::Never,
+            Some("always") => Restart::Always,
+            Some(_) => return Err(Mistake::BadValue("restart")),
+        },
+        watchdog: watchdog.map_or(Some(0), milliseconds).ok_or(Mistake::BadValue("watchdog"))?,
     })
 }
 
@@ -264,6 +371,10 @@ fn port_range(text: &str) -> Option<PortRange> {
 
 fn irq_line(text: &str) -> Option<u8> {
     text.parse().ok().filter(|&line: &u8| line < IRQ_LINES)
+}
+
+fn milliseconds(text: &str) -> Option<u32> {
+    text.parse().ok().filter(|ms| (1..=WATCHDOG_MAX).contains(ms))
 }
 
 fn is_arg(text: &str) -> bool {

@@ -27,6 +27,19 @@ fn a_set_becomes_lines_that_root_can_read() {
 }
 
 #[test]
+fn drivers_have_more_to_say() {
+    let set = parse(
+        "[[server]]\nname = 'block'\nprio = 200\nmemory = '1M'\ndevices = ['block:0', 'rng:1']\nrestart = 'always'\n\
+         watchdog = '20ms'\n[[server]]\nname = 'test'\nprio = 100\nmemory = '1M'\nmay_kill = ['block']\n",
+    );
+    assert_eq!(
+        set.unwrap().to_lines(),
+        "server name=block elf=block prio=200 memory=1048576 devices=block:0,rng:1 restart=always watchdog=20\n\
+         server name=test elf=test prio=100 memory=1048576 kill=block\n"
+    );
+}
+
+#[test]
 fn the_sets_of_the_repository_are_valid() {
     let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../images/servers");
     let mut seen = 0;
@@ -49,7 +62,10 @@ fn errors_of_the_format_name_file_and_line() {
         ("[[server]]\nname = 'a'\nprio = 256\nmemory = '1M'\n", "line 3"),
         ("[[server]]\nname = 'a'\nprio = 1\nmemory = 'lots'\n", "not an amount of memory"),
         (&format!("{MINIMAL}ports = [[0xffff, 2]]\n"), "not a range of ports"),
-        (&format!("{MINIMAL}restart = 'always'\n"), "unknown variant"),
+        (&format!("{MINIMAL}restart = 'sometimes'\n"), "unknown variant"),
+        (&format!("{MINIMAL}devices = ['disk:0']\n"), "not a device"),
+        (&format!("{MINIMAL}watchdog = '20'\n"), "not a time"),
+        (&format!("{MINIMAL}watchdog = '0ms'\n"), "not a time"),
     ] {
         let error = parse(text).unwrap_err();
         assert!(error.starts_with("server set test.toml: "), "{error}");
@@ -68,6 +84,13 @@ fn errors_of_meaning_name_the_server() {
         (format!("{MINIMAL}may_call = ['b']\n"), "no server \"b\""),
         (format!("{MINIMAL}args = ['']\n"), "is empty"),
         (format!("{MINIMAL}elf = 'x/y'\n"), "is not a name"),
+        (format!("{MINIMAL}restart = 'always'\n"), "the last server"),
+        (format!("{MINIMAL}watchdog = '20ms'\n"), "needs restart"),
+        (format!("{MINIMAL}may_kill = ['a']\n"), "no server \"a\" with restart"),
+        (
+            format!("{MINIMAL}devices = ['rng:0']\n{}devices = ['rng:0']\n", MINIMAL.replace("'a'", "'b'")),
+            "another server's",
+        ),
     ] {
         let error = parse(&text).unwrap_err();
         assert!(error.contains("server set test.toml: server \""), "{error}");

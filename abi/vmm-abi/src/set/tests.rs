@@ -31,6 +31,23 @@ fn reads_a_full_line() {
 fn lists_may_be_left_out() {
     let s = one("server name=a elf=a prio=0 memory=0").unwrap();
     assert_eq!((s.ports().count(), s.irqs().count(), s.call().count(), s.args().count()), (0, 0, 0, 0));
+    assert_eq!((s.devices().count(), s.kill().count(), s.restart, s.watchdog), (0, 0, Restart::Never, 0));
+}
+
+#[test]
+fn drivers() {
+    let s =
+        one("server name=b elf=b prio=1 memory=1 devices=block:0,9p:12 kill=b,c restart=always watchdog=20")
+            .unwrap();
+    let device = |kind, index| Device { kind, index };
+    assert!(s.devices().eq([device(DeviceKind::Block, 0), device(DeviceKind::P9, 12)]));
+    assert!(s.kill().eq(["b", "c"]));
+    assert_eq!((s.restart, s.watchdog), (Restart::Always, 20));
+    assert_eq!(one("server name=b elf=b prio=1 memory=1 restart=never").unwrap().restart, Restart::Never);
+    for kind in DeviceKind::ALL {
+        assert_eq!(Device::parse(&device(kind, 3).to_string()), Some(device(kind, 3)));
+        assert_eq!(DeviceKind::from_id(kind.id()), Some(kind));
+    }
 }
 
 #[test]
@@ -46,6 +63,10 @@ fn what_is_written_is_read_back() {
         irqs: &[0, 63],
         call: &["console"],
         args: &args,
+        devices: &[Device { kind: DeviceKind::Net, index: 1 }],
+        kill: &["console"],
+        restart: Restart::Always,
+        watchdog: 20,
     };
     let line = entry.to_string();
     assert!(!line.contains('\n'), "{line:?}");
@@ -54,6 +75,8 @@ fn what_is_written_is_read_back() {
     assert_eq!(s.ports().collect::<Vec<_>>(), ports);
     assert_eq!(s.irqs().collect::<Vec<_>>(), [0, 63]);
     assert_eq!(s.args().map(decode).collect::<Vec<_>>(), args);
+    assert!(s.devices().eq([Device { kind: DeviceKind::Net, index: 1 }]) && s.kill().eq(["console"]));
+    assert_eq!((s.restart, s.watchdog), (Restart::Always, 20));
 }
 
 #[test]
@@ -102,6 +125,16 @@ fn every_mistake_is_named() {
         ("args", "%2"),
         ("args", "%zz"),
         ("args", "\u{7f}"),
+        ("devices", "block"),
+        ("devices", "block:"),
+        ("devices", "block:+1"),
+        ("devices", "block:256"),
+        ("devices", "disk:0"),
+        ("kill", "a,,b"),
+        ("restart", "sometimes"),
+        ("watchdog", "0"),
+        ("watchdog", "20ms"),
+        ("watchdog", "60001"),
     ];
     for (key, value) in lists {
         let line = std::format!("{base} {key}={value}");
