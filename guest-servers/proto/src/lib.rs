@@ -11,6 +11,8 @@
 //! - [`items`]: many map items
 //! - [`kernel`]: what the kernel itself sends (faults, exceptions, interrupts, foreign system calls)
 //! - [`sigma0`], [`root`], [`console`]: one module a server
+//! - [`drivers`]: what root does for drivers and their clients
+//! - [`session`]: requests to a driver through shared memory; [`block`]: those of one kind of device
 //! - [`place`]: where things lie in a server's address space
 //!
 //! `docs/servers.md` has the tables.
@@ -18,13 +20,16 @@
 #![cfg_attr(not(test), no_std)]
 #![forbid(unsafe_code)]
 
+pub mod block;
 pub mod console;
+pub mod drivers;
 pub mod items;
 pub mod kernel;
 pub mod message;
 pub mod name;
 pub mod place;
 pub mod root;
+pub mod session;
 pub mod sigma0;
 pub mod text;
 

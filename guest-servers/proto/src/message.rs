@@ -38,6 +38,8 @@ pub enum Refusal {
     NoMemory = 4,
     /// The device is not there or does not work.
     NoDevice = 5,
+    /// Not now, but soon: the server is being started, or still busy with what was before.
+    Again = 6,
 }
 
 impl Refusal {
@@ -48,6 +50,7 @@ impl Refusal {
             3 => Self::Denied,
             4 => Self::NoMemory,
             5 => Self::NoDevice,
+            6 => Self::Again,
             _ => return None,
         })
     }

@@ -182,7 +182,7 @@ impl TryFrom<&Message> for Request {
 }
 
 /// A page-aligned user address.
-fn page(base: u64) -> Result<u64, Malformed> {
+pub(crate) fn page(base: u64) -> Result<u64, Malformed> {
     if base & 0xfff == 0 && base < ukernel_abi::layout::USER_END { Ok(base) } else { Err(Malformed) }
 }
 
@@ -205,6 +205,8 @@ macro_rules! answer {
         }
     };
 }
+
+pub(crate) use answer;
 
 answer!(Module { size, align_offset });
 answer!(Part { next });
