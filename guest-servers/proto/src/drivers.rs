@@ -69,6 +69,9 @@ pub struct Region {
     pub log2: u64,
 }
 
+/// log2 of the largest region: offsets in one are 32 bits, and a driver reserves room for it.
+pub const REGION_LOG2_MAX: u32 = 27;
+
 /// The words of the page of [`Request::Beat`], each 32 bits.
 pub mod beat {
     /// Offset: how often the server has come back to its loop. Written by the server.
@@ -114,7 +117,8 @@ impl TryFrom<&Message> for Request {
             SHARE => {
                 let [log2, base, a, b, c, d] = m.request()?;
                 let with = Name::from_words([a, b, c, d])?;
-                Ok(Self::Share { log2: block_log2(log2)?, base: page(base)?, with })
+                let log2 = block_log2(log2).ok().filter(|log2| *log2 <= REGION_LOG2_MAX).ok_or(Malformed)?;
+                Ok(Self::Share { log2, base: page(base)?, with })
             }
             REGION => {
                 let [client, id, base] = m.request()?;
@@ -180,6 +184,7 @@ mod tests {
             Message::new(VIRTIO, [0]),
             Message::new(SHARE, [11, 0, 0x61, 0, 0, 0]),
             Message::new(SHARE, [12, 0, 0, 0, 0, 0]),
+            Message::new(SHARE, [28, 0, 0x61, 0, 0, 0]),
             Message::new(REGION, [0, 0, ukernel_abi::layout::USER_END]),
             Message::new(KILL, [0; 4]),
             Message::new(BEAT, [0x800]),

@@ -11,6 +11,7 @@
 //! - [`space`], [`window`], [`arena`]: addresses, memory that is no Rust object, memory that grows
 //! - [`heap`]: the global allocator
 //! - [`sigma0`], [`root`], [`console`]: clients of these servers
+//! - [`drivers`]: what root does for drivers and their clients; [`beat`]: a server says that it is alive
 //! - [`ranges`]: a set of addresses, for servers that hand out memory
 //! - [`kip`], [`clock`], [`cpu`], [`io`], [`log`]
 //!
@@ -19,9 +20,11 @@
 #![cfg_attr(not(test), no_std)]
 
 pub mod arena;
+pub mod beat;
 pub mod clock;
 pub mod console;
 pub mod cpu;
+pub mod drivers;
 pub mod gate;
 mod heap;
 pub mod io;

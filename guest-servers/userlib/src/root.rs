@@ -10,7 +10,9 @@ use ukernel_abi::layout::SUPERPAGE;
 use ukernel_abi::{Fpage, Rights, ThreadId};
 
 /// Asks root for something. That root could not be reached, or answers nonsense, is [`Refusal::BadRequest`].
-fn ask<A: for<'a> TryFrom<&'a Message, Error = Malformed>>(request: Request) -> Result<A, Refusal> {
+pub(crate) fn ask<A: for<'a> TryFrom<&'a Message, Error = Malformed>>(
+    request: impl Into<Message>,
+) -> Result<A, Refusal> {
     let reply = ipc::call(ThreadId::ROOT, &request.into()).map_err(|_| Refusal::BadRequest)?;
     Ok(A::try_from(&reply.accepted()?)?)
 }
@@ -20,10 +22,10 @@ fn ask<A: for<'a> TryFrom<&'a Message, Error = Malformed>>(request: Request) -> 
 /// # Safety
 ///
 /// `window` holds nothing of Rust's, or unmapped memory that is the caller's to have.
-unsafe fn ask_mapping<A: for<'a> TryFrom<&'a Message, Error = Malformed>>(
+pub(crate) unsafe fn ask_mapping<A: for<'a> TryFrom<&'a Message, Error = Malformed>>(
     utcb: Utcb,
     window: Fpage,
-    request: Request,
+    request: impl Into<Message>,
 ) -> Result<A, Refusal> {
     let before = utcb.window();
     // SAFETY: the caller's promise.
@@ -34,7 +36,7 @@ unsafe fn ask_mapping<A: for<'a> TryFrom<&'a Message, Error = Malformed>>(
     answer
 }
 
-fn name(text: &str) -> Result<Name, Refusal> {
+pub(crate) fn name(text: &str) -> Result<Name, Refusal> {
     Name::new(text).ok_or(Refusal::BadRequest)
 }
 

@@ -2,6 +2,7 @@
 
 use crate::ipc;
 use crate::utcb::Utcb;
+use crate::window::Window;
 use core::ops::Range;
 use proto::sigma0::{Extent, Request};
 use proto::{Message, Refusal, place};
@@ -18,12 +19,9 @@ pub fn ask(utcb: Utcb, request: Request) -> Result<Message, Refusal> {
     reply.map_err(|_| Refusal::NoMemory)?.accepted()
 }
 
-/// All pages of a boot module. Its bytes, when every page has been given.
-pub fn module(utcb: Utcb, module: &Module) -> Result<&'static [u8], Refusal> {
-    let Range { start: mut phys, end } = module.area();
-    if end - phys < module.size {
-        return Err(Refusal::BadRequest);
-    }
+/// Asks for `size` bytes at `phys`, page by page aligned; all of them are then mapped, or the answer is an error.
+pub fn exact(utcb: Utcb, phys: u64, size: u64) -> Result<(), Refusal> {
+    let (mut phys, end) = (phys, phys.checked_add(size).ok_or(Refusal::BadRequest)?);
     while phys < end {
         let reply = ask(utcb, Request::Exact { phys, size: end - phys })?;
         let Extent { next } = Extent::try_from(&reply)?;
@@ -32,6 +30,22 @@ pub fn module(utcb: Utcb, module: &Module) -> Result<&'static [u8], Refusal> {
         }
         phys = next;
     }
+    Ok(())
+}
+
+/// Physical memory that σ0 has given, as bytes and registers: a window from physical address 0 on. Where nothing has been given an
+/// access is a page fault, and the machine ends. What holds a Rust object is not in it: root's own image, heap and stack are elsewhere.
+pub fn physical() -> Window {
+    Window::physical()
+}
+
+/// All pages of a boot module. Its bytes, when every page has been given.
+pub fn module(utcb: Utcb, module: &Module) -> Result<&'static [u8], Refusal> {
+    let Range { start: phys, end } = module.area();
+    if end - phys < module.size {
+        return Err(Refusal::BadRequest);
+    }
+    exact(utcb, phys, end - phys)?;
     let address = (place::PHYSICAL + module.phys) as usize;
     // SAFETY: σ0 has mapped every page. Whoever asks for a module's bytes does not let anybody write to them:
     // root gives modules away read-only, but for the data segment of an ELF, which it reads no more once it

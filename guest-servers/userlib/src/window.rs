@@ -8,8 +8,26 @@ use core::arch::asm;
 use core::cell::Cell;
 use core::marker::PhantomData;
 use core::ptr;
+use core::sync::atomic::{Ordering, compiler_fence};
 
 use crate::space::Range;
+
+/// An integer that the processor reads and writes at once.
+pub trait Word: Copy + sealed::Integer {}
+
+impl Word for u8 {}
+impl Word for u16 {}
+impl Word for u32 {}
+impl Word for u64 {}
+
+mod sealed {
+    /// Any bits are one of these.
+    pub trait Integer {}
+    impl Integer for u8 {}
+    impl Integer for u16 {}
+    impl Integer for u32 {}
+    impl Integer for u64 {}
+}
 
 /// A range of mapped memory.
 #[derive(Debug)]
@@ -33,6 +51,23 @@ impl Window {
     pub(crate) fn part(range: &Range, size: usize) -> Self {
         debug_assert!(size as u64 <= range.size());
         Self { base: range.base(), size, _not_sync: PhantomData }
+    }
+
+    /// Of all that σ0 has given to root.
+    pub(crate) const fn physical() -> Self {
+        Self { base: proto::place::PHYSICAL, size: 1 << proto::place::PHYSICAL_LOG2, _not_sync: PhantomData }
+    }
+
+    /// Copies `len` bytes within the window; false, and nothing is copied, if they are not all inside, or overlap.
+    #[must_use]
+    pub fn copy_within(&self, from: usize, to: usize, len: usize) -> bool {
+        let (Some(source), Some(target)) = (self.at(from, len), self.at(to, len)) else { return false };
+        if from.abs_diff(to) < len {
+            return false;
+        }
+        // SAFETY: both are in the window, so no Rust object is there, and they do not overlap.
+        unsafe { copy(target, source, len) };
+        true
     }
 
     /// The first `at` bytes and the rest, for two users; `None` if there are no `at` bytes.
@@ -84,19 +119,36 @@ impl Window {
         true
     }
 
-    /// A 32-bit register or index that others change; `None` if it is not inside or not aligned.
-    pub fn read_u32(&self, offset: usize) -> Option<u32> {
-        let from = self.at(offset, 4).filter(|p| p.addr().is_multiple_of(4))?.cast::<u32>();
-        // SAFETY: in the window and aligned; volatile because others write to it.
-        Some(unsafe { from.read_volatile() })
+    /// A register or index that others change, by one access; `None` if it is not inside or not aligned. What follows in the program
+    /// happens after it, on a processor that keeps loads in order, as x86 does.
+    pub fn load<T: Word>(&self, offset: usize) -> Option<T> {
+        let from = self.word::<T>(offset)?;
+        // SAFETY: in the window and aligned; volatile because others write to it; any bits are an integer.
+        let value = unsafe { from.read_volatile() };
+        compiler_fence(Ordering::Acquire);
+        Some(value)
     }
 
+    /// Writes one by one access, after everything that comes before it in the program.
+    #[must_use]
+    pub fn store<T: Word>(&self, offset: usize, value: T) -> bool {
+        let Some(into) = self.word::<T>(offset) else { return false };
+        compiler_fence(Ordering::Release);
+        // SAFETY: as in `load`.
+        unsafe { into.write_volatile(value) };
+        true
+    }
+
+    fn word<T>(&self, offset: usize) -> Option<*mut T> {
+        self.at(offset, size_of::<T>()).filter(|p| p.addr().is_multiple_of(size_of::<T>())).map(|p| p.cast())
+    }
+
+    pub fn read_u32(&self, offset: usize) -> Option<u32> {
+        self.load(offset)
+    }
     #[must_use]
     pub fn write_u32(&self, offset: usize, value: u32) -> bool {
-        let Some(into) = self.at(offset, 4).filter(|p| p.addr().is_multiple_of(4)) else { return false };
-        // SAFETY: as in `read_u32`.
-        unsafe { into.cast::<u32>().write_volatile(value) };
-        true
+        self.store(offset, value)
     }
 }
 
@@ -132,6 +184,9 @@ mod tests {
         assert_eq!(w.cells(3, 5).unwrap().iter().map(Cell::get).collect::<Vec<_>>(), b"hello");
         assert!(w.write_u32(12, 0x1234_5678));
         assert_eq!(w.read_u32(12), Some(0x1234_5678));
+        assert_eq!((w.load::<u16>(14), w.load::<u8>(12)), (Some(0x1234), Some(0x78)));
+        assert!(w.store(16, u64::MAX) && w.store(18, 0u16));
+        assert_eq!(w.load::<u64>(16), Some(0xffff_ffff_0000_ffff));
     }
 
     #[test]
