@@ -60,6 +60,9 @@ pub struct Run {
     /// Print the Linux system calls of all programs, or a summary of the missing ones at exit
     #[arg(long, value_name = "WHAT", num_args = 0..=1, require_equals = true, default_missing_value = "all")]
     pub strace: Option<Strace>,
+    /// Give the guest a disk: a file or block device, read-only with ",ro"; may be given often
+    #[arg(long, value_name = "FILE[,ro][,serial=TEXT][,direct][,io=auto|uring|threads]")]
+    pub disk: Vec<OsString>,
     /// Connect standard input and output to a 16550 UART (COM1) too, for guests without the console device
     #[arg(long)]
     pub uart: bool,

@@ -1,8 +1,10 @@
 //! From a command line to what is to be run: files found and opened, limits checked, modules listed.
 
 use crate::cli::{Run, Strace};
+use crate::disk::{DiskOptions, Image, ImageError};
 use crate::loader::file::{self, FileError, Input};
 use crate::loader::module::Module;
+use crate::options::SubOptionError;
 use crate::set::{IMPLIED, ServerSet, SetError};
 use std::ffi::OsString;
 use std::io::Read;
@@ -42,6 +44,10 @@ pub enum ConfigError {
     Set(#[from] SetError),
     #[error(transparent)]
     File(#[from] FileError),
+    #[error(transparent)]
+    Option(#[from] SubOptionError),
+    #[error(transparent)]
+    Disk(#[from] ImageError),
 }
 
 impl ConfigError {
@@ -50,6 +56,7 @@ impl ConfigError {
         match self {
             Self::NoSet { .. } => exit::NOT_FOUND,
             Self::File(error) => error.status(),
+            Self::Disk(error) => error.status(),
             _ => exit::VMM,
         }
     }
@@ -67,6 +74,7 @@ pub struct Config {
     pub cmdline: String,
     pub timeout: Option<Duration>,
     pub uart: bool,
+    pub disks: Vec<Image>,
 }
 
 impl Config {
@@ -95,8 +103,16 @@ impl Config {
             cmdline: run.cmdline,
             timeout: run.timeout,
             uart: run.uart,
+            disks: disks(&run.disk)?,
         })
     }
+}
+
+/// Opens the disks. One without a serial number gets its place as its name.
+fn disks(given: &[OsString]) -> Result<Vec<Image>, ConfigError> {
+    let open =
+        |(n, given): (usize, &OsString)| Ok(Image::open(DiskOptions::parse(given)?, &format!("disk{n}"))?);
+    given.iter().enumerate().map(open).collect()
 }
 
 /// A kernel alone: nobody would look at these.

@@ -1,6 +1,6 @@
 //! Everything that can keep a guest from running, and the exit status of each.
 
-use crate::{config, kvm, loader, memory};
+use crate::{config, disk, kvm, loader, memory};
 use vmm_abi::exit;
 
 #[derive(Debug, thiserror::Error)]
@@ -17,6 +17,8 @@ pub enum Error {
     Host { what: &'static str, source: std::io::Error },
     #[error("{asked} virtio devices: a machine has {most} at most")]
     TooManyDevices { asked: usize, most: usize },
+    #[error(transparent)]
+    Disk(#[from] disk::DiskError),
     #[error("waiting for events failed: {0}")]
     Events(#[from] event_manager::Error),
 }
@@ -28,7 +30,11 @@ impl Error {
             Self::Config(error) => error.status(),
             Self::Load(error) => error.status(),
             Self::Kvm(error) => error.status(),
-            Self::Memory(_) | Self::Host { .. } | Self::Events(_) | Self::TooManyDevices { .. } => exit::VMM,
+            Self::Memory(_)
+            | Self::Host { .. }
+            | Self::Disk(_)
+            | Self::Events(_)
+            | Self::TooManyDevices { .. } => exit::VMM,
         }
     }
 }

@@ -30,11 +30,11 @@ const STOP_TIME: Duration = Duration::from_millis(500);
 /// Runs what `config` describes until it ends.
 pub fn run(mut config: Config) -> Result<Ending, Error> {
     let kernel_path = config.kernel.path.clone();
-    let plans = virtio::plan::plans(&mut config)?;
     let kvm = kvm::open()?;
     kvm::check_cpus(config.cpus, kvm.get_max_vcpus())?;
     kick::install()?;
     let memory = memory::allocate(config.memory)?;
+    let plans = virtio::plan::plans(&mut config, &memory)?;
     let mut kernel = Kernel::check(config.kernel, memory::low_end(&memory)).map_err(LoadError::from)?;
     let vm = Vm::new(kvm, memory)?;
     let vcpus = vm.create_vcpus(config.cpus)?;

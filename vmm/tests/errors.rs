@@ -59,6 +59,21 @@ fn copied_binary(guest: &Guest) -> Option<std::path::PathBuf> {
 }
 
 #[test]
+fn disks_that_are_none() {
+    let guest = Guest::code(&[SPIN]);
+    let file = guest.dir.path().join("disk");
+    let disk = file.to_str().unwrap();
+    guest.run(&["--disk", disk]).expect(127, "disk: not found");
+    guest.run(&["--disk", "/"]).expect(125, "disk /: this is a folder");
+    std::fs::write(&file, [0; 513]).unwrap();
+    guest.run(&["--disk", disk]).expect(125, "its 513 bytes are no multiple of 512");
+    guest.run(&["--disk", ",ro"]).expect(125, "--disk ,ro: an item is empty");
+    std::fs::write(&file, [0; 512]).unwrap();
+    guest.run(&["--disk", &format!("{disk},so")]).expect(125, "did you mean ro?");
+    guest.run(&["--disk", disk, "--disk", disk]).expect(125, "another --disk, has it open");
+}
+
+#[test]
 fn files_that_are_no_kernels() {
     needs_kvm!();
     let good = Elf::new(SPIN);

@@ -7,6 +7,7 @@ use devices::virtio::Memory;
 use devices::virtio::block::{Backend, Disk, Failure, Finished, Operation};
 use std::collections::VecDeque;
 use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
 use std::sync::Arc;
 use vmm_sys_util::eventfd::EventFd;
@@ -63,10 +64,13 @@ impl HostDisk {
         Ok(Self { ring, pool, done: VecDeque::new(), image, ready, told: false })
     }
 
-    /// Written when something has come to an end that [`Backend::finished`] has not told yet. Need not be read: the next time it is
-    /// written again.
-    pub fn ready(&self) -> Arc<EventFd> {
-        self.ready.clone()
+    /// An eventfd, written when something has come to an end that [`Backend::finished`] has not told yet. Need not be read: the next time
+    /// it is written again.
+    pub fn ready(&self) -> Result<OwnedFd, DiskError> {
+        // SAFETY: the eventfd is open for as long as it is borrowed here.
+        let fd = unsafe { BorrowedFd::borrow_raw(self.ready.as_raw_fd()) };
+        let failed = |source| DiskError::EventFd { path: self.image.path.clone(), source };
+        fd.try_clone_to_owned().map_err(failed)
     }
 
     fn report(&mut self, error: &io::Error) {

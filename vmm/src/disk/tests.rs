@@ -2,7 +2,7 @@ use super::*;
 use devices::virtio::block::{Backend, Block, Failure, Finished, Operation};
 use devices::virtio::mock::{DATA, Driver, ram};
 use devices::virtio::{Memory, Range};
-use std::fs;
+use std::fs::{self, File};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::MetadataExt;
@@ -92,12 +92,16 @@ impl Rig {
 /// Waits until the disk says that it is ready.
 #[track_caller]
 fn wait(disk: &HostDisk) {
-    let ready = disk.ready();
+    wait_for(&mut File::from(disk.ready().unwrap()));
+}
+
+#[track_caller]
+fn wait_for(ready: &mut File) {
     let mut poll = libc::pollfd { fd: ready.as_raw_fd(), events: libc::POLLIN, revents: 0 };
     // SAFETY: `poll` is one pollfd.
     let count = unsafe { libc::poll(&mut poll, 1, 60_000) };
     assert_eq!(count, 1, "nothing has become ready within a minute");
-    ready.read().unwrap();
+    ready.read_exact(&mut [0; 8]).unwrap();
 }
 
 fn ranges(list: &[(u64, u32)]) -> Vec<Range> {
@@ -274,7 +278,7 @@ fn a_driver_s_requests_arrive_in_the_file() {
         let memory = ram();
         let image = open(options(file.path(), engine)).unwrap();
         let disk = HostDisk::new(image, memory.clone()).unwrap();
-        let ready = disk.ready();
+        let mut ready = File::from(disk.ready().unwrap());
         let mut driver = Driver::on(memory, Box::new(Block::new(disk)));
         driver.set_up(u64::MAX);
         // 100 writes of 4 KiB, one doorbell.
@@ -296,10 +300,7 @@ fn a_driver_s_requests_arrive_in_the_file() {
                 answers += 1;
             }
             if answers < 100 {
-                let mut poll = libc::pollfd { fd: ready.as_raw_fd(), events: libc::POLLIN, revents: 0 };
-                // SAFETY: `poll` is one pollfd.
-                assert_eq!(unsafe { libc::poll(&mut poll, 1, 60_000) }, 1, "no answer within a minute");
-                ready.read().unwrap();
+                wait_for(&mut ready);
                 driver.mmio.ready(0);
             }
         }

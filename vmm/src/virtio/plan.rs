@@ -1,8 +1,10 @@
 //! A device that is to be.
 
 use crate::config::Config;
+use crate::disk::HostDisk;
 use crate::error::Error;
-use devices::virtio::Device;
+use devices::virtio::block::Block;
+use devices::virtio::{Device, Memory};
 use std::os::fd::OwnedFd;
 
 /// A device, and what it waits for.
@@ -15,6 +17,14 @@ pub struct Plan {
 }
 
 /// The devices that `config` wants, in the order in which the guest finds them.
-pub fn plans(_config: &mut Config) -> Result<Vec<Plan>, Error> {
-    Ok(Vec::new())
+pub fn plans(config: &mut Config, memory: &Memory) -> Result<Vec<Plan>, Error> {
+    disks(config, memory).collect()
+}
+
+fn disks(config: &mut Config, memory: &Memory) -> impl Iterator<Item = Result<Plan, Error>> {
+    config.disks.drain(..).enumerate().map(|(n, image)| {
+        let disk = HostDisk::new(image, memory.clone())?;
+        let sources = vec![disk.ready()?];
+        Ok(Plan { name: format!("block{n}"), device: Box::new(Block::new(disk)), sources })
+    })
 }
