@@ -69,7 +69,7 @@ fn disks_that_are_none() {
     guest.run(&["--disk", disk]).expect(125, "its 513 bytes are no multiple of 512");
     guest.run(&["--disk", ",ro"]).expect(125, "--disk ,ro: an item is empty");
     std::fs::write(&file, [0; 512]).unwrap();
-    guest.run(&["--disk", &format!("{disk},so")]).expect(125, "did you mean ro?");
+    guest.run(&["--disk", &format!("{disk},so")]).expect(125, "unknown \"so\"; known: ro, ");
     guest.run(&["--disk", disk, "--disk", disk]).expect(125, "another --disk, has it open");
 }
 
