@@ -11,6 +11,7 @@
 //! - [`interrupt`]: the interrupt status and line
 //! - [`mock`]: the driver's side, for tests and fuzzers
 //! - [`block`]: the device with a disk
+//! - [`p9`]: the device with shared files
 
 pub mod block;
 pub mod chain;
@@ -18,6 +19,7 @@ pub mod device;
 pub mod interrupt;
 pub mod mmio;
 pub mod mock;
+pub mod p9;
 pub mod queue;
 
 pub use chain::{Chain, Range};
