@@ -11,6 +11,7 @@
 //! - [`interrupt`]: the interrupt status and line
 //! - [`mock`]: the driver's side, for tests and fuzzers
 //! - [`block`]: the device with a disk
+//! - [`rng`]: the device with random bytes
 //! - [`p9`]: the device with shared files
 
 pub mod block;
@@ -21,6 +22,7 @@ pub mod mmio;
 pub mod mock;
 pub mod p9;
 pub mod queue;
+pub mod rng;
 
 pub use chain::{Chain, Range};
 pub use device::{Broken, Device, Io};

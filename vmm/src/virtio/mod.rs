@@ -5,8 +5,10 @@
 //! - [`plan`]: a device that is to be, and what it waits for
 //! - [`attach`]: puts devices into the machine
 //! - [`worker`]: the thread of a device
+//! - [`entropy`]: random bytes for the entropy device
 
 pub mod attach;
+pub mod entropy;
 pub mod plan;
 pub mod worker;
 

@@ -1,9 +1,11 @@
 //! A device that is to be.
 
+use super::entropy;
 use crate::config::Config;
 use crate::disk::HostDisk;
 use crate::error::Error;
 use devices::virtio::block::Block;
+use devices::virtio::rng::Rng;
 use devices::virtio::{Device, Memory};
 use std::os::fd::OwnedFd;
 
@@ -18,7 +20,8 @@ pub struct Plan {
 
 /// The devices that `config` wants, in the order in which the guest finds them.
 pub fn plans(config: &mut Config, memory: &Memory) -> Result<Vec<Plan>, Error> {
-    disks(config, memory).collect()
+    let rng = config.rng.then(|| Ok(rng()));
+    disks(config, memory).chain(rng).collect()
 }
 
 fn disks(config: &mut Config, memory: &Memory) -> impl Iterator<Item = Result<Plan, Error>> {
@@ -27,4 +30,8 @@ fn disks(config: &mut Config, memory: &Memory) -> impl Iterator<Item = Result<Pl
         let sources = vec![disk.ready()?];
         Ok(Plan { name: format!("block{n}"), device: Box::new(Block::new(disk)), sources })
     })
+}
+
+fn rng() -> Plan {
+    Plan { name: "rng".into(), device: Box::new(Rng::new(entropy::fill)), sources: Vec::new() }
 }
