@@ -11,6 +11,10 @@ pub enum Effect {
     None,
     /// The guest has ended the machine, with this value.
     Exit(u32),
+    /// The guest has switched the machine off.
+    PowerOff,
+    /// The guest has asked for the machine to be reset.
+    Reset,
 }
 
 /// A device with I/O ports. `offset` counts from its first port. `data` is as long as the access: 1, 2 or 4 bytes, or a

@@ -7,13 +7,18 @@
 //! - [`console`]: the shared-memory console
 //! - [`uart`]: the 16550 UART
 //! - [`virtio`]: virtio devices
+//! - [`rtc`], [`i8042`], [`acpi`]: what a stock kernel expects of a PC: the clock, the reset by the keyboard controller, the
+//!   registers for power-off and reset
 
 #![forbid(unsafe_code)]
 
+pub mod acpi;
 pub mod bus;
 pub mod console;
 pub mod debug;
 pub mod exit;
+pub mod i8042;
+pub mod rtc;
 pub mod uart;
 pub mod virtio;
 

@@ -5,6 +5,9 @@ use std::io::{self, Write};
 use vm_superio::serial::NoEvents;
 use vm_superio::{Serial, Trigger};
 
+/// Of the interrupt enable register: received data.
+const RECEIVE_INTERRUPT: u8 = 1;
+
 /// Raises the UART's interrupt line.
 pub struct Line(pub Box<dyn Fn() + Send>);
 
@@ -34,16 +37,24 @@ impl Write for Transmit {
 /// The device.
 pub struct Uart {
     serial: Serial<Line, NoEvents, Transmit>,
+    waits: bool,
 }
 
 impl Uart {
     pub fn new(line: Line, transmit: Sink) -> Self {
-        Self { serial: Serial::new(line, Transmit(transmit)) }
+        Self { serial: Serial::new(line, Transmit(transmit)), waits: false }
+    }
+
+    /// From now on takes input only while the driver has receive interrupts enabled: a driver that starts throws away what it
+    /// finds in the FIFO.
+    pub fn wait_for_receiver(&mut self) {
+        self.waits = true;
     }
 
     /// Bytes that its receive FIFO has room for.
     pub fn room(&self) -> usize {
-        self.serial.fifo_capacity()
+        let is_deaf = self.waits && self.serial.state().interrupt_enable & RECEIVE_INTERRUPT == 0;
+        if is_deaf { 0 } else { self.serial.fifo_capacity() }
     }
 
     /// Puts `bytes` into the receive FIFO, as many as there is room for, and returns their number.
@@ -82,6 +93,15 @@ mod tests {
     const INTERRUPT_ENABLE: u16 = 1;
     const LINE_STATUS: u16 = 5;
     const DATA_READY: u8 = 1;
+
+    #[test]
+    fn input_can_wait_for_somebody_who_takes_it() {
+        let mut uart = Uart::new(Line(Box::new(|| ())), Box::new(|_| ()));
+        uart.wait_for_receiver();
+        assert_eq!((uart.room(), uart.put(b"x")), (0, 0));
+        assert_eq!(uart.write(INTERRUPT_ENABLE, &[1]), Effect::None);
+        assert_eq!((uart.room() > 0, uart.put(b"x")), (true, 1));
+    }
 
     #[test]
     fn bytes_go_out_and_come_in() {

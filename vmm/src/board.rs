@@ -8,12 +8,16 @@ use crate::output::Streams;
 use crate::terminal;
 use crate::vm::Vm;
 use devices::PortBus;
+use devices::acpi::{self, PowerPort};
 use devices::console::{self, Channel, Console, Output};
 use devices::debug::DebugPort;
 use devices::exit::ExitPort;
+use devices::i8042::{self, I8042};
+use devices::rtc::{self, Rtc};
 use devices::uart::{Line, Uart};
 use std::io::Write;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use vmm_abi::{console as port, ports};
 use vmm_sys_util::eventfd::EventFd;
 
@@ -25,8 +29,8 @@ pub struct Board {
     pub room: Arc<EventFd>,
 }
 
-/// Makes the devices and connects them with `vm` and with our standard streams.
-pub fn connect(vm: &Vm, mailbox: &Mailbox, uart: bool) -> Result<Board, Error> {
+/// Makes the devices and connects them with `vm` and with our standard streams. `stock`: those of a PC too.
+pub fn connect(vm: &Vm, mailbox: &Mailbox, uart: bool, stock: bool) -> Result<Board, Error> {
     let mut ports = PortBus::default();
     let room = Arc::new(eventfd()?);
     ports.add(ports::DEBUG, 1, Arc::new(Mutex::new(DebugPort::new(print_debug_line))));
@@ -47,13 +51,26 @@ pub fn connect(vm: &Vm, mailbox: &Mailbox, uart: bool) -> Result<Board, Error> {
         let irq = vm.interrupt_line(ports::UART_IRQ)?;
         let line = Line(Box::new(move || signal(&irq)));
         let mut streams = Streams::new(mailbox.clone());
-        let device = Arc::new(Mutex::new(Uart::new(line, Box::new(move |b| streams.write(Channel::Out, b)))));
+        let mut device = Uart::new(line, Box::new(move |b| streams.write(Channel::Out, b)));
+        if stock {
+            device.wait_for_receiver();
+        }
+        let device = Arc::new(Mutex::new(device));
         input.uart = Some(device.clone());
         ports.add(ports::UART, 8, device);
         // It has no way to say that it is there; input is read from the start.
         signal(&room);
     }
+    if stock {
+        ports.add(ports::ACPI, acpi::PORTS, Arc::new(Mutex::new(PowerPort)));
+        ports.add(ports::I8042, i8042::PORTS, Arc::new(Mutex::new(I8042::new())));
+        ports.add(ports::RTC, rtc::PORTS, Arc::new(Mutex::new(Rtc::new(Box::new(since_1970)))));
+    }
     Ok(Board { ports, input, room })
+}
+
+fn since_1970() -> Duration {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
 }
 
 /// An eventfd that cannot be written is full, so it is signalled already.

@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// Runs a guest on KVM: a µ-kernel, its servers, and unmodified Linux programs on top.
+/// Runs a guest on KVM: a µ-kernel, its servers, and unmodified Linux programs on top; or a stock Linux kernel.
 #[derive(Parser, Debug)]
 #[command(
     name = "ukvmm",
@@ -13,7 +13,8 @@ use std::time::Duration;
     args_conflicts_with_subcommands = true,
     subcommand_negates_reqs = true,
     after_help = "In the guest's terminal: Ctrl-A x leaves, Ctrl-A h helps.\n\
-        Exit status: the program's own (0-119); 120 kernel panic, 121 triple fault, 124 timeout, \
+        Exit status: the program's own (0-119), 0 after power-off or reboot of a stock kernel; 120 kernel panic, \
+        121 triple fault, 124 timeout, \
         125 bad configuration or error of ukvmm, 126 no usable KVM, 127 file not found."
 )]
 pub struct Cli {
@@ -33,13 +34,13 @@ pub enum Command {
 
 #[derive(Args, Debug)]
 pub struct Run {
-    /// Kernel to run: an x86-64 ELF file
+    /// Kernel to run: ukvmm's own, or Linux (vmlinuz, or a vmlinux with a PVH entry)
     #[arg(long, value_name = "FILE", required = true)]
     pub kernel: Option<PathBuf>,
     /// Server set: a name (images/servers/NAME.toml) or a file
     #[arg(long, value_name = "NAME|FILE")]
     pub servers: Option<PathBuf>,
-    /// Root file system (cpio), in place of the server set's own
+    /// Root file system (cpio): the stock kernel's, or in place of the server set's own
     #[arg(long, value_name = "FILE")]
     pub initrd: Option<PathBuf>,
     /// Memory of the guest
@@ -51,7 +52,7 @@ pub struct Run {
     /// Stop the guest after so many seconds, with status 124
     #[arg(long, value_name = "SECONDS", value_parser = timeout)]
     pub timeout: Option<Duration>,
-    /// Command line of the kernel
+    /// Command line of the kernel; a stock kernel gets it behind `console=ttyS0 panic=-1 reboot=panic_warm`
     #[arg(long, value_name = "STRING", default_value = "")]
     pub cmdline: String,
     /// Set a variable in the program's environment
@@ -66,7 +67,8 @@ pub struct Run {
     /// Give the guest a source of random bytes
     #[arg(long)]
     pub rng: bool,
-    /// Connect standard input and output to a 16550 UART (COM1) too, for guests without the console device
+    /// Connect standard input and output to a 16550 UART (COM1) too, for guests without the console device; stock kernels
+    /// always have it
     #[arg(long)]
     pub uart: bool,
     /// Program to run, and its arguments; without it, a shell

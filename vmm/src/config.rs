@@ -2,7 +2,9 @@
 
 use crate::cli::{Run, Strace};
 use crate::disk::{DiskOptions, Image, ImageError};
+use crate::loader::defect::KernelError;
 use crate::loader::file::{self, FileError, Input};
+use crate::loader::format::Format;
 use crate::loader::module::Module;
 use crate::options::SubOptionError;
 use crate::set::{IMPLIED, ServerSet, SetError};
@@ -19,6 +21,9 @@ const MEMORY: std::ops::RangeInclusive<u64> = 4 << 20..=256 << 30;
 const PAGE: u64 = 4096;
 /// Server that `--strace` is meant for.
 const LINUX: &str = "linux";
+/// What every stock kernel is told: where its console is, and to ask for a reset when it has panicked, and that this is to be a warm one,
+/// by which it is told from a reset that somebody asked for.
+pub const STOCK_CMDLINE: &str = "console=ttyS0 panic=-1 reboot=panic_warm";
 /// A server set is text that people write.
 const SET_BYTES_MAX: u64 = 1 << 20;
 
@@ -34,6 +39,10 @@ pub enum ConfigError {
     Env(OsString),
     #[error("{0} needs --servers")]
     NeedsServers(&'static str),
+    #[error("--servers: {} is a stock kernel; server sets go with ukvmm's own (build/guest.elf)", .0.display())]
+    NoServers(PathBuf),
+    #[error(transparent)]
+    Kernel(#[from] KernelError),
     #[error("--strace: there is no server {LINUX:?} in server set {}", .0.display())]
     NoLinux(PathBuf),
     #[error("server set {name:?} not found: neither {} nor {} is there", .tried[0].display(), .tried[1].display())]
@@ -66,7 +75,9 @@ impl ConfigError {
 #[derive(Debug)]
 pub struct Config {
     pub kernel: Input,
-    /// All but the one about the machine itself, in the order that the guest finds them in.
+    pub format: Format,
+    /// All but the one about the machine itself, in the order that the guest finds them in. A stock kernel has at most one, its root
+    /// file system.
     pub modules: Vec<Module>,
     pub memory: u64,
     /// 1 to [`CPUS_MAX`].
@@ -80,7 +91,7 @@ pub struct Config {
 }
 
 impl Config {
-    /// Finds and opens everything that `run` names.
+    /// Finds and opens everything that `run` names, and tells what the kernel is.
     pub fn new(run: Run) -> Result<Self, ConfigError> {
         let cpus = u8::try_from(run.cpus).ok().filter(|n| (1..=CPUS_MAX).contains(n));
         let cpus = cpus.ok_or(ConfigError::Cpus(run.cpus))?;
@@ -89,6 +100,10 @@ impl Config {
         }
         let path = run.kernel.as_deref().ok_or(ConfigError::NoKernel)?;
         let kernel = file::open("kernel", path, "; cargo xtask build makes build/guest.elf")?;
+        let format = Format::of(&kernel, run.servers.is_some())?;
+        if format == Format::BzImage && run.servers.is_some() {
+            return Err(ConfigError::NoServers(kernel.path));
+        }
         let beside = path.parent().unwrap_or(Path::new("")).to_path_buf();
         let mut modules = match &run.servers {
             Some(name) => server_modules(name, &beside, &run)?,
@@ -99,12 +114,13 @@ impl Config {
         }
         Ok(Self {
             kernel,
+            format,
             modules,
             memory: run.memory,
             cpus,
-            cmdline: run.cmdline,
+            cmdline: if format.is_stock() { stock_cmdline(&run.cmdline) } else { run.cmdline },
             timeout: run.timeout,
-            uart: run.uart,
+            uart: run.uart || format.is_stock(),
             disks: disks(&run.disk)?,
             rng: run.rng,
         })
@@ -116,6 +132,11 @@ fn disks(given: &[OsString]) -> Result<Vec<Image>, ConfigError> {
     let open =
         |(n, given): (usize, &OsString)| Ok(Image::open(DiskOptions::parse(given)?, &format!("disk{n}"))?);
     given.iter().enumerate().map(open).collect()
+}
+
+/// Where both say something, Linux goes by what comes last; and the last console is the one of the programs.
+fn stock_cmdline(given: &str) -> String {
+    format!("{STOCK_CMDLINE} {given}").trim_end().into()
 }
 
 /// A kernel alone: nobody would look at these.

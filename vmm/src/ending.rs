@@ -54,14 +54,11 @@ impl Ending {
 
     /// The end of a machine whose vCPUs left `reports`, after `request` if there was one.
     pub fn of(reports: &Reports, request: Option<Request>, kernel: &Path) -> Self {
-        let exit = reports.all.iter().flatten().find_map(|report| match report.stop {
-            Stop::Exit(value) => Some(value),
-            _ => None,
-        });
+        let chosen = reports.all.iter().flatten().find(|report| report.stop.is_chosen());
         let first = reports.first.and_then(|id| reports.all.get(id)?.as_ref().map(|report| (id, report)));
-        let ending = match (request, exit, first) {
+        let ending = match (request, chosen, first) {
             // The guest was faster.
-            (Some(_), Some(value), _) => Self::exited(value),
+            (Some(_), Some(report), _) => Self::stopped(report, ""),
             (Some(Request::Timeout(after)), ..) if reports.all.iter().any(Option::is_none) => Self::new(
                 exit::TIMEOUT,
                 format!(
@@ -127,6 +124,12 @@ impl Ending {
                 Self::new(exit::VMM, format!("the guest left in an unexpected way, {what}; {place}"))
             }
             Stop::Exit(value) => Self::exited(*value),
+            // What the guest's user asked for. There is no machine left that would start anew.
+            Stop::PowerOff | Stop::Reset => Self::silent(Status::Exit(0)),
+            Stop::WarmReset => Self::new(
+                exit::KERNEL_PANIC,
+                "the guest's kernel panicked and asked for a reset; its last words are above",
+            ),
             Stop::Kicked => {
                 Self::new(exit::VMM, "the vCPU was stopped without a reason; this is a bug of ukvmm")
             }
@@ -233,7 +236,18 @@ mod tests {
     }
 
     #[test]
+    fn to_switch_off_and_to_restart_is_success() {
+        for stop in [Stop::PowerOff, Stop::Reset] {
+            let ending = ending(stop, 0x10, 0, &[]);
+            assert_eq!((ending.status, ending.message), (Status::Exit(0), None));
+        }
+        let late = of(vec![report(Stop::PowerOff, None)], Some(0), Some(Request::Signal(15)));
+        assert_eq!(late.status, Status::Exit(0));
+    }
+
+    #[test]
     fn whose_fault_it_is_decides_the_status() {
+        expect(&ending(Stop::WarmReset, 0x10, 0, &[]), 120, "kernel panicked");
         expect(&ending(Stop::Shutdown, 0x10, 0, &[]), 121, "triple fault");
         expect(&ending(Stop::InternalError, 0x10, 1, &[0xf3, 0x0f]), 120, "code f3 0f");
         expect(&ending(Stop::InternalError, 0x10, 1, &[0xcc]), 120, "breakpoint");

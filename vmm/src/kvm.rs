@@ -44,6 +44,12 @@ pub enum KvmError {
     Missing { capability: &'static str, since: &'static str },
     #[error("--cpus {asked}: this KVM gives a virtual machine {most} virtual CPUs at most")]
     TooManyCpus { asked: u8, most: usize },
+    #[error(
+        "this KVM cannot run a stock kernel: there is no hardware virtualisation (VMX, SVM) behind it, so it emulates the \
+         guest's kernel mode, and a stock kernel uses instructions that the emulation lacks. Run it on a machine with VMX or \
+         SVM, or in the lab: cargo xtask lab -- --kernel … (`ukvmm doctor` says more; ukvmm's own kernel runs here, with --servers)"
+    )]
+    EmulatedKernelMode,
     #[error("KVM: {what} failed: {source}")]
     Call { what: &'static str, source: kvm_ioctls::Error },
 }

@@ -5,12 +5,13 @@
 //! ends → [`ending`] (message and exit status).
 //!
 //! - [`cli`], [`config`], [`set`], [`size`], [`options`]: what the user asks for
-//! - [`kvm`], [`vm`], [`memory`], [`loader`], [`vcpu`], `xcr0`: the machine
+//! - [`kvm`], [`vm`], [`memory`], [`guest`], [`loader`], [`acpi`], [`vcpu`], `xcr0`: the machine
 //! - [`board`], [`virtio`], [`disk`]: its devices
 //! - [`events`], [`output`], [`terminal`]: the world around it
 //! - [`ending`], [`symbols`], [`log`], [`error`]: what the user is told
 //! - [`doctor`]: what this host can do
 
+pub mod acpi;
 pub mod board;
 pub mod cli;
 pub mod config;
@@ -19,6 +20,7 @@ pub mod doctor;
 pub mod ending;
 pub mod error;
 pub mod events;
+pub mod guest;
 pub mod kvm;
 pub mod loader;
 pub mod log;

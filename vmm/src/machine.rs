@@ -8,20 +8,17 @@ use crate::events::input::Input;
 use crate::events::signals::Signals;
 use crate::events::timer::Timer;
 use crate::events::{Mailbox, Notice};
-use crate::kvm;
-use crate::loader::kernel::Kernel;
-use crate::loader::module::Module;
-use crate::loader::{self, LoadError};
+use crate::guest::Guest;
 use crate::memory;
 use crate::vcpu::group::Group;
 use crate::vcpu::thread::World;
 use crate::vcpu::{entry, kick};
-use crate::virtio::{self, attach::command_line};
+use crate::virtio;
 use crate::vm::Vm;
+use crate::{doctor, kvm};
 use event_manager::{EventManager, MutEventSubscriber, SubscriberOps};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
-use vmm_abi::boot::INFO_MODULE;
 
 /// How long a vCPU that was asked to stop may take. It is stopped within a millisecond, unless it waits for somebody to
 /// read our standard output.
@@ -35,16 +32,13 @@ pub fn run(mut config: Config) -> Result<Ending, Error> {
     kick::install()?;
     let memory = memory::allocate(config.memory)?;
     let plans = virtio::plan::plans(&mut config, &memory)?;
-    let mut kernel = Kernel::check(config.kernel, memory::low_end(&memory)).map_err(LoadError::from)?;
+    let guest = Guest::check(config.kernel, config.format, memory::low_end(&memory))?;
+    if guest.is_stock() {
+        doctor::check_stock()?;
+    }
     let vm = Vm::new(kvm, memory)?;
-    let vcpus = vm.create_vcpus(config.cpus)?;
-
-    let info = vm.boot_info(&vcpus)?;
-    let mut modules = vec![Module::bytes(INFO_MODULE, info.to_bytes())];
-    modules.extend(config.modules);
-    let cmdline = command_line(&config.cmdline, plans.len());
-    let entry = loader::load(vm.memory(), &mut kernel, &mut modules, &cmdline)?;
-    report_layout(&kernel, &modules);
+    let vcpus = vm.create_vcpus(config.cpus, guest.is_stock())?;
+    let entry = guest.load(&vm, &vcpus, config.modules, &config.cmdline, plans.len())?;
     if let Some(boot_cpu) = vcpus.first() {
         entry::set_registers(boot_cpu, entry)?;
     }
@@ -52,7 +46,7 @@ pub fn run(mut config: Config) -> Result<Ending, Error> {
     let (mailbox, notices, wake) = Mailbox::new()?;
     let mut events: EventManager<Box<dyn MutEventSubscriber>> = EventManager::new()?;
     events.add_subscriber(Box::new(wake));
-    let Board { ports, input, room } = board::connect(&vm, &mailbox, config.uart)?;
+    let Board { ports, input, room } = board::connect(&vm, &mailbox, config.uart, config.format.is_stock())?;
     let devices = virtio::attach(&vm, plans)?;
     events.add_subscriber(Box::new(Signals::new(mailbox.clone(), input.on_resize())?));
     events.add_subscriber(Box::new(Input::new(input, room, mailbox.clone())?));
@@ -97,16 +91,4 @@ fn serve(
         }
     }
     Ok((request, stopped))
-}
-
-fn report_layout(kernel: &Kernel, modules: &[Module]) {
-    tracing::debug!(
-        "kernel {} ends at {:#x}, entry {:#x}",
-        kernel.path().display(),
-        kernel.end(),
-        kernel.entry()
-    );
-    for module in modules {
-        tracing::debug!("module {} at {:#x}, {} bytes", module.name, module.phys, module.size());
-    }
 }

@@ -6,10 +6,12 @@
 //!
 //! Guest-physical addresses from 3 to 4 GiB are left to the interrupt controllers; RAM goes on above.
 
+use crate::acpi;
 use std::ops::Range;
 use std::{io, ptr};
 use vm_memory::mmap::MmapRegion;
 use vm_memory::{GuestAddress, GuestMemoryBackend, GuestMemoryRegion, GuestRegionMmap};
+use vmm_abi::boot::MEMORY_RAM;
 
 /// The guest's memory.
 pub type GuestMemory = vm_memory::GuestMemoryMmap<()>;
@@ -96,6 +98,18 @@ pub fn ram_ranges(memory: &GuestMemory) -> Vec<Range<u64>> {
         }
     }
     ranges
+}
+
+/// Types of memory, as ACPI and PVH number them (ACPI 6.5, 15.1).
+const RAM: u32 = MEMORY_RAM;
+const ACPI_TABLES: u32 = 3;
+
+/// The memory map of a PC: the RAM, and where the ACPI tables are. In the order of addresses.
+pub fn map(memory: &GuestMemory) -> Vec<(Range<u64>, u32)> {
+    let mut map: Vec<_> = ram_ranges(memory).into_iter().map(|range| (range, RAM)).collect();
+    map.push((acpi::SPACE, ACPI_TABLES));
+    map.sort_by_key(|(range, _)| range.start);
+    map
 }
 
 /// End of the RAM that begins at 0.

@@ -3,10 +3,11 @@
 
 use crate::kvm::{KvmError, failed};
 use crate::memory::GuestMemory;
-use crate::vcpu::cpuid::{self, Place};
+use crate::vcpu::cpuid::{self, Extras, Place};
 use crate::xcr0;
 use kvm_bindings::{
-    KVM_CAP_X86_APIC_BUS_CYCLES_NS, KVM_MAX_CPUID_ENTRIES, Msrs, kvm_msr_entry, kvm_userspace_memory_region,
+    KVM_CAP_X86_APIC_BUS_CYCLES_NS, KVM_MAX_CPUID_ENTRIES, KVM_PIT_SPEAKER_DUMMY, Msrs, kvm_msr_entry,
+    kvm_pit_config, kvm_userspace_memory_region,
 };
 use kvm_ioctls::{Cap, IoEventAddress, Kvm, VcpuFd, VmFd};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -19,6 +20,12 @@ use vmm_sys_util::eventfd::EventFd;
 const TSS_ADDRESS: usize = 0xfffb_d000;
 const IDENTITY_MAP: u64 = 0xfffb_c000;
 const MSR_TSC: u32 = 0x10;
+/// What firmware sets (SDM vol. 4, table 2-2): all memory is cached, and string instructions are fast.
+const MSR_MTRR_DEF_TYPE: u32 = 0x2ff;
+const MTRR_ENABLED: u64 = 1 << 11;
+const MTRR_WRITE_BACK: u64 = 6;
+const MSR_MISC_ENABLE: u32 = 0x1a0;
+const MISC_FAST_STRINGS: u64 = 1;
 /// Local APIC timer's frequency where KVM does not tell: one tick a nanosecond (KVM's `APIC_BUS_CYCLE_NS`).
 const APIC_TICK_NS: u64 = 1;
 
@@ -57,19 +64,36 @@ impl Vm {
     }
 
     /// Makes `count` vCPUs, with CPUID set. The first is the boot CPU; the others wait for INIT and SIPI, as KVM has it with its
-    /// own interrupt controllers.
-    pub fn create_vcpus(&self, count: u8) -> Result<Vec<VcpuFd>, KvmError> {
+    /// own interrupt controllers. `hypervisor`: they are told that they are virtual.
+    pub fn create_vcpus(&self, count: u8, hypervisor: bool) -> Result<Vec<VcpuFd>, KvmError> {
         let supported =
             self.kvm.get_supported_cpuid(KVM_MAX_CPUID_ENTRIES).map_err(failed("KVM_GET_SUPPORTED_CPUID"))?;
-        let tsc_deadline = self.kvm.check_extension(Cap::TscDeadlineTimer);
+        let extras = Extras { tsc_deadline: self.kvm.check_extension(Cap::TscDeadlineTimer), hypervisor };
         let create = |id: u8| {
             let vcpu = self.fd.create_vcpu(id.into()).map_err(failed("making a vCPU (KVM_CREATE_VCPU)"))?;
-            let cpuid = cpuid::adapt(&supported, Place { id, count }, tsc_deadline)?;
+            let cpuid = cpuid::adapt(&supported, Place { id, count }, extras)?;
             vcpu.set_cpuid2(&cpuid).map_err(failed("KVM_SET_CPUID2"))?;
             xcr0::preset(&self.kvm, &vcpu, &cpuid)?;
             Ok(vcpu)
         };
         (0..count).map(create).collect()
+    }
+
+    /// Adds what a stock kernel takes for granted in a PC: the interval timer, and CPUs whose firmware has set them up.
+    pub fn make_pc(&self, vcpus: &[VcpuFd]) -> Result<(), KvmError> {
+        let pit = kvm_pit_config { flags: KVM_PIT_SPEAKER_DUMMY, ..Default::default() };
+        self.fd.create_pit2(pit).map_err(failed("making an interval timer (KVM_CREATE_PIT2)"))?;
+        for vcpu in vcpus {
+            let set = |index, data| {
+                let entry = kvm_msr_entry { index, data, ..Default::default() };
+                let msrs = Msrs::from_entries(&[entry]).map_err(|_| kvm_ioctls::Error::new(libc::E2BIG));
+                // One that this CPU does not have is left out.
+                msrs.and_then(|msrs| vcpu.set_msrs(&msrs)).map_err(failed("KVM_SET_MSRS"))
+            };
+            set(MSR_MTRR_DEF_TYPE, MTRR_ENABLED | MTRR_WRITE_BACK)?;
+            set(MSR_MISC_ENABLE, MISC_FAST_STRINGS)?;
+        }
+        Ok(())
     }
 
     /// An eventfd that raises interrupt line `line` (edge) when it is written.

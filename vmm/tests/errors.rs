@@ -79,8 +79,8 @@ fn files_that_are_no_kernels() {
     let good = Elf::new(SPIN);
     let bytes = good.bytes();
     let refused = |bytes: &[u8], message: &str| Guest::from_bytes(bytes).run(&[]).expect(125, message);
-    refused(b"", "is not an ELF file");
-    refused(b"#!/bin/sh\n", "is not an ELF file");
+    refused(b"", "is no kernel, neither an ELF file nor a bzImage: it is empty");
+    refused(b"#!/bin/sh\n", "it is a script");
     refused(&bytes[..17], "is truncated: the ELF header");
     refused(&bytes[..63], "is truncated: the ELF header");
     refused(&bytes[..100], "is truncated: a program header");

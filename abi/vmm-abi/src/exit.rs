@@ -4,7 +4,7 @@
 pub const GUEST_MAX: u8 = 119;
 /// The guest kernel (or a server that the system cannot do without) panicked.
 pub const KERNEL_PANIC: u8 = 120;
-/// Triple fault or reset.
+/// Triple fault. A reset that a stock kernel asks for by way of its firmware is no accident: 0, or [`KERNEL_PANIC`] after a panic.
 pub const RESET: u8 = 121;
 /// `--timeout` ran out.
 pub const TIMEOUT: u8 = 124;

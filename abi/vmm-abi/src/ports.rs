@@ -11,3 +11,9 @@ pub const EXIT: u16 = 0xf4;
 pub const UART: u16 = 0x3f8;
 /// Interrupt line of the UART.
 pub const UART_IRQ: u8 = 4;
+/// First of the ports of the keyboard controller (i8042), of which only the reset of the CPU is there.
+pub const I8042: u16 = 0x60;
+/// Index and data port of the real-time clock and its memory (MC146818).
+pub const RTC: u16 = 0x70;
+/// First of the three ports that switch the machine off and reset it, as the ACPI tables say: sleep control, sleep status, reset.
+pub const ACPI: u16 = 0x600;

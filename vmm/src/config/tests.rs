@@ -4,12 +4,16 @@ use crate::loader::module::Content;
 use clap::Parser;
 use std::fs;
 
-/// A folder as `cargo xtask build` leaves it, with empty files.
+#[path = "../../tests/common/elf.rs"]
+mod elf;
+
+/// A folder as `cargo xtask build` leaves it, with a tiny kernel and files that are no programs.
 fn build_dir() -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
     fs::create_dir_all(dir.path().join("servers")).unwrap();
     fs::create_dir_all(dir.path().join("images/servers")).unwrap();
-    for file in ["guest.elf", "servers/sigma0", "servers/root", "servers/linux", "images/initrd.cpio"] {
+    fs::write(dir.path().join("guest.elf"), elf::Elf::new(&[0x90]).bytes()).unwrap();
+    for file in ["servers/sigma0", "servers/root", "servers/linux", "images/initrd.cpio"] {
         fs::write(dir.path().join(file), file).unwrap();
     }
     let set = "initrd = 'images/initrd.cpio'\n[[server]]\nname = 'linux'\nprio = 1\nmemory = '1M'\n";
@@ -133,4 +137,26 @@ fn mistakes_have_status_125() {
         assert_eq!(error.status(), 125, "{error}");
         assert!(error.to_string().contains(expected), "{args:?}: {error}");
     }
+}
+
+/// What of a bzImage tells that it is one.
+fn bzimage() -> Vec<u8> {
+    let mut bytes = vec![0; 1024];
+    bytes[0x202..0x206].copy_from_slice(b"HdrS");
+    bytes
+}
+
+#[test]
+fn a_stock_kernel_has_a_pc_around_it() {
+    let dir = build_dir();
+    let native = config(dir.path(), &["--cmdline", "a b"]).unwrap();
+    assert_eq!((native.format, native.uart, native.cmdline.as_str()), (Format::Native, false, "a b"));
+    fs::write(dir.path().join("guest.elf"), bzimage()).unwrap();
+    let initrd = dir.path().join("images/initrd.cpio");
+    let stock = config(dir.path(), &["--initrd", initrd.to_str().unwrap(), "--cmdline", "quiet"]).unwrap();
+    assert_eq!((stock.format, stock.uart, names(&stock)), (Format::BzImage, true, vec!["initrd"]));
+    assert_eq!(stock.cmdline, format!("{STOCK_CMDLINE} quiet"));
+    assert_eq!(config(dir.path(), &[]).unwrap().cmdline, STOCK_CMDLINE);
+    let error = config(dir.path(), &["--servers", "test"]).unwrap_err();
+    assert!(error.to_string().contains("is a stock kernel") && error.status() == 125, "{error}");
 }

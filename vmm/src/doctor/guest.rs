@@ -145,7 +145,7 @@ fn code() -> &'static [u8] {
 pub fn set_up(memory: &GuestMemory, vcpu: &VcpuFd) -> Result<(), SetUpError> {
     tables::write(memory).map_err(LoadError::from)?;
     write_tables(memory).map_err(|e| LoadError::from(crate::loader::start_info::StartInfoError::from(e)))?;
-    entry::set_registers(vcpu, Entry { rip: HIGH_BASE + CODE, start_info: 0 })?;
+    entry::set_registers(vcpu, Entry::Native { rip: HIGH_BASE + CODE, start_info: 0 })?;
     let mut sregs = vcpu.get_sregs().map_err(failed("KVM_GET_SREGS"))?;
     sregs.idt = kvm_dtable { base: HIGH_BASE + IDT, limit: 0xfff, ..Default::default() };
     sregs.gdt.limit = TSS_SELECTOR + 15;

@@ -52,6 +52,18 @@ pub fn run() -> u8 {
     if usable { 0 } else { exit::NO_KVM }
 }
 
+/// Whether a kernel can run here that was not made to be emulated. A probe that fails says nothing about that.
+pub fn check_stock() -> Result<(), KvmError> {
+    match probe::run(kvm::open()?) {
+        Ok(Probe { syscall: SyscallKind::Fault, .. }) => Err(KvmError::EmulatedKernelMode),
+        Ok(_) => Ok(()),
+        Err(error) => {
+            tracing::warn!("what kind of KVM this is cannot be told: {error}");
+            Ok(())
+        }
+    }
+}
+
 fn check(report: &mut Report, device: &str, kvm: Kvm) {
     let version = kvm.get_api_version();
     match kvm::check(device, version, |_| true) {

@@ -1,9 +1,11 @@
-//! Checks the kernel's ELF and loads its segments.
+//! Checks the kernel's ELF and loads its segments: of a kernel with our 64-bit entry, or with the PVH entry.
 //!
 //! The checks come before the loader of the `linux-loader` crate runs, because its errors do not say which of the many
 //! ways a file can be wrong it was, and because it takes machines and file types that we do not.
 
+use super::defect::{Defect, KernelError};
 use super::file::Input;
+use super::note;
 use super::tables::{HIGH_BASE, MAPPED};
 use crate::memory::{self, GuestMemory};
 use linux_loader::elf::{
@@ -11,7 +13,7 @@ use linux_loader::elf::{
 };
 use linux_loader::loader::{Elf, KernelLoader};
 use std::os::unix::fs::FileExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use vm_memory::ByteValued;
 
 const ELFCLASS64: u8 = 2;
@@ -22,45 +24,6 @@ const SEGMENTS_MAX: u16 = 64;
 /// Below are our tables.
 const LOWEST: u64 = 0x10_0000;
 
-#[derive(Debug, thiserror::Error)]
-#[error("kernel {}: {what}", .path.display())]
-pub struct KernelError {
-    pub path: PathBuf,
-    pub what: Defect,
-}
-
-/// What is wrong with a kernel.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Defect {
-    #[error("is not an ELF file")]
-    NotElf,
-    #[error("is truncated: {what} would end at byte {end}, but the file has {size}")]
-    Truncated { what: &'static str, end: u64, size: u64 },
-    #[error("is a 32-bit ELF file; a 64-bit one is needed (x86_64-unknown-none)")]
-    Not64,
-    #[error("is for another machine (ELF machine {0}); one for x86-64 (62) is needed")]
-    Machine(u16),
-    #[error("is not an executable with fixed addresses (ELF type {0}, not 2); link it with -no-pie")]
-    Type(u16),
-    #[error("has a malformed program header table")]
-    Headers,
-    #[error("has no segment to load")]
-    NoSegment,
-    #[error("has a segment at {start:#x}–{end:#x}, below 1 MiB, where the boot tables are")]
-    TooLow { start: u64, end: u64 },
-    #[error(
-        "has a segment at {start:#x}–{end:#x}, outside the guest's RAM (which ends at {ram:#x}); \
-         choose a larger --memory, or link it lower"
-    )]
-    OutsideRam { start: u64, end: u64, ram: u64 },
-    #[error("has no entry point")]
-    NoEntry,
-    #[error("has its entry point {0:#x} outside its segments, or where the boot page tables do not map it")]
-    BadEntry(u64),
-    #[error("cannot be loaded: {0}")]
-    Load(String),
-}
-
 /// A kernel whose ELF has been checked.
 #[derive(Debug)]
 pub struct Kernel {
@@ -69,10 +32,19 @@ pub struct Kernel {
     end: u64,
 }
 
+/// What has to be true of an entry point.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Entrance {
+    /// The ELF header names it, and the boot page tables map it to a segment.
+    Long,
+    /// A note names it: a physical address in a segment.
+    Pvh,
+}
+
 impl Kernel {
     /// Checks `input` for a machine with `ram` bytes of RAM below the hole.
-    pub fn check(input: Input, ram: u64) -> Result<Self, KernelError> {
-        match check(&input, ram.min(MAPPED)) {
+    pub fn check(input: Input, entrance: Entrance, ram: u64) -> Result<Self, KernelError> {
+        match check(&input, entrance, ram) {
             Ok((entry, end)) => Ok(Self { input, entry, end }),
             Err(what) => Err(KernelError { path: input.path, what }),
         }
@@ -81,7 +53,7 @@ impl Kernel {
     pub fn path(&self) -> &Path {
         &self.input.path
     }
-    /// Virtual address of the entry point.
+    /// Address of the entry point: virtual, or physical if it is the PVH entry.
     pub fn entry(&self) -> u64 {
         self.entry
     }
@@ -101,20 +73,25 @@ impl Kernel {
 }
 
 /// Entry point and end of the last segment.
-fn check(input: &Input, ram: u64) -> Result<(u64, u64), Defect> {
+fn check(input: &Input, entrance: Entrance, ram: u64) -> Result<(u64, u64), Defect> {
     let header = file_header(input)?;
+    let (entry, ram) = match entrance {
+        Entrance::Long => (header.e_entry, ram.min(MAPPED)),
+        Entrance::Pvh => (note::pvh_entry(input)?.ok_or(Defect::NoEntry)?.into(), ram),
+    };
     let mut end = 0;
     let mut entry_seen = false;
-    for index in 0..header.e_phnum {
-        let offset = u64::from(index) * size_of::<Elf64_Phdr>() as u64;
-        let offset = header.e_phoff.checked_add(offset).ok_or(Defect::Headers)?;
-        let segment: Elf64_Phdr = read(input, "a program header", offset)?;
+    for segment in segments(input, &header) {
+        let segment = segment?;
         if segment.p_type == PT_LOAD {
             end = end.max(check_segment(input, &segment, ram)?);
-            entry_seen |= enters(&segment, header.e_entry);
+            entry_seen |= match entrance {
+                Entrance::Long => enters(&segment, entry),
+                Entrance::Pvh => entry.checked_sub(segment.p_paddr).is_some_and(|at| at < segment.p_filesz),
+            };
         }
     }
-    match (end, header.e_entry) {
+    match (end, entry) {
         (0, _) => Err(Defect::NoSegment),
         (_, 0) => Err(Defect::NoEntry),
         (_, entry) if !entry_seen => Err(Defect::BadEntry(entry)),
@@ -122,10 +99,23 @@ fn check(input: &Input, ram: u64) -> Result<(u64, u64), Defect> {
     }
 }
 
-fn file_header(input: &Input) -> Result<Elf64_Ehdr, Defect> {
+/// The program headers, as far as they can be read.
+pub(super) fn segments<'a>(
+    input: &'a Input,
+    header: &Elf64_Ehdr,
+) -> impl Iterator<Item = Result<Elf64_Phdr, Defect>> + use<'a> {
+    let first = header.e_phoff;
+    (0..header.e_phnum).map(move |index| {
+        let offset = u64::from(index) * size_of::<Elf64_Phdr>() as u64;
+        read(input, "a program header", first.checked_add(offset).ok_or(Defect::Headers)?)
+    })
+}
+
+/// The ELF header of an executable for x86-64.
+pub(super) fn file_header(input: &Input) -> Result<Elf64_Ehdr, Defect> {
     let mut magic = [0; 4];
     if input.file.read_exact_at(&mut magic, 0).is_err() || magic[..] != *ELF_MAGIC {
-        return Err(Defect::NotElf);
+        return Err(Defect::NoKernel("it begins with nothing that is known"));
     }
     // The class is in the part of the header that both classes have, the machine too.
     let mut ident = [0; 20];

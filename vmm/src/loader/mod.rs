@@ -4,19 +4,29 @@
 //! 0x0000_1000   GDT
 //! 0x0000_7000   boot stack (one page, grows down from 0x8000)
 //! 0x0000_9000   page tables (four pages)
-//! 0x0001_0000   hvm_start_info, memory map, list of modules, their names, the command line
+//! 0x0001_0000   hvm_start_info, memory map, list of modules, their names, the command line;
+//!               for a bzImage boot_params and the command line
+//! 0x000e_0000   ACPI tables, for stock kernels
 //! 0x0010_0000   the kernel's segments, where its ELF wants them; then the modules
 //! ```
 //!
 //! - [`file`]: opens what the user names, with errors that say what is wrong with it
-//! - [`kernel`]: checks the kernel's ELF and loads its segments
+//! - [`format`]: tells what kind of kernel it is; [`defect`]: what can be wrong with it
+//! - [`kernel`]: checks a kernel's ELF and loads its segments; [`note`]: finds its PVH entry
 //! - [`module`]: the files that go along with the kernel, and where they are put
 //! - [`start_info`]: the boot information
 //! - [`tables`]: page tables and GDT
+//! - [`linux`]: all of this for stock kernels; [`bzimage`], [`boot_params`]: the Linux boot protocol
 
+pub mod boot_params;
+pub mod bzimage;
+pub mod defect;
 pub mod file;
+pub mod format;
 pub mod kernel;
+pub mod linux;
 pub mod module;
+pub mod note;
 pub mod start_info;
 pub mod tables;
 
@@ -33,11 +43,13 @@ pub enum LoadError {
     #[error(transparent)]
     File(#[from] file::FileError),
     #[error(transparent)]
-    Kernel(#[from] kernel::KernelError),
+    Kernel(#[from] defect::KernelError),
     #[error(transparent)]
     Module(#[from] module::ModuleError),
     #[error(transparent)]
     StartInfo(#[from] start_info::StartInfoError),
+    #[error(transparent)]
+    Acpi(#[from] crate::acpi::AcpiError),
 }
 
 impl LoadError {
@@ -50,13 +62,15 @@ impl LoadError {
     }
 }
 
-/// Where the guest is to be entered.
+/// Where the guest is to be entered, and in which way.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Entry {
-    /// Virtual address.
-    pub rip: u64,
-    /// Physical address of the `hvm_start_info`.
-    pub start_info: u64,
+pub enum Entry {
+    /// In 64-bit mode, with the address of the `hvm_start_info`: `vmm_abi::boot`.
+    Native { rip: u64, start_info: u64 },
+    /// In 64-bit mode, with the address of the boot parameters: the Linux boot protocol.
+    Linux { rip: u64, boot_params: u64 },
+    /// In 32-bit mode without paging, with the address of the `hvm_start_info`: PVH.
+    Pvh { eip: u32, start_info: u64 },
 }
 
 /// Loads `kernel` and `modules`, which the guest finds in this order.
@@ -73,6 +87,6 @@ pub fn load(
         module.load(memory)?;
     }
     tables::write(memory)?;
-    start_info::write(memory, modules, cmdline)?;
-    Ok(Entry { rip: kernel.entry(), start_info: start_info::ADDRESS })
+    start_info::write(memory, modules, cmdline, None)?;
+    Ok(Entry::Native { rip: kernel.entry(), start_info: start_info::ADDRESS })
 }

@@ -24,15 +24,21 @@ pub enum StartInfoError {
     Write(#[from] vm_memory::GuestMemoryError),
 }
 
-/// Writes it for modules that have been placed.
-pub fn write(memory: &GuestMemory, modules: &[Module], cmdline: &str) -> Result<(), StartInfoError> {
+/// Writes it for modules that have been placed. `rsdp` is the address of the root of the ACPI tables: a machine without them has
+/// a memory map of RAM alone.
+pub fn write(
+    memory: &GuestMemory,
+    modules: &[Module],
+    cmdline: &str,
+    rsdp: Option<u64>,
+) -> Result<(), StartInfoError> {
     if cmdline.len() > CMDLINE_MAX {
         return Err(StartInfoError::CmdlineTooLong(cmdline.len()));
     }
     if cmdline.contains('\0') {
         return Err(StartInfoError::CmdlineNul);
     }
-    let bytes = layout(memory, modules, cmdline);
+    let bytes = layout(memory, modules, cmdline, rsdp);
     // 32 modules with names of 31 bytes and the longest command line fill a tenth of it.
     debug_assert!(bytes.len() <= SPACE);
     memory.write_slice(&bytes, GuestAddress(ADDRESS))?;
@@ -56,13 +62,14 @@ impl Writer {
     }
 }
 
-fn layout(memory: &GuestMemory, modules: &[Module], cmdline: &str) -> Vec<u8> {
+fn layout(memory: &GuestMemory, modules: &[Module], cmdline: &str, rsdp: Option<u64>) -> Vec<u8> {
     let mut out = Writer(vec![0; size_of::<hvm_start_info>()]);
-    let memmap: Vec<u8> = memory::ram_ranges(memory)
+    let memmap: Vec<u8> = memory::map(memory)
         .into_iter()
-        .flat_map(|range| {
+        .filter(|&(_, kind)| rsdp.is_some() || kind == MEMORY_RAM)
+        .flat_map(|(range, type_)| {
             let size = range.end - range.start;
-            let entry = hvm_memmap_table_entry { addr: range.start, size, type_: MEMORY_RAM, reserved: 0 };
+            let entry = hvm_memmap_table_entry { addr: range.start, size, type_, reserved: 0 };
             entry.as_slice().to_vec()
         })
         .collect();
@@ -79,6 +86,7 @@ fn layout(memory: &GuestMemory, modules: &[Module], cmdline: &str) -> Vec<u8> {
         magic: START_MAGIC,
         version: 1,
         nr_modules: modules.len() as u32,
+        rsdp_paddr: rsdp.unwrap_or(0),
         modlist_paddr: out.put(&modlist),
         cmdline_paddr: out.put_string(cmdline),
         memmap_paddr: out.put(&memmap),

@@ -8,6 +8,8 @@ use crate::kvm::{KvmError, failed};
 use kvm_bindings::{CpuId, KVM_CPUID_FLAG_SIGNIFCANT_INDEX, kvm_cpuid_entry2};
 
 const LEAF_1_ECX_TSC_DEADLINE: u32 = 1 << 24;
+/// There is a hypervisor, which says more in leaves of its own.
+const LEAF_1_ECX_HYPERVISOR: u32 = 1 << 31;
 /// There is more than one logical processor in the package.
 const LEAF_1_EDX_HTT: u32 = 1 << 28;
 /// The same once more, for AMD.
@@ -38,9 +40,17 @@ impl Place {
     }
 }
 
-/// Makes what KVM supports into what the vCPU at `place` has. KVM_GET_SUPPORTED_CPUID does not say on every host that the
-/// in-kernel APIC has a TSC-deadline timer; `tsc_deadline` says it.
-pub fn adapt(supported: &CpuId, place: Place, tsc_deadline: bool) -> Result<CpuId, KvmError> {
+/// What of CPUID is not KVM's to say.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Extras {
+    /// The in-kernel APIC has a TSC-deadline timer. KVM_GET_SUPPORTED_CPUID does not say so on every host.
+    pub tsc_deadline: bool,
+    /// The guest is to know that it is one, and to use KVM's clock and what else KVM offers to guests.
+    pub hypervisor: bool,
+}
+
+/// Makes what KVM supports into what the vCPU at `place` has.
+pub fn adapt(supported: &CpuId, place: Place, extras: Extras) -> Result<CpuId, KvmError> {
     let supported = supported.as_slice();
     let max_leaf = supported.iter().find(|e| e.function == 0).map_or(0, |e| e.eax);
     let amd = supported.iter().any(|e| e.function == 0 && is_amd(e));
@@ -48,7 +58,8 @@ pub fn adapt(supported: &CpuId, place: Place, tsc_deadline: bool) -> Result<CpuI
         supported.iter().copied().filter(|e| ![0xb, 0x1f].contains(&e.function)).collect();
     for entry in &mut entries {
         if entry.function == 1 {
-            set_bits(&mut entry.ecx, LEAF_1_ECX_TSC_DEADLINE, tsc_deadline);
+            set_bits(&mut entry.ecx, LEAF_1_ECX_TSC_DEADLINE, extras.tsc_deadline);
+            set_bits(&mut entry.ecx, LEAF_1_ECX_HYPERVISOR, extras.hypervisor);
         }
         set_place(entry, place, amd);
     }
@@ -126,7 +137,7 @@ mod tests {
 
     fn adapted(entries: &[kvm_cpuid_entry2], id: u8, count: u8) -> Vec<kvm_cpuid_entry2> {
         let supported = CpuId::from_entries(entries).unwrap();
-        adapt(&supported, Place { id, count }, false).unwrap().as_slice().to_vec()
+        adapt(&supported, Place { id, count }, Extras::default()).unwrap().as_slice().to_vec()
     }
 
     fn words(entry: &kvm_cpuid_entry2) -> [u32; 4] {
@@ -136,10 +147,21 @@ mod tests {
     #[test]
     fn the_deadline_timer_is_there_when_kvm_has_it() {
         let supported = CpuId::from_entries(&[entry(1, [0, 0, 1 << 24 | 1, 0]), entry(2, [1; 4])]).unwrap();
-        let with = |timer| adapt(&supported, Place { id: 0, count: 1 }, timer).unwrap();
+        let with = |tsc_deadline| {
+            let extras = Extras { tsc_deadline, hypervisor: false };
+            adapt(&supported, Place { id: 0, count: 1 }, extras).unwrap()
+        };
         assert_eq!(with(false).as_slice()[0].ecx, 1);
         assert_eq!(with(true).as_slice()[0].ecx, 1 << 24 | 1);
         assert_eq!(with(true).as_slice()[1], supported.as_slice()[1], "the rest is KVM's");
+    }
+
+    #[test]
+    fn a_guest_may_know_that_it_is_one() {
+        let supported = CpuId::from_entries(&[entry(1, [0, 0, 1, 0])]).unwrap();
+        let extras = Extras { tsc_deadline: false, hypervisor: true };
+        let got = adapt(&supported, Place { id: 0, count: 1 }, extras).unwrap();
+        assert_eq!(got.as_slice()[0].ecx, 1 << 31 | 1);
     }
 
     #[test]

@@ -1,8 +1,14 @@
 //! What to do when the guest leaves to us.
 
+use crate::memory::GuestMemory;
 use crate::virtio::attach::Windows;
 use devices::{Effect, PortBus};
 use kvm_ioctls::VcpuExit;
+use vm_memory::{Bytes, GuestAddress};
+
+/// A word of the data area of a PC's firmware, and what it is for a reset without memory test.
+const RESET_FLAG: GuestAddress = GuestAddress(0x472);
+const RESET_WARM: u16 = 0x1234;
 
 /// Whether the vCPU goes on.
 #[derive(Debug, PartialEq, Eq)]
@@ -16,7 +22,13 @@ pub enum Next {
 pub enum Stop {
     /// The guest wrote this value to the exit port.
     Exit(u32),
-    /// Triple fault, or a reset that the guest asked for.
+    /// The guest switched the machine off.
+    PowerOff,
+    /// The guest asked for a reset.
+    Reset,
+    /// The same, after it had said that it is to be a warm one.
+    WarmReset,
+    /// Triple fault.
     Shutdown,
     /// KVM cannot go on; see the details in the vCPU's page.
     InternalError,
@@ -36,6 +48,8 @@ pub fn handle(exit: VcpuExit<'_>, ports: &PortBus, windows: &Windows) -> Next {
         VcpuExit::IoOut(port, data) => match ports.write(port, data) {
             Some(Effect::None) => Next::Run,
             Some(Effect::Exit(value)) => Next::Stop(Stop::Exit(value)),
+            Some(Effect::PowerOff) => Next::Stop(Stop::PowerOff),
+            Some(Effect::Reset) => Next::Stop(Stop::Reset),
             None => {
                 tracing::debug!(
                     port = format_args!("{port:#x}"),
@@ -81,6 +95,20 @@ pub fn handle(exit: VcpuExit<'_>, ports: &PortBus, windows: &Windows) -> Next {
     }
 }
 
+impl Stop {
+    /// The same, in the light of what the guest has left in `memory`: whether a PC's firmware would leave out its tests after this
+    /// reset. Linux says so of a reset after a panic, if its command line has `reboot=panic_warm`.
+    pub fn with(self, memory: &GuestMemory) -> Self {
+        let is_warm = || memory.read_obj::<u16>(RESET_FLAG).is_ok_and(|flag| flag == RESET_WARM);
+        if self == Self::Reset && is_warm() { Self::WarmReset } else { self }
+    }
+
+    /// Whether the guest chose to end, so that nobody asks where it was.
+    pub fn is_chosen(&self) -> bool {
+        matches!(self, Self::Exit(_) | Self::PowerOff | Self::Reset | Self::WarmReset)
+    }
+}
+
 /// What a failed KVM_RUN means.
 pub fn handle_error(error: kvm_ioctls::Error, kicked: bool) -> Next {
     match error.errno() {
@@ -93,6 +121,7 @@ pub fn handle_error(error: kvm_ioctls::Error, kicked: bool) -> Next {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use devices::acpi::PowerPort;
     use devices::exit::ExitPort;
     use std::sync::{Arc, Mutex};
 
@@ -108,6 +137,29 @@ mod tests {
             handle(VcpuExit::IoOut(0xf4, &[3]), &ports(), &Windows::default()),
             Next::Stop(Stop::Exit(3))
         );
+    }
+
+    #[test]
+    fn power_off_and_reset_stop_the_machine() {
+        let mut ports = PortBus::default();
+        ports.add(0x600, 3, Arc::new(Mutex::new(PowerPort)));
+        assert_eq!(
+            handle(VcpuExit::IoOut(0x600, &[0x34]), &ports, &Windows::default()),
+            Next::Stop(Stop::PowerOff)
+        );
+        assert_eq!(
+            handle(VcpuExit::IoOut(0x602, &[1]), &ports, &Windows::default()),
+            Next::Stop(Stop::Reset)
+        );
+    }
+
+    #[test]
+    fn a_reset_is_warm_when_the_guest_has_said_so() {
+        let memory = crate::memory::allocate(4 << 20).unwrap();
+        assert_eq!(Stop::Reset.with(&memory), Stop::Reset);
+        memory.write_obj(RESET_WARM, RESET_FLAG).unwrap();
+        assert_eq!(Stop::Reset.with(&memory), Stop::WarmReset);
+        assert_eq!(Stop::PowerOff.with(&memory), Stop::PowerOff);
     }
 
     #[test]

@@ -31,7 +31,7 @@ impl World {
 #[derive(Debug)]
 pub struct Report {
     pub stop: Stop,
-    /// `None` after [`Stop::Exit`], if the vCPU was never started, or if KVM did not tell.
+    /// `None` if the guest chose to end, if the vCPU was never started, or if KVM did not tell.
     pub at: Option<Snapshot>,
     /// For [`Stop::InternalError`]: KVM's `suberror`.
     pub suberror: u32,
@@ -103,13 +103,13 @@ fn run(id: usize, mut fd: VcpuFd, world: &World, kicked: &Kicked) -> Report {
             Err(error) => handle_error(error, kicked.get()),
         };
         if let Next::Stop(stop) = next {
-            break stop;
+            break stop.with(&world.memory);
         }
     };
     moments.end();
     let suberror = if stop == Stop::InternalError { internal_suberror(&mut fd) } else { 0 };
     // Nobody asks where a guest was that ended by itself, and every run would pay for it.
-    let at = if matches!(stop, Stop::Exit(_)) { None } else { Snapshot::take(&fd, &world.memory) };
+    let at = if stop.is_chosen() { None } else { Snapshot::take(&fd, &world.memory) };
     Report { stop, at, suberror }
 }
 

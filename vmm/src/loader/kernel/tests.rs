@@ -11,7 +11,7 @@ fn check(bytes: &[u8]) -> Result<Kernel, Defect> {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("kernel");
     std::fs::write(&path, bytes).unwrap();
-    Kernel::check(open("kernel", &path, "").unwrap(), RAM).map_err(|e| e.what)
+    Kernel::check(open("kernel", &path, "").unwrap(), Entrance::Long, RAM).map_err(|e| e.what)
 }
 
 #[test]
@@ -41,7 +41,7 @@ fn every_cut_of_a_kernel_is_refused() {
     let bytes = Elf::new(&[0x90; 40]).bytes();
     for len in 0..bytes.len() {
         let what = check(&bytes[..len]).unwrap_err();
-        assert!(matches!(what, Defect::NotElf | Defect::Truncated { .. }), "{len}: {what}");
+        assert!(matches!(what, Defect::NoKernel(_) | Defect::Truncated { .. }), "{len}: {what}");
     }
 }
 

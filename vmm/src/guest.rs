@@ -1,0 +1,76 @@
+//! The guest as a whole: its kernel, what goes along with it, and how that gets into the machine.
+
+use crate::acpi;
+use crate::error::Error;
+use crate::loader::file::Input;
+use crate::loader::format::Format;
+use crate::loader::kernel::{Entrance, Kernel};
+use crate::loader::linux::{self, Stock};
+use crate::loader::module::Module;
+use crate::loader::{self, Entry, LoadError};
+use crate::virtio::attach;
+use crate::vm::Vm;
+use kvm_ioctls::VcpuFd;
+use std::path::Path;
+use vmm_abi::boot::INFO_MODULE;
+
+/// A guest whose kernel has been checked.
+#[derive(Debug)]
+pub enum Guest {
+    /// A kernel that was made for `ukvmm`.
+    Native(Kernel),
+    /// A kernel that was made for a PC.
+    Stock(Stock),
+}
+
+impl Guest {
+    /// Checks a kernel for a machine with `ram` bytes of RAM below the hole.
+    pub fn check(kernel: Input, format: Format, ram: u64) -> Result<Self, LoadError> {
+        Ok(if format.is_stock() {
+            Self::Stock(Stock::check(kernel, format, ram)?)
+        } else {
+            Self::Native(Kernel::check(kernel, Entrance::Long, ram)?)
+        })
+    }
+
+    pub fn is_stock(&self) -> bool {
+        matches!(self, Self::Stock(_))
+    }
+
+    /// Loads it with its modules into a machine that has not run yet and has so many virtio devices.
+    pub fn load(
+        self,
+        vm: &Vm,
+        vcpus: &[VcpuFd],
+        modules: Vec<Module>,
+        cmdline: &str,
+        virtio: usize,
+    ) -> Result<Entry, Error> {
+        match self {
+            Self::Native(mut kernel) => {
+                let info = Module::bytes(INFO_MODULE, vm.boot_info(vcpus)?.to_bytes());
+                let mut modules: Vec<_> = [info].into_iter().chain(modules).collect();
+                let cmdline = attach::command_line(cmdline, virtio);
+                let entry = loader::load(vm.memory(), &mut kernel, &mut modules, &cmdline)?;
+                report(kernel.path(), entry, &modules);
+                Ok(entry)
+            }
+            Self::Stock(mut kernel) => {
+                vm.make_pc(vcpus)?;
+                // As many as there may be CPUs: 64.
+                let tables = acpi::Tables::new(vcpus.len() as u8, virtio);
+                let mut initrd = modules.into_iter().next();
+                let entry = linux::load(vm.memory(), &mut kernel, &mut initrd, cmdline, &tables)?;
+                report(kernel.path(), entry, initrd.as_slice());
+                Ok(entry)
+            }
+        }
+    }
+}
+
+fn report(kernel: &Path, entry: Entry, modules: &[Module]) {
+    tracing::debug!("kernel {}, to be entered at {entry:x?}", kernel.display());
+    for module in modules {
+        tracing::debug!("module {} at {:#x}, {} bytes", module.name, module.phys, module.size());
+    }
+}
