@@ -36,3 +36,7 @@ pub mod vcpu;
 pub mod virtio;
 pub mod vm;
 mod xcr0;
+
+#[cfg(test)]
+#[path = "../tests/common/elf.rs"]
+mod tiny_elf;

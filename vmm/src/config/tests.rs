@@ -1,18 +1,16 @@
 use super::*;
 use crate::cli::Cli;
 use crate::loader::module::Content;
+use crate::tiny_elf::Elf;
 use clap::Parser;
 use std::fs;
-
-#[path = "../../tests/common/elf.rs"]
-mod elf;
 
 /// A folder as `cargo xtask build` leaves it, with a tiny kernel and files that are no programs.
 fn build_dir() -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
     fs::create_dir_all(dir.path().join("servers")).unwrap();
     fs::create_dir_all(dir.path().join("images/servers")).unwrap();
-    fs::write(dir.path().join("guest.elf"), elf::Elf::new(&[0x90]).bytes()).unwrap();
+    fs::write(dir.path().join("guest.elf"), Elf::new(&[0x90]).bytes()).unwrap();
     for file in ["servers/sigma0", "servers/root", "servers/linux", "images/initrd.cpio"] {
         fs::write(dir.path().join(file), file).unwrap();
     }

@@ -1,9 +1,6 @@
 use super::*;
 use crate::loader::file::open;
-
-#[path = "../../../tests/common/elf.rs"]
-mod elf;
-use elf::Elf;
+use crate::tiny_elf::{self as elf, Elf};
 
 const RAM: u64 = 64 << 20;
 
