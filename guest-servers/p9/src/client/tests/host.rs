@@ -18,6 +18,9 @@ pub enum Death {
     After,
 }
 
+/// What is done to an answer.
+pub type Spoil = fn(&mut Vec<u8>);
+
 #[derive(Default)]
 pub struct State {
     /// Bytes of files; `None` for folders. The shared folder has the empty name.
@@ -26,7 +29,7 @@ pub struct State {
     /// Numbers of exchanges on which the driver dies.
     pub deaths: BTreeMap<u64, Death>,
     /// Types of messages of which the answer is spoilt, and how.
-    pub spoil: HashMap<u8, fn(&mut Vec<u8>)>,
+    pub spoil: HashMap<u8, Spoil>,
     pub exchanges: u64,
     pub gone: bool,
     pub dialect: &'static str,

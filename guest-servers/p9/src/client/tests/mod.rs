@@ -4,7 +4,7 @@ mod host;
 
 use super::kind::{self, errno, open};
 use super::*;
-use host::{Death, Host, ROOM, Wire, refused};
+use host::{Death, Host, ROOM, Spoil, Wire, refused};
 
 fn session(host: &Host) -> Session<Wire> {
     Session::start(host.wire(), 0).unwrap()
@@ -198,7 +198,7 @@ fn a_server_that_speaks_something_else() {
 
 #[test]
 fn answers_that_make_no_sense() {
-    let spoil: [(u8, fn(&mut Vec<u8>)); 9] = [
+    let spoil: [(u8, Spoil); 9] = [
         (kind::READ, |a| a[7] = 200),
         (kind::READ, |a| a[0] += 1),
         (kind::READ, |a| a[4] = kind::WRITE + 1),
