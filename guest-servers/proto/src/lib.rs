@@ -12,7 +12,7 @@
 //! - [`kernel`]: what the kernel itself sends (faults, exceptions, interrupts, foreign system calls)
 //! - [`sigma0`], [`root`], [`console`]: one module a server
 //! - [`drivers`]: what root does for drivers and their clients
-//! - [`session`]: requests to a driver through shared memory; [`block`]: those of one kind of device
+//! - [`session`]: requests to a driver through shared memory; [`block`], [`net`], [`p9`], [`rng`]: those of one kind of device
 //! - [`place`]: where things lie in a server's address space
 //!
 //! `docs/servers.md` has the tables.
@@ -27,7 +27,10 @@ pub mod items;
 pub mod kernel;
 pub mod message;
 pub mod name;
+pub mod net;
+pub mod p9;
 pub mod place;
+pub mod rng;
 pub mod root;
 pub mod session;
 pub mod sigma0;

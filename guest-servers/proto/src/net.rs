@@ -18,8 +18,8 @@ pub enum Operation {
     Receive,
     /// The buffer is a frame to be sent. Done when the device has taken it.
     Send,
-    /// Value: 1 if the network can be reached now, 0 if not. Done at once.
-    Link,
+    /// Done when whether the network can be reached is not, or no more, as `is_up` says. Value: 1 if it can, 0 if not.
+    Link { is_up: bool },
 }
 
 const RECEIVE: u32 = 1;
@@ -28,12 +28,12 @@ const LINK: u32 = 3;
 
 impl From<Operation> for Submission {
     fn from(operation: Operation) -> Self {
-        let operation = match operation {
-            Operation::Receive => RECEIVE,
-            Operation::Send => SEND,
-            Operation::Link => LINK,
+        let (operation, argument) = match operation {
+            Operation::Receive => (RECEIVE, 0),
+            Operation::Send => (SEND, 0),
+            Operation::Link { is_up } => (LINK, is_up.into()),
         };
-        Self { operation, ..Self::default() }
+        Self { operation, arguments: [argument, 0], ..Self::default() }
     }
 }
 
@@ -45,7 +45,7 @@ impl TryFrom<&Submission> for Operation {
         match s.operation {
             RECEIVE if len >= FRAME_MAX => Ok(Self::Receive),
             SEND if (FRAME_MIN..=FRAME_MAX).contains(&len) => Ok(Self::Send),
-            LINK if len == 0 => Ok(Self::Link),
+            LINK if len == 0 && s.arguments[0] <= 1 => Ok(Self::Link { is_up: s.arguments[0] == 1 }),
             _ => Err(Malformed),
         }
     }
@@ -89,13 +89,16 @@ mod tests {
         for (operation, good, bad) in [
             (Operation::Receive, [FRAME_MAX, 2048], [FRAME_MAX - 1, 0]),
             (Operation::Send, [FRAME_MIN, FRAME_MAX], [FRAME_MIN - 1, FRAME_MAX + 1]),
-            (Operation::Link, [0, 0], [1, FRAME_MAX]),
+            (Operation::Link { is_up: true }, [0, 0], [1, FRAME_MAX]),
+            (Operation::Link { is_up: false }, [0, 0], [1, FRAME_MAX]),
         ] {
             let with = |len: usize| Submission { len: len as u32, ..operation.into() };
             assert!(good.iter().all(|len| Operation::try_from(&with(*len)) == Ok(operation)));
             assert!(bad.iter().all(|len| Operation::try_from(&with(*len)) == Err(Malformed)));
         }
         assert_eq!(Operation::try_from(&Submission::default()), Err(Malformed));
+        let link = Submission::from(Operation::Link { is_up: true });
+        assert_eq!(Operation::try_from(&Submission { arguments: [2, 0], ..link }), Err(Malformed));
     }
 
     #[test]

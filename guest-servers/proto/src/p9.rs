@@ -1,18 +1,18 @@
 //! Files of the host: what the requests of a session ([`crate::session`]) with the 9p driver are.
 //!
-//! The driver does not look into the messages of 9P. It has one file server behind it, which has one conversation: who opens a session ends
-//! that of whoever had one before, and begins with a message `Tversion`.
+//! The driver does not look into the messages of 9P. It has one file server behind it, which has one conversation: a message `Tversion`
+//! ends that of whoever had one before.
 
 use crate::message::Malformed;
 use crate::name;
 use crate::session::{Opened, Submission};
 
-/// What a client may ask for: an answer to the message that is `len` bytes at `offset` in the region. The submission's buffer is where the
-/// answer goes; the two do not overlap. Value: the answer's length.
+/// What a client may ask for: an answer to a message of 9P. The submission's buffer begins with the message, of `len` bytes; the answer goes to
+/// what follows from byte `answer` of the buffer on. Value: [`Answered`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Exchange {
-    pub offset: u32,
     pub len: u32,
+    pub answer: u32,
 }
 
 const EXCHANGE: u32 = 1;
@@ -23,7 +23,7 @@ impl From<Exchange> for Submission {
     fn from(exchange: Exchange) -> Self {
         Self {
             operation: EXCHANGE,
-            arguments: [exchange.offset.into(), exchange.len.into()],
+            arguments: [exchange.len.into(), exchange.answer.into()],
             ..Self::default()
         }
     }
@@ -33,13 +33,31 @@ impl TryFrom<&Submission> for Exchange {
     type Error = Malformed;
 
     fn try_from(s: &Submission) -> Result<Self, Malformed> {
-        let [Ok(offset), Ok(len)] = s.arguments.map(u32::try_from) else { return Err(Malformed) };
-        let apart = |a: u32, a_len: u32, b: u32| a.checked_add(a_len).is_some_and(|end| end <= b);
-        let is_good = s.operation == EXCHANGE
-            && len >= MESSAGE_MIN
-            && s.len >= MESSAGE_MIN
-            && (apart(offset, len, s.offset) || apart(s.offset, s.len, offset));
-        if is_good { Ok(Self { offset, len }) } else { Err(Malformed) }
+        let [Ok(len), Ok(answer)] = s.arguments.map(u32::try_from) else { return Err(Malformed) };
+        let fits = (MESSAGE_MIN..=answer).contains(&len) && answer <= s.len && s.len - answer >= MESSAGE_MIN;
+        if s.operation == EXCHANGE && fits { Ok(Self { len, answer }) } else { Err(Malformed) }
+    }
+}
+
+/// The value of a completion.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Answered {
+    /// Bytes of the answer.
+    pub len: u32,
+    /// Which conversation with the file server it belongs to: another than that of the answer before, if the device had to be reset. The
+    /// file server has forgotten everything then.
+    pub conversation: u32,
+}
+
+impl From<Answered> for u64 {
+    fn from(answered: Answered) -> Self {
+        Self::from(answered.len) | Self::from(answered.conversation) << 32
+    }
+}
+
+impl From<u64> for Answered {
+    fn from(value: u64) -> Self {
+        Self { len: value as u32, conversation: (value >> 32) as u32 }
     }
 }
 
@@ -97,25 +115,29 @@ mod tests {
 
     #[test]
     fn exchanges_round_trip() {
-        let exchange = Exchange { offset: 0x1000, len: 100 };
-        for offset in [0x1000 + 100, 0, 0x1000 - 50] {
-            let s = Submission { offset, len: 50, ..exchange.into() };
-            assert_eq!(Exchange::try_from(&s), Ok(exchange));
+        for (exchange, len) in [
+            (Exchange { len: 7, answer: 7 }, 14),
+            (Exchange { len: 100, answer: 4096 }, 8192),
+            (Exchange { len: 7, answer: u32::MAX - 7 }, u32::MAX),
+        ] {
+            assert_eq!(Exchange::try_from(&Submission { len, ..exchange.into() }), Ok(exchange));
         }
+        let answered = Answered { len: 9, conversation: u32::MAX };
+        assert_eq!(Answered::from(u64::from(answered)), answered);
     }
 
     #[test]
     fn nonsense() {
-        let good = Submission { offset: 0x2000, len: 50, ..Exchange { offset: 0x1000, len: 100 }.into() };
+        let good = Submission { len: 8192, ..Exchange { len: 100, answer: 4096 }.into() };
         for s in [
             Submission { operation: 2, ..good },
-            Submission { len: 6, ..good },
-            Submission { arguments: [0x1000, 6], ..good },
-            Submission { arguments: [1 << 32, 100], ..good },
-            Submission { arguments: [0x1000, 1 << 32], ..good },
-            Submission { offset: 0x1063, ..good },
-            Submission { offset: 0x1000 - 49, ..good },
-            Submission { arguments: [u32::MAX.into(), u32::MAX.into()], offset: u32::MAX, ..good },
+            Submission { len: 4096 + 6, ..good },
+            Submission { len: 0, ..good },
+            Submission { arguments: [6, 4096], ..good },
+            Submission { arguments: [4097, 4096], ..good },
+            Submission { arguments: [100, 8193], ..good },
+            Submission { arguments: [1 << 32 | 100, 4096], ..good },
+            Submission { arguments: [100, 1 << 32], ..good },
         ] {
             assert_eq!(Exchange::try_from(&s), Err(Malformed), "{s:?}");
         }
