@@ -13,12 +13,23 @@ pub trait Link {
     fn find(&mut self) -> Result<(), Refusal>;
     /// Calls it; `None` if it is not there any more.
     fn call(&mut self, message: &Message) -> Option<Message>;
+    /// As [`Link::call`], but the answer may take `us` microseconds only.
+    fn call_for(&mut self, message: &Message, us: u32) -> Called;
     /// Lets some milliseconds pass. False if there have been too many since the last [`Link::find`] that went well.
     fn pause(&mut self) -> bool;
     /// root's name of the region.
     fn region(&self) -> u64;
     fn read(&self, offset: usize, into: &mut [u8]);
     fn write(&self, offset: usize, from: &[u8]);
+}
+
+/// What has become of a call that may take only so long.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Called {
+    Answer(Message),
+    /// It was heard. Its answer may come instead of that to the next call.
+    TimedOut,
+    Gone,
 }
 
 /// Whether a request may be done twice.
@@ -120,19 +131,41 @@ impl<L: Link> Client<L> {
             if wait != 0 && there >= enough {
                 return Ok(());
             }
-            match self.enter(enough.saturating_sub(there)) {
-                Ok(()) if wait == 0 => return Ok(()),
-                Ok(()) => {}
+            match self.enter(enough.saturating_sub(there), None) {
+                Ok(_) if wait == 0 => return Ok(()),
+                Ok(_) => {}
                 Err(Gone) => self.recover()?,
             }
         }
     }
 
-    fn enter(&mut self, wait: u32) -> Result<(), Gone> {
+    /// As [`Client::wait`] for one completion, but for `us` microseconds at most. Whether there is one.
+    pub fn wait_for(&mut self, us: u32) -> Result<bool, Refusal> {
+        if !self.is_any() && self.enter(1, Some(us)).is_err() {
+            self.recover()?;
+        }
+        Ok(self.is_any())
+    }
+
+    /// Whether there is something to be taken.
+    fn is_any(&self) -> bool {
+        self.completed != self.taken || self.lost.contains(&true)
+    }
+
+    /// Tells the driver how far the client is, and waits for `wait` more completions, or so many microseconds. Whether the driver has answered.
+    fn enter(&mut self, wait: u32, us: Option<u32>) -> Result<bool, Gone> {
         let (submitted, taken) = (self.submitted, self.taken);
         let wait = wait + self.completed.wrapping_sub(taken);
-        let request = Request::Enter { region: self.link.region(), submitted, taken, wait };
-        let answer = self.link.call(&request.into()).ok_or(Gone)?.accepted().map_err(|_| Gone)?;
+        let request = Request::Enter { region: self.link.region(), submitted, taken, wait }.into();
+        let answer = match us {
+            None => self.link.call(&request).ok_or(Gone)?,
+            Some(us) => match self.link.call_for(&request, us) {
+                Called::Answer(answer) => answer,
+                Called::TimedOut => return Ok(false),
+                Called::Gone => return Err(Gone),
+            },
+        };
+        let answer = answer.accepted().map_err(|_| Gone)?;
         let Entered { completed } = Entered::try_from(&answer).map_err(|_| Gone)?;
         // A driver that claims more than it was given, or takes something back, is not to be trusted with the rest.
         let (new, possible) =
@@ -141,7 +174,7 @@ impl<L: Link> Client<L> {
             return Err(Gone);
         }
         self.completed = completed;
-        Ok(())
+        Ok(true)
     }
 
     /// The next completion, if one is there.

@@ -33,6 +33,10 @@ pub trait Driver {
     fn patience(&self, request: &Submission) -> Option<u64>;
     /// Whether a request may be done twice.
     fn is_repeatable(&self, request: &Submission) -> bool;
+    /// The answer to a message that is none of a session's; `None` if it is none of this driver's either.
+    fn message(&mut self, _message: &Message) -> Option<Message> {
+        None
+    }
 }
 
 /// What has become of a request that was to be started.
@@ -119,7 +123,8 @@ impl<D: Driver, R: Regions> Engine<D, R> {
         let request = match Request::try_from(message) {
             Ok(request) => request,
             Err(malformed) => {
-                out.push((from, Message::refused(malformed.into())));
+                let answer = self.driver.message(message);
+                out.push((from, answer.unwrap_or(Message::refused(malformed.into()))));
                 return None;
             }
         };

@@ -7,7 +7,7 @@
 //!
 //! - [`registers`], [`memory`]: what a driver touches, as traits; servers have the real ones, tests others
 //! - [`transport`]: virtio over MMIO: finding, negotiating, starting
-//! - [`queue`]: the split virtqueue, the driver's side
+//! - [`queue`]: the split virtqueue, the driver's side; [`pipe`]: one that outlives resets
 //! - [`engine`]: sessions with clients, requests under way, recovery; [`session`]: one client
 //! - [`client`]: the other side: submits, waits, and goes on when the driver has been started again
 //! - [`disk`]: a client of the block driver
@@ -27,6 +27,7 @@ pub mod engine;
 pub mod memory;
 #[cfg(any(test, feature = "mock"))]
 pub mod mock;
+pub mod pipe;
 pub mod queue;
 #[cfg(feature = "guest")]
 pub mod real;

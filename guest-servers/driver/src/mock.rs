@@ -1,5 +1,7 @@
 //! Memory and a device for tests. The device keeps the rules of virtio-mmio, or breaks them as it is told.
 
+pub mod server;
+
 use crate::memory::Memory;
 use crate::registers::*;
 use std::cell::RefCell;
@@ -67,6 +69,13 @@ struct QueueState {
     used: u16,
 }
 
+/// A request that has not been answered.
+struct Held {
+    queue: usize,
+    head: u16,
+    writable: Vec<(u64, u32)>,
+}
+
 struct Device {
     ram: Vec<u8>,
     /// How much of it has been given out.
@@ -82,6 +91,8 @@ struct Device {
     queues: [QueueState; QUEUES],
     resets: u32,
     doorbells: u32,
+    /// Requests that have not been answered.
+    held: Vec<Held>,
     faults: Faults,
     serve: Serve,
 }
@@ -108,6 +119,7 @@ impl Machine {
             queues: [QueueState::default(); QUEUES],
             resets: 0,
             doorbells: 0,
+            held: Vec::new(),
             faults: Faults::default(),
             serve,
         })))
@@ -141,6 +153,22 @@ impl Machine {
     pub fn hear(&self) {
         let mut device = self.0.borrow_mut();
         (0..QUEUES).for_each(|queue| device.process(queue));
+    }
+    /// Answers the oldest request of a queue that has not been answered: with these bytes. False if there is none.
+    pub fn answer(&self, queue: usize, bytes: &[u8]) -> bool {
+        let device = &mut *self.0.borrow_mut();
+        let Some(at) = device.held.iter().position(|held| held.queue == queue) else { return false };
+        let Held { head, writable, .. } = device.held.remove(at);
+        let mut request = Request { queue, readable: Vec::new(), writable, ram: &mut device.ram };
+        request.write(0, bytes);
+        let written = bytes.len().min(request.room());
+        device.push(queue, head, written as u32);
+        true
+    }
+    /// As [`Machine::set_config`], and the driver is told.
+    pub fn change_config(&self, config: &[u8]) {
+        self.set_config(config);
+        self.0.borrow_mut().interrupts |= 2;
     }
     pub fn resets(&self) -> u32 {
         self.0.borrow().resets
@@ -223,6 +251,7 @@ impl Device {
         self.resets += 1;
         self.status = if self.faults.never_resets { self.status | 1 } else { 0 };
         (self.accepted, self.interrupts) = (0, 0);
+        self.held.clear();
         self.queues = [QueueState::default(); QUEUES];
     }
 
@@ -248,10 +277,12 @@ impl Device {
             self.queues[index].seen = self.queues[index].seen.wrapping_add(1);
             let (readable, writable) = self.chain(queue.addresses[0], head);
             let mut serve = core::mem::replace(&mut self.serve, Box::new(|_| None));
+            let parts = writable.clone();
             let written = serve(&mut Request { queue: index, readable, writable, ram: &mut self.ram });
             self.serve = serve;
-            if let Some(written) = written {
-                self.push(index, head, written);
+            match written {
+                Some(written) => self.push(index, head, written),
+                None => self.held.push(Held { queue: index, head, writable: parts }),
             }
         }
         self.ask_for_doorbell(index);

@@ -1,6 +1,6 @@
 //! Drivers and their clients on the µ-kernel.
 
-use crate::client::Link;
+use crate::client::{Called, Link};
 use crate::engine::{Driver, Engine, Outbox, Regions};
 use crate::memory::Memory;
 use crate::registers::Registers;
@@ -213,6 +213,16 @@ impl Link for ToServer {
         let answer = ipc::call(self.server, message).ok()?;
         self.pauses = 0;
         Some(answer)
+    }
+    fn call_for(&mut self, message: &Message, us: u32) -> Called {
+        match ipc::ipc(self.server, message, self.server, Timeouts::new(NEVER, us.max(1))) {
+            Ok(received) => {
+                self.pauses = 0;
+                Called::Answer(received.message)
+            }
+            Err(Status::ReceiveTimeout) => Called::TimedOut,
+            Err(_) => Called::Gone,
+        }
     }
     fn pause(&mut self) -> bool {
         self.pauses += 1;

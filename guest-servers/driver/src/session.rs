@@ -67,7 +67,8 @@ impl<M: Memory> Session<M> {
         }
         self.submitted = submitted;
         let before = self.waiter.replace(Waiter { thread, completed: taken.wrapping_add(wait.min(DEPTH)) });
-        Ok(before.map(|waiter| (waiter.thread, self.entered())))
+        // A thread that asks again has given up waiting for its first answer.
+        Ok(before.filter(|waiter| waiter.thread != thread).map(|waiter| (waiter.thread, self.entered())))
     }
 
     /// The next submission, if there is one.
