@@ -67,6 +67,9 @@ pub struct Run {
     /// Give the guest a source of random bytes
     #[arg(long)]
     pub rng: bool,
+    /// Share a folder with the guest, by 9P, read-only with ",ro"; may be given often
+    #[arg(long, value_name = "tag=NAME,path=FOLDER[,ro]")]
+    pub share: Vec<OsString>,
     /// Connect standard input and output to a 16550 UART (COM1) too, for guests without the console device; stock kernels
     /// always have it
     #[arg(long)]

@@ -8,6 +8,7 @@ use crate::loader::format::Format;
 use crate::loader::module::Module;
 use crate::options::SubOptionError;
 use crate::set::{IMPLIED, ServerSet, SetError};
+use crate::share::{Folder, ShareError, ShareOptions};
 use std::ffi::OsString;
 use std::io::Read;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -57,6 +58,8 @@ pub enum ConfigError {
     Option(#[from] SubOptionError),
     #[error(transparent)]
     Disk(#[from] ImageError),
+    #[error(transparent)]
+    Share(#[from] ShareError),
 }
 
 impl ConfigError {
@@ -66,6 +69,7 @@ impl ConfigError {
             Self::NoSet { .. } => exit::NOT_FOUND,
             Self::File(error) => error.status(),
             Self::Disk(error) => error.status(),
+            Self::Share(error) => error.status(),
             _ => exit::VMM,
         }
     }
@@ -88,6 +92,7 @@ pub struct Config {
     pub disks: Vec<Image>,
     /// With a source of random bytes.
     pub rng: bool,
+    pub shares: Vec<Folder>,
 }
 
 impl Config {
@@ -123,6 +128,7 @@ impl Config {
             uart: run.uart || format.is_stock(),
             disks: disks(&run.disk)?,
             rng: run.rng,
+            shares: shares(&run.share)?,
         })
     }
 }
@@ -137,6 +143,12 @@ fn disks(given: &[OsString]) -> Result<Vec<Image>, ConfigError> {
 /// Where both say something, Linux goes by what comes last; and the last console is the one of the programs.
 fn stock_cmdline(given: &str) -> String {
     format!("{STOCK_CMDLINE} {given}").trim_end().into()
+}
+
+/// Opens the folders to be shared.
+fn shares(given: &[OsString]) -> Result<Vec<Folder>, ConfigError> {
+    let wanted = given.iter().map(|given| ShareOptions::parse(given)).collect::<Result<_, _>>()?;
+    Ok(Folder::open_all(wanted)?)
 }
 
 /// A kernel alone: nobody would look at these.

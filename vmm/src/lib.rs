@@ -6,7 +6,7 @@
 //!
 //! - [`cli`], [`config`], [`set`], [`size`], [`options`]: what the user asks for
 //! - [`kvm`], [`vm`], [`memory`], [`guest`], [`loader`], [`acpi`], [`vcpu`], `xcr0`: the machine
-//! - [`board`], [`virtio`], [`disk`]: its devices
+//! - [`board`], [`virtio`], [`disk`], [`share`]: its devices
 //! - [`events`], [`output`], [`terminal`]: the world around it
 //! - [`ending`], [`symbols`], [`log`], [`error`]: what the user is told
 //! - [`doctor`]: what this host can do
@@ -29,6 +29,7 @@ pub mod memory;
 pub mod options;
 pub mod output;
 pub mod set;
+pub mod share;
 pub mod size;
 pub mod symbols;
 pub mod terminal;

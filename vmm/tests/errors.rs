@@ -74,6 +74,24 @@ fn disks_that_are_none() {
 }
 
 #[test]
+fn shares_that_are_none() {
+    let guest = Guest::code(&[SPIN]);
+    let folder = guest.dir.path().to_str().unwrap();
+    let share = format!("tag=a,path={folder}");
+    guest
+        .run(&["--share", "tag=a,path=/absent/folder"])
+        .expect(127, "share /absent/folder: there is no such folder");
+    guest
+        .run(&["--share", "tag=a,path=/proc/version"])
+        .expect(125, "share /proc/version: it is not a folder");
+    guest.run(&["--share", "tag=a"]).expect(125, "--share tag=a: path=… is missing");
+    guest.run(&["--share", &format!("{share},rx")]).expect(125, "unknown \"rx\"; known: tag=…, path=…, ro");
+    let long = format!("tag={},path={folder}", "x".repeat(32));
+    guest.run(&["--share", &long]).expect(125, "a tag has 1 to 31 bytes");
+    guest.run(&["--share", &share, "--share", &share]).expect(125, "the tag \"a\" is given more than once");
+}
+
+#[test]
 fn files_that_are_no_kernels() {
     needs_kvm!();
     let good = Elf::new(SPIN);

@@ -4,7 +4,9 @@ use super::entropy;
 use crate::config::Config;
 use crate::disk::HostDisk;
 use crate::error::Error;
+use crate::share::{FileServer, Folder, descriptors};
 use devices::virtio::block::Block;
+use devices::virtio::p9::P9;
 use devices::virtio::rng::Rng;
 use devices::virtio::{Device, Memory};
 use std::os::fd::OwnedFd;
@@ -20,8 +22,9 @@ pub struct Plan {
 
 /// The devices that `config` wants, in the order in which the guest finds them.
 pub fn plans(config: &mut Config, memory: &Memory) -> Result<Vec<Plan>, Error> {
-    let rng = config.rng.then(|| Ok(rng()));
-    disks(config, memory).chain(rng).collect()
+    let rng = config.rng.then(rng);
+    let shares = shares(std::mem::take(&mut config.shares));
+    disks(config, memory).chain(rng.into_iter().chain(shares).map(Ok)).collect()
 }
 
 fn disks(config: &mut Config, memory: &Memory) -> impl Iterator<Item = Result<Plan, Error>> {
@@ -34,4 +37,12 @@ fn disks(config: &mut Config, memory: &Memory) -> impl Iterator<Item = Result<Pl
 
 fn rng() -> Plan {
     Plan { name: "rng".into(), device: Box::new(Rng::new(entropy::fill)), sources: Vec::new() }
+}
+
+fn shares(folders: Vec<Folder>) -> impl Iterator<Item = Plan> {
+    let limits = descriptors::limits(folders.len());
+    folders.into_iter().enumerate().map(move |(n, Folder { tag, share })| {
+        let device = Box::new(P9::new(&tag, FileServer::new(share, limits)));
+        Plan { name: format!("share{n}"), device, sources: Vec::new() }
+    })
 }

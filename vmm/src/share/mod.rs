@@ -1,0 +1,15 @@
+//! Folders of the host's, behind the 9P device's model. The file server is the crate `p9fs`.
+//!
+//! - [`options`]: `--share tag=…,path=…,ro` → what is wanted
+//! - [`folder`]: the folder: found, opened
+//! - [`descriptors`]: how many files guests may hold
+//! - [`backend`]: what the device's model sees
+
+pub mod backend;
+pub mod descriptors;
+pub mod folder;
+pub mod options;
+
+pub use backend::FileServer;
+pub use folder::{Folder, ShareError};
+pub use options::ShareOptions;

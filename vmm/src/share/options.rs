@@ -1,0 +1,63 @@
+//! `--share tag=NAME,path=FOLDER[,ro]`.
+
+use crate::options::{SubOptionError, SubOptions};
+use devices::virtio::p9::Tag;
+use std::ffi::OsStr;
+use std::path::PathBuf;
+
+/// A folder that the user wants to share.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ShareOptions {
+    /// The name by which the guest knows it.
+    pub tag: Tag,
+    pub path: PathBuf,
+    pub read_only: bool,
+}
+
+impl ShareOptions {
+    /// Reads what was given to `--share`.
+    pub fn parse(given: &OsStr) -> Result<Self, SubOptionError> {
+        let mut options = SubOptions::parse("--share", given)?;
+        let tag = options.required("tag")?;
+        let path = options.required_path("path")?;
+        let read_only = options.flag("ro")?;
+        let tag = Tag::new(&tag).map_err(|error| options.bad_value(&tag, format!("a tag: {error}")))?;
+        options.finish()?;
+        Ok(Self { tag, path, read_only })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(given: &str) -> Result<ShareOptions, String> {
+        ShareOptions::parse(given.as_ref()).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn everything_has_its_place() {
+        let plain = ShareOptions { tag: Tag::new("host").unwrap(), path: "/a=b".into(), read_only: false };
+        assert_eq!(parse("tag=host,path=/a=b"), Ok(plain.clone()));
+        assert_eq!(parse("ro,path=/a=b,tag=host"), Ok(ShareOptions { read_only: true, ..plain }));
+    }
+
+    #[test]
+    fn mistakes_are_named() {
+        for (given, says) in [
+            ("", "tag=… is missing"),
+            ("tag=t", "path=… is missing"),
+            ("path=/", "tag=… is missing"),
+            ("tag=,path=/", "tag needs a value"),
+            ("tag=t,tag=u,path=/", "tag is given more than once"),
+            ("tag=t,path=/,path=/", "path is given more than once"),
+            ("tag=t u,path=/", "\"t u\" is not a tag: a tag has 1 to 31 bytes"),
+            ("tag=12345678901234567890123456789012,path=/", "1 to 31 bytes"),
+            ("tag=t,path=/,ro=yes", "ro is a flag"),
+            ("tag=t,path=/,rw", "unknown \"rw\""),
+        ] {
+            let error = parse(given).unwrap_err();
+            assert!(error.starts_with("--share") && error.contains(says), "{given}: {error}");
+        }
+    }
+}
