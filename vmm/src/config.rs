@@ -127,7 +127,7 @@ impl Config {
             timeout: run.timeout,
             uart: run.uart || format.is_stock(),
             disks: disks(&run.disk)?,
-            rng: run.rng,
+            rng: run.rng || format.is_stock(),
             shares: shares(&run.share)?,
         })
     }

@@ -11,11 +11,13 @@
 //! - [`interrupt`]: the interrupt status and line
 //! - [`mock`]: the driver's side, for tests and fuzzers
 //! - [`block`]: the device with a disk
+//! - [`console`]: the device with terminals and other ports
 //! - [`rng`]: the device with random bytes
 //! - [`p9`]: the device with shared files
 
 pub mod block;
 pub mod chain;
+pub mod console;
 pub mod device;
 pub mod interrupt;
 pub mod mmio;
