@@ -12,6 +12,7 @@
 //! - [`mock`]: the driver's side, for tests and fuzzers
 //! - [`block`]: the device with a disk
 //! - [`console`]: the device with terminals and other ports
+//! - [`net`]: the device with a network
 //! - [`rng`]: the device with random bytes
 //! - [`p9`]: the device with shared files
 
@@ -22,6 +23,7 @@ pub mod device;
 pub mod interrupt;
 pub mod mmio;
 pub mod mock;
+pub mod net;
 pub mod p9;
 pub mod queue;
 pub mod rng;
