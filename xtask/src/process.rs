@@ -1,6 +1,7 @@
 //! Running other programs, and saying so.
 
 use anyhow::{Context, Result, bail};
+use std::io::Write;
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
@@ -45,6 +46,27 @@ pub fn text(command: &mut Command) -> Result<String> {
     String::from_utf8(stdout).with_context(|| format!("{} printed bytes that are no text", show(command)))
 }
 
+/// As [`output`], with `input` for the program's standard input.
+pub fn filter(command: &mut Command, input: &[u8]) -> Result<Vec<u8>> {
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().with_context(|| format!("cannot start {}", show(command)))?;
+    let mut stdin = child.stdin.take().context("stdin is a pipe")?;
+    let output = std::thread::scope(|scope| {
+        // A program that does not read it all says why.
+        scope.spawn(move || drop(stdin.write_all(input)));
+        child.wait_with_output()
+    })?;
+    if !output.status.success() {
+        bail!(
+            "{} ended with {}\n{}",
+            show(command),
+            output.status,
+            String::from_utf8_lossy(&output.stderr).trim_end()
+        );
+    }
+    Ok(output.stdout)
+}
+
 /// Whether a program starts and succeeds. What it prints is thrown away.
 pub fn succeeds(command: &mut Command) -> bool {
     command
@@ -80,6 +102,15 @@ mod tests {
             let echoed = text(Command::new("sh").args(["-c", &format!("printf %s {}", quote(word))]));
             assert_eq!(echoed.unwrap(), word);
         }
+    }
+
+    #[test]
+    fn a_filter_gets_its_input() {
+        let long = vec![b'x'; 1 << 20];
+        assert_eq!(filter(&mut Command::new("cat"), &long).unwrap(), long);
+        let mut fails = Command::new("sh");
+        let error = filter(fails.args(["-c", "echo why >&2; exit 1"]), &long).unwrap_err().to_string();
+        assert!(error.contains("why"), "{error}");
     }
 
     #[test]

@@ -21,10 +21,13 @@
 //! [[applets]]              # a symbolic link for everything that a busybox can do
 //! busybox = "/bin/busybox"
 //! directory = "/bin"
+//!
+//! [[modules]]              # the guest modules of Debian's kernels: DIRECTORY/RELEASE/NAME.ko, and a file `order` beside them
+//! directory = "/lib/modules"
 //! ```
 
 use crate::archive::Archive;
-use crate::{paths, process};
+use crate::{paths, process, setup};
 use anyhow::{Context, Result, bail};
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
@@ -41,6 +44,8 @@ struct Recipe {
     symlink: Vec<Symlink>,
     #[serde(default)]
     applets: Vec<Applets>,
+    #[serde(default)]
+    modules: Vec<Modules>,
 }
 
 #[derive(Deserialize)]
@@ -75,6 +80,12 @@ struct Applets {
     directory: String,
 }
 
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Modules {
+    directory: String,
+}
+
 fn directory_mode() -> u32 {
     0o755
 }
@@ -105,6 +116,9 @@ fn parse(recipe: &str) -> Result<Archive> {
     for applets in &recipe.applets {
         applets.add(&mut archive)?;
     }
+    for modules in &recipe.modules {
+        modules.add(&mut archive)?;
+    }
     Ok(archive)
 }
 
@@ -128,6 +142,27 @@ impl Applets {
             if !archive.contains(&path) {
                 archive.symlink(&path, target)?;
             }
+        }
+        Ok(())
+    }
+}
+
+impl Modules {
+    fn add(&self, archive: &mut Archive) -> Result<()> {
+        for kernel in setup::guests()? {
+            let folder = format!("{}/{}", self.directory, kernel.release);
+            let mut order = String::new();
+            for module in &kernel.guest_modules {
+                let name = module
+                    .file_name()
+                    .and_then(|name| name.to_str())
+                    .context("a module's name is no text")?;
+                let bytes =
+                    std::fs::read(module).with_context(|| format!("cannot read {}", module.display()))?;
+                archive.file(&format!("{folder}/{name}"), file_mode(), bytes)?;
+                order += &format!("{name}\n");
+            }
+            archive.file(&format!("{folder}/order"), file_mode(), order.into())?;
         }
         Ok(())
     }

@@ -6,12 +6,13 @@
 mod apt;
 mod kernel;
 mod rust;
+mod vmlinux;
 
 use crate::process;
 use anyhow::Result;
 use std::process::Command;
 
-pub use kernel::{Kernel, kernel};
+pub use kernel::{Kernel, guests, kernel};
 
 /// What [`busybox`] is the path of.
 pub const BUSYBOX: &str = "/bin/busybox";
@@ -31,6 +32,12 @@ pub fn for_build() -> Result<()> {
 pub fn for_lab() -> Result<Kernel> {
     apt::install(&[apt::BUSYBOX, apt::QEMU])?;
     kernel()
+}
+
+/// The kernels that are guests in the lab.
+pub fn for_stock() -> Result<()> {
+    apt::install(&[apt::BUSYBOX])?;
+    kernel::fetch_guests()
 }
 
 /// What `cargo xtask bochs` needs besides.

@@ -6,6 +6,7 @@
 //! | `guest.elf` | the kernel, with debug information |
 //! | `servers/NAME` | a server as it is loaded, `servers/NAME.debug` the same with symbols |
 //! | `images/initrd.cpio` | the root file system of `images/rootfs/linux.toml` |
+//! | `images/stock.cpio` | that of `images/rootfs/stock.toml`, for stock kernels, if there are any (`cargo xtask setup`) |
 //! | `images/servers/NAME.toml` | the server sets |
 //! | `images/bundle-NAME.img` | a server set in one file, for QEMU's `-initrd` |
 
@@ -63,6 +64,10 @@ fn images(bundle: &Path) -> Result<()> {
         &images.join("initrd.cpio"),
         &rootfs::archive(&paths::root().join("images/rootfs/linux.toml"))?.to_bytes()?,
     )?;
+    if !setup::guests()?.is_empty() {
+        let stock = rootfs::archive(&paths::root().join("images/rootfs/stock.toml"))?;
+        write(&images.join("stock.cpio"), &stock.to_bytes()?)?;
+    }
     let sets = fs::read_dir(paths::root().join("images/servers"))?.collect::<Result<Vec<_>, _>>()?;
     let sets = sets
         .into_iter()

@@ -9,6 +9,7 @@ pub fn setup() -> Result<ExitCode> {
     setup::for_build()?;
     setup::for_lint()?;
     let kernel = setup::for_lab()?;
+    setup::for_stock()?;
     eprintln!("everything is there; the lab's kernel is {}", kernel.image.display());
     Ok(ExitCode::SUCCESS)
 }

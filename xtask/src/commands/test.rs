@@ -25,7 +25,8 @@ pub fn test() -> Result<ExitCode> {
     report.step("set up what is missing", || {
         setup::for_build()?;
         setup::for_lint()?;
-        setup::for_lab().map(drop)
+        setup::for_lab()?;
+        setup::for_stock()
     });
     report.step("formatting", || fmt::fmt(true).map(drop));
     report.step("clippy, host", lint::host);
