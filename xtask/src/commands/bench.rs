@@ -2,11 +2,13 @@
 //!
 //! - [`boot`]: what it takes to get to a program's first instruction
 //! - [`ipc`]: what the kernel's paths take
+//! - [`devices`]: starting, disks and networks, beside QEMU
 //! - [`ticks`]: figures from the lab, exact
 //! - [`host`]: figures from this machine
 //! - [`document`], [`page`]: the page
 
 mod boot;
+mod devices;
 mod document;
 mod host;
 mod ipc;
@@ -29,11 +31,14 @@ enum What {
     Boot,
     /// Count the kernel's instructions, path by path; writes docs/performance.md
     Ipc(ipc::Args),
+    /// Start a machine, use its disk and its network, beside QEMU; writes docs/performance.md
+    Devices,
 }
 
 pub fn bench(args: &Args) -> Result<ExitCode> {
     match &args.what {
         What::Boot => boot::boot(),
         What::Ipc(args) => ipc::ipc(args),
+        What::Devices => devices::devices(),
     }
 }

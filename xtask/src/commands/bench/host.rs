@@ -129,7 +129,7 @@ fn look(child: &mut Child) -> Result<Memory> {
 
 /// Reads `/proc/PID/smaps`: the mapping of the guest's RAM, which is the only one of its size, and the resident bytes of
 /// all others.
-fn resident(smaps: &str, ram_size: u64) -> Result<(Range<u64>, u64)> {
+pub fn resident(smaps: &str, ram_size: u64) -> Result<(Range<u64>, u64)> {
     let (mut ram, mut current, mut others) = (None, 0..0, 0);
     for line in smaps.lines() {
         let mut words = line.split_ascii_whitespace();
