@@ -4,7 +4,6 @@
 
 use crate::host::{Datagrams, Event, Host, Stream, Token};
 use crate::resolver;
-use rustix::buffer::spare_capacity;
 use rustix::event::{Timespec, epoll};
 use rustix::io::Errno;
 use rustix::net::{self, AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, sockopt};
@@ -12,6 +11,7 @@ use rustix::time::{
     Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, timerfd_create, timerfd_settime,
 };
 use std::io;
+use std::mem::MaybeUninit;
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
@@ -23,10 +23,10 @@ const EVENTS_AT_ONCE: usize = 256;
 const TIMER: u64 = u64::MAX;
 
 /// Sockets of this machine.
+#[derive(Debug)]
 pub struct System {
     epoll: OwnedFd,
     timer: OwnedFd,
-    events: Vec<epoll::Event>,
 }
 
 impl System {
@@ -36,7 +36,7 @@ impl System {
             timerfd_create(TimerfdClockId::Monotonic, TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC)?;
         let edges = epoll::EventFlags::IN | epoll::EventFlags::ET;
         epoll::add(&epoll, &timer, epoll::EventData::new_u64(TIMER), edges)?;
-        Ok(Self { epoll, timer, events: Vec::with_capacity(EVENTS_AT_ONCE) })
+        Ok(Self { epoll, timer })
     }
 
     fn watch(&self, socket: impl AsFd, token: Token) -> io::Result<()> {
@@ -112,16 +112,16 @@ impl Host for System {
     }
 
     fn events(&mut self, events: &mut Vec<Event>) -> io::Result<()> {
+        let mut some = [const { MaybeUninit::uninit() }; EVENTS_AT_ONCE];
+        let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };
         loop {
-            self.events.clear();
-            let now = Timespec { tv_sec: 0, tv_nsec: 0 };
-            match epoll::wait(&self.epoll, spare_capacity(&mut self.events), Some(&now)) {
-                Ok(_) => {}
+            let found = match epoll::wait(&self.epoll, &mut some, Some(&at_once)) {
+                Ok((found, _)) => found,
                 Err(Errno::INTR) => continue,
                 Err(error) => return Err(error.into()),
-            }
-            events.extend(self.events.iter().filter_map(to_event));
-            if self.events.len() < EVENTS_AT_ONCE {
+            };
+            events.extend(found.iter().filter_map(to_event));
+            if found.len() < EVENTS_AT_ONCE {
                 return Ok(());
             }
         }

@@ -64,6 +64,12 @@ pub struct Run {
     /// Give the guest a disk: a file or block device, read-only with ",ro"; may be given often
     #[arg(long, value_name = "FILE[,ro][,serial=TEXT][,direct][,io=auto|uring|threads]")]
     pub disk: Vec<OsString>,
+    /// Give the guest a network: one of its own ("user"), or an interface of the host; may be given often
+    #[arg(
+        long,
+        value_name = "user[,hostfwd=tcp:127.0.0.1:8080-:80]…[,mtu=N][,mac=…] | tap,name=NAME[,mac=…]"
+    )]
+    pub net: Vec<OsString>,
     /// Give the guest a source of random bytes
     #[arg(long)]
     pub rng: bool,

@@ -6,6 +6,7 @@ use crate::loader::defect::KernelError;
 use crate::loader::file::{self, FileError, Input};
 use crate::loader::format::Format;
 use crate::loader::module::Module;
+use crate::net::{NetError, NetOptions, Network};
 use crate::options::SubOptionError;
 use crate::set::{IMPLIED, ServerSet, SetError};
 use crate::share::{Folder, ShareError, ShareOptions};
@@ -59,6 +60,8 @@ pub enum ConfigError {
     #[error(transparent)]
     Disk(#[from] ImageError),
     #[error(transparent)]
+    Net(#[from] NetError),
+    #[error(transparent)]
     Share(#[from] ShareError),
 }
 
@@ -90,6 +93,7 @@ pub struct Config {
     pub timeout: Option<Duration>,
     pub uart: bool,
     pub disks: Vec<Image>,
+    pub nets: Vec<Network>,
     /// With a source of random bytes.
     pub rng: bool,
     pub shares: Vec<Folder>,
@@ -127,6 +131,7 @@ impl Config {
             timeout: run.timeout,
             uart: run.uart || format.is_stock(),
             disks: disks(&run.disk)?,
+            nets: nets(&run.net)?,
             rng: run.rng || format.is_stock(),
             shares: shares(&run.share)?,
         })
@@ -138,6 +143,12 @@ fn disks(given: &[OsString]) -> Result<Vec<Image>, ConfigError> {
     let open =
         |(n, given): (usize, &OsString)| Ok(Image::open(DiskOptions::parse(given)?, &format!("disk{n}"))?);
     given.iter().enumerate().map(open).collect()
+}
+
+/// Opens the networks.
+fn nets(given: &[OsString]) -> Result<Vec<Network>, ConfigError> {
+    let parsed: Result<_, _> = given.iter().map(|given| NetOptions::parse(given)).collect();
+    Ok(Network::open_all(parsed.map_err(NetError::from)?)?)
 }
 
 /// Where both say something, Linux goes by what comes last; and the last console is the one of the programs.

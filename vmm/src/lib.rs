@@ -6,7 +6,7 @@
 //!
 //! - [`cli`], [`config`], [`set`], [`size`], [`options`]: what the user asks for
 //! - [`kvm`], [`vm`], [`memory`], [`guest`], [`loader`], [`acpi`], [`vcpu`], `xcr0`: the machine
-//! - [`board`], [`virtio`], [`disk`], [`share`]: its devices
+//! - [`board`], [`virtio`], [`disk`], [`net`], [`share`]: its devices
 //! - [`events`], [`output`], [`terminal`]: the world around it
 //! - [`ending`], [`symbols`], [`log`], [`error`]: what the user is told
 //! - [`doctor`]: what this host can do
@@ -26,6 +26,7 @@ pub mod loader;
 pub mod log;
 pub mod machine;
 pub mod memory;
+pub mod net;
 pub mod options;
 pub mod output;
 pub mod set;

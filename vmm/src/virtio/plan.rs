@@ -4,8 +4,10 @@ use super::entropy;
 use crate::config::Config;
 use crate::disk::HostDisk;
 use crate::error::Error;
+use crate::net::{Link, Network};
 use crate::share::{FileServer, Folder, descriptors};
 use devices::virtio::block::Block;
+use devices::virtio::net::Net;
 use devices::virtio::p9::P9;
 use devices::virtio::rng::Rng;
 use devices::virtio::{Device, Memory};
@@ -24,7 +26,11 @@ pub struct Plan {
 pub fn plans(config: &mut Config, memory: &Memory) -> Result<Vec<Plan>, Error> {
     let rng = config.rng.then(rng);
     let shares = shares(std::mem::take(&mut config.shares));
-    disks(config, memory).chain(rng.into_iter().chain(shares).map(Ok)).collect()
+    let nets: Vec<Plan> = config.nets.drain(..).enumerate().map(net).collect();
+    disks(config, memory)
+        .chain(nets.into_iter().map(Ok))
+        .chain(rng.into_iter().chain(shares).map(Ok))
+        .collect()
 }
 
 fn disks(config: &mut Config, memory: &Memory) -> impl Iterator<Item = Result<Plan, Error>> {
@@ -33,6 +39,14 @@ fn disks(config: &mut Config, memory: &Memory) -> impl Iterator<Item = Result<Pl
         let sources = vec![disk.ready()?];
         Ok(Plan { name: format!("block{n}"), device: Box::new(Block::new(disk)), sources })
     })
+}
+
+fn net((n, Network { mac, link, source }): (usize, Network)) -> Plan {
+    let device: Box<dyn Device> = match link {
+        Link::User(user) => Box::new(Net::new(*user, mac)),
+        Link::Tap(tap) => Box::new(Net::new(tap, mac)),
+    };
+    Plan { name: format!("net{n}"), device, sources: vec![source] }
 }
 
 fn rng() -> Plan {
