@@ -93,38 +93,45 @@ pub fn has_arg(arg: &str) -> bool {
 /// The main function of a driver: `make` takes the registers of the server's first device and makes its driver. If there is no such
 /// device, or it does not work, clients are told so; other servers are not concerned.
 pub fn main<D: Driver>(device: u32, make: impl FnOnce(Window) -> Result<D, crate::Broken>) -> ! {
+    // It is about its work already: a device on which it gets stuck at once is noticed, too.
+    let mut beat = match Beat::new() {
+        Ok(beat) => beat,
+        Err(why) => absent(None, format_args!("no page to say that it is alive: {why:?}")),
+    };
     let found = match drivers::device(0) {
         Ok(found) if found.id == device => found,
-        Ok(found) => absent(format_args!("the set gives it a device of kind {}, not {device}", found.id)),
-        Err(Refusal::NoDevice) => absent(format_args!("the machine has no such device")),
-        Err(why) => absent(format_args!("root gives it no device: {why:?}")),
+        Ok(found) => {
+            absent(Some(beat), format_args!("the set gives it a device of kind {}, not {device}", found.id))
+        }
+        Err(Refusal::NoDevice) => absent(Some(beat), format_args!("the machine has no such device")),
+        Err(why) => absent(Some(beat), format_args!("root gives it no device: {why:?}")),
     };
     let line = found.line;
     if let Err(status) = irq::attach(line) {
-        absent(format_args!("interrupt line {line}: {status:?}"));
+        absent(Some(beat), format_args!("interrupt line {line}: {status:?}"));
     }
     match make(found.registers) {
-        Ok(driver) => run(&mut Engine::new(driver, Root, has_arg("--test-hooks")), line),
-        Err(why) => absent(format_args!("the device cannot be used: {}", why.0)),
+        Ok(driver) => run(&mut Engine::new(driver, Root, has_arg("--test-hooks")), line, &mut beat),
+        Err(why) => absent(Some(beat), format_args!("the device cannot be used: {}", why.0)),
     }
 }
 
 /// Tells the log why there is nothing to drive, and then whoever asks.
-pub fn absent(why: core::fmt::Arguments) -> ! {
+pub fn absent(beat: Option<Beat>, why: core::fmt::Arguments) -> ! {
     userlib::log!("{why}");
+    // To answer that takes no time that anybody need look at.
+    if let Some(mut beat) = beat {
+        beat.back();
+    }
     ipc::serve(|_, _| ipc::Answer::Reply(Message::refused(Refusal::NoDevice)))
 }
 
 /// The loop of a driver whose device is on interrupt line `line`.
-pub fn run<D: Driver, R: Regions>(engine: &mut Engine<D, R>, line: u8) -> ! {
+pub fn run<D: Driver, R: Regions>(engine: &mut Engine<D, R>, line: u8, beat: &mut Beat) -> ! {
     let clock = Clock::of(kip::kip());
     let now = || clock.monotonic_ns(tsc());
     let mut out = Outbox::new();
     let mut broken = None;
-    let mut beat = match Beat::new() {
-        Ok(beat) => beat,
-        Err(why) => absent(format_args!("no page to say that it is alive: {why:?}")),
-    };
     loop {
         // Answers are not waited for; the last one goes along with the wait.
         let (to, answer) = out.pop().unwrap_or((ThreadId::NIL, Message::ok([])));

@@ -11,6 +11,7 @@ use crate::message::{Malformed, Message, OK};
 use crate::name::Name;
 use crate::root::page;
 use crate::sigma0::block_log2;
+use ukernel_abi::layout::PAGE;
 use ukernel_abi::{Label, ThreadId};
 
 pub const VIRTIO: Label = Label(0x210);
@@ -48,9 +49,9 @@ pub struct Virtio {
     /// How many bytes they are; all in one page.
     pub size: u64,
     /// The interrupt line.
-    pub line: u64,
+    pub line: u8,
     /// The device ID (virtio 1.2, 5).
-    pub device: u64,
+    pub device: u32,
 }
 
 /// Answer to [`Request::Share`]; one item.
@@ -135,7 +136,28 @@ impl TryFrom<&Message> for Request {
     }
 }
 
-crate::root::answer!(Virtio { offset, size, line, device });
+impl From<Virtio> for Message {
+    fn from(virtio: Virtio) -> Self {
+        Self::ok([virtio.offset | virtio.size << 32, virtio.line.into(), virtio.device.into()])
+    }
+}
+
+impl TryFrom<&Message> for Virtio {
+    type Error = Malformed;
+
+    fn try_from(m: &Message) -> Result<Self, Malformed> {
+        let [extent, line, device] = m.args()?;
+        let (offset, size) = (extent & 0xffff_ffff, extent >> 32);
+        let line = u8::try_from(line).map_err(|_| Malformed)?;
+        let device = u32::try_from(device).map_err(|_| Malformed)?;
+        if m.label() == OK && offset + size <= PAGE {
+            Ok(Self { offset, size, line, device })
+        } else {
+            Err(Malformed)
+        }
+    }
+}
+
 crate::root::answer!(Shared { id });
 
 impl From<Region> for Message {
@@ -204,6 +226,13 @@ mod tests {
         }
         let virtio = Virtio { offset: 0xe00, size: 0x200, line: 12, device: 2 };
         assert_eq!(Virtio::try_from(&virtio.into()), Ok(virtio));
+        for m in [
+            Message::ok([0xe01 | 0x200 << 32, 12, 2]),
+            Message::ok([0, 256, 2]),
+            Message::ok([0, 1, 1 << 32]),
+        ] {
+            assert_eq!(Virtio::try_from(&m), Err(Malformed), "{m:?}");
+        }
         assert_eq!(Shared::try_from(&Shared { id: 7 }.into()), Ok(Shared { id: 7 }));
     }
 }

@@ -1,12 +1,12 @@
 //! From the boot modules to running servers.
 
 use crate::image::{BadImage, Image};
-use crate::machine::{Machine, NewServer};
+use crate::machine::Machine;
 use crate::module::Modules;
-use crate::server::Server;
+use crate::server::{NotStarted, Server, is_restarted};
 use crate::service::{Root, SERVERS};
 use core::fmt;
-use proto::{Refusal, place};
+use proto::Refusal;
 use ukernel_abi::Status;
 use ukernel_abi::kip::Kip;
 use vmm_abi::boot::SET_MODULE;
@@ -28,6 +28,8 @@ pub enum BootError {
     Image(&'static str, BadImage),
     /// The µ-kernel did not make the server's task.
     Task(&'static str, Status),
+    /// There was no memory for a copy of the server's data.
+    Data(&'static str, Refusal),
 }
 
 impl BootError {
@@ -35,7 +37,9 @@ impl BootError {
     pub const fn exit_status(&self) -> u8 {
         match self {
             Self::NoSet(Refusal::NotFound) | Self::Elf(_, _, Refusal::NotFound) => exit::NOT_FOUND,
-            Self::NoSet(_) | Self::Elf(_, _, Refusal::NoMemory) | Self::Task(..) => exit::KERNEL_PANIC,
+            Self::NoSet(_) | Self::Elf(_, _, Refusal::NoMemory) | Self::Task(..) | Self::Data(..) => {
+                exit::KERNEL_PANIC
+            }
             _ => exit::VMM,
         }
     }
@@ -61,6 +65,9 @@ impl fmt::Display for BootError {
             }
             Self::Elf(name, elf, why) => write!(f, "server {name}: boot module \"{elf}\": {why:?}"),
             Self::Image(name, why) => write!(f, "server {name}: {}", why.0),
+            Self::Data(name, why) => {
+                write!(f, "server {name}: no memory in its budget for its data: {why:?}")
+            }
             Self::Task(name, status) => write!(f, "server {name}: the kernel made no task: {status:?}"),
         }
     }
@@ -78,7 +85,7 @@ pub fn start(machine: &mut impl Machine) -> Result<Root, BootError> {
     let mut root = Root::new(modules);
     for (i, entry) in set::servers(text).enumerate() {
         let entry = entry.map_err(BootError::Set)?;
-        let server = start_one(machine, &mut root.modules, entry, i + 1 == count)?;
+        let server = start_one(machine, &mut root, entry, i + 1 == count)?;
         root.add(server).map_err(|_| BootError::TooMany)?;
     }
     Ok(root)
@@ -103,18 +110,20 @@ fn check(text: &'static str) -> Result<usize, BootError> {
 
 fn start_one(
     machine: &mut impl Machine,
-    modules: &mut Modules,
+    root: &mut Root,
     set: set::Server<'static>,
     last: bool,
 ) -> Result<Server, BootError> {
-    let program = modules.program(machine, set.elf);
+    let program = root.modules.program(machine, set.elf, is_restarted(&set));
     let (module, file) = program.map_err(|why| BootError::Elf(set.name, set.elf, why))?;
     let image = Image::parse(file).map_err(|why| BootError::Image(set.name, why))?;
     let kernel_frames = kernel_frames(machine.kip(), last);
-    let new =
-        NewServer { entry: image.entry, stack_end: place::STACK_END, kernel_frames, priority: set.prio };
-    let thread = machine.new_server(&new).map_err(|status| BootError::Task(set.name, status))?;
-    Ok(Server::new(set, thread, kernel_frames, image, module, last))
+    let mut server = Server::new(set, kernel_frames, image, module, last);
+    server.start(&mut root.memory, machine).map_err(|why| match why {
+        NotStarted::Memory(why) => BootError::Data(set.name, why),
+        NotStarted::Task(status) => BootError::Task(set.name, status),
+    })?;
+    Ok(server)
 }
 
 /// Limit of the kernel memory of a server, in frames: three quarters of all for the one that has processes,

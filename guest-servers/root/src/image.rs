@@ -60,9 +60,9 @@ impl Image {
         self.segments.iter().flatten()
     }
 
-    /// The segment that an address is in.
-    pub fn segment_at(&self, address: u64) -> Option<&Segment> {
-        self.segments().find(|s| contains(s, address))
+    /// The segment that an address is in, and its number.
+    pub fn segment_at(&self, address: u64) -> Option<(usize, &Segment)> {
+        self.segments().enumerate().find(|(_, s)| contains(s, address))
     }
 }
 

@@ -8,26 +8,33 @@
 //! - [`image`]: a server's ELF, mapped in place
 //! - [`memory`]: free memory
 //! - [`devices`]: ports and interrupt lines as flexpages
-//! - [`server`]: one server: its memory, budget and faults
+//! - [`transports`]: virtio devices
+//! - [`server`]: one server: its memory, budget and faults; [`blocks`]: its memory, block by block
+//! - [`life`], [`watchdog`]: when a server is started again
 //! - [`lines`]: log output put together to lines
 //! - [`boot`]: from the set to running servers
-//! - [`service`]: requests and faults, answered
+//! - [`service`]: requests and faults, answered; [`supervision`]: ends of servers
 //!
-//! A server that faults outside of what it has, or raises an exception, ends the machine with a message that
-//! says who, where and why: until servers are restarted, none of a set can be done without.
+//! A server that faults outside of what it has, or raises an exception, is at its end, with a message that says who, where and
+//! why. Its set says what follows: it is started again, or the machine ends too.
 
 #![cfg_attr(not(test), no_std)]
 #![forbid(unsafe_code)]
 
+pub mod blocks;
 pub mod boot;
 pub mod devices;
 pub mod image;
+pub mod life;
 pub mod lines;
 pub mod machine;
 pub mod memory;
 pub mod module;
 pub mod server;
 pub mod service;
+pub mod supervision;
+pub mod transports;
+pub mod watchdog;
 
 pub use boot::{BootError, start};
 pub use machine::Machine;

@@ -13,8 +13,10 @@ use ukernel_abi::{MapItem, Rights};
 pub struct Modules {
     /// Bit n: module n of the kernel interface page.
     mapped: u32,
-    /// Bit n: module n is a program. Programs are mapped in place, data and all: nobody else may see them.
+    /// Bit n: module n is a program: nobody may see it as a file.
     programs: u32,
+    /// Bit n: it is mapped in place, data and all, so it can be only one server's.
+    in_place: u32,
 }
 
 const _: () = assert!(ukernel_abi::kip::MODULES <= 32);
@@ -28,17 +30,20 @@ impl Modules {
         Ok(bytes)
     }
 
-    /// The module of a program, and its bytes; each can be had once.
+    /// The module of a program, and its bytes. Servers that have copies of their data (`copied`) can share one.
     pub fn program(
         &mut self,
         machine: &mut impl Machine,
         name: &str,
+        copied: bool,
     ) -> Result<(&'static Module, &'static [u8]), Refusal> {
         let (index, module) = find(machine.kip(), name)?;
-        if self.programs & 1 << index != 0 {
+        let taken = if copied { self.in_place } else { self.programs };
+        if taken & 1 << index != 0 {
             return Err(Refusal::Denied);
         }
         self.programs |= 1 << index;
+        self.in_place |= u32::from(!copied) << index;
         Ok((module, self.bytes(machine, name)?))
     }
 

@@ -1,12 +1,16 @@
 //! What root answers: requests of servers, their page faults, their ends.
 
+use crate::blocks::Use;
 use crate::devices;
+use crate::life::Cause;
 use crate::lines;
 use crate::machine::Machine;
 use crate::memory::Memory;
 use crate::module::Modules;
-use crate::server::{self, Server};
+use crate::server::{self, Server, State};
+use crate::transports::Transports;
 use core::fmt;
+use proto::drivers;
 use proto::items::Items;
 use proto::kernel::{Event, PageFault};
 use proto::root::{Args, Devices, Found, Part, Request};
@@ -35,8 +39,9 @@ pub enum Outcome {
 /// The state of root.
 pub struct Root {
     pub(crate) modules: Modules,
-    memory: Memory,
-    servers: [Option<Server>; SERVERS],
+    pub(crate) memory: Memory,
+    pub(crate) transports: Transports,
+    pub(crate) servers: [Option<Server>; SERVERS],
 }
 
 /// There are [`SERVERS`] servers already.
@@ -45,7 +50,8 @@ pub struct Full;
 
 impl Root {
     pub(crate) fn new(modules: Modules) -> Self {
-        Self { modules, memory: Memory::EMPTY, servers: [const { None }; SERVERS] }
+        let (memory, transports) = (Memory::EMPTY, Transports::UNKNOWN);
+        Self { modules, memory, transports, servers: [const { None }; SERVERS] }
     }
 
     pub(crate) fn add(&mut self, server: Server) -> Result<(), Full> {
@@ -60,6 +66,9 @@ impl Root {
             // Not a server: nobody that root has anything for.
             return Outcome::None;
         };
+        if drivers::Request::is(message.label()) {
+            return self.drivers_request(machine, index, message);
+        }
         if !message.label().is_kernel() {
             return match Request::try_from(message) {
                 Ok(request) => self.request(machine, index, request),
@@ -111,8 +120,7 @@ impl Root {
             Request::Failed => {
                 self.flush(machine);
                 let name = self.name(index);
-                lines::line(format_args!("server {name} failed"), &mut |bytes| machine.debug(bytes));
-                Outcome::Exit(exit::KERNEL_PANIC)
+                self.ended(machine, index, Cause::Died, format_args!("server {name} failed"))
             }
             request => Outcome::Reply(Message::reply(self.answer(machine, index, request))),
         }
@@ -133,14 +141,14 @@ impl Root {
                 Ok(with_items(items, |items| Part { next: offset + size_of_all(items) }.into()))
             }
             Request::Ram { log2, base } => {
-                let (ram, item) = server.ram(&mut self.memory, machine, log2, base)?;
+                let (ram, item) = server.ram(&mut self.memory, machine, log2, base, Use::Ram)?;
                 let ram = proto::root::Ram { phys: 0, ..ram };
                 Ok(with_items([item].into_iter(), |_| ram.into()))
             }
             Request::Spare { log2, base } => self.spare_block(machine, index, log2, base),
             Request::Dma { .. } if !server.has_devices() => Err(Refusal::Denied),
             Request::Dma { log2, base } => {
-                let (ram, item) = server.ram(&mut self.memory, machine, log2, base)?;
+                let (ram, item) = server.ram(&mut self.memory, machine, log2, base, Use::Dma)?;
                 Ok(with_items([item].into_iter(), |_| ram.into()))
             }
             Request::Devices { skip } => {
@@ -187,8 +195,14 @@ impl Root {
     fn lookup(&self, asker: usize, name: &str) -> Result<Found, Refusal> {
         let found = self.servers.iter().flatten().find(|s| s.set.name == name).ok_or(Refusal::NotFound)?;
         let asker = self.servers[asker].as_ref().ok_or(Refusal::BadRequest)?;
-        let allowed = asker.set.name == name || asker.may_call(name);
-        if allowed { Ok(Found { thread: found.thread }) } else { Err(Refusal::Denied) }
+        if asker.set.name != name && !asker.may_call(name) {
+            return Err(Refusal::Denied);
+        }
+        match found.state {
+            State::Runs(thread) => Ok(Found { thread }),
+            State::Waits(_) => Err(Refusal::Again),
+            State::GivenUp => Err(Refusal::NoDevice),
+        }
     }
 
     fn exit(&mut self, machine: &mut impl Machine, index: usize, status: u64) -> Outcome {
@@ -225,7 +239,7 @@ impl Root {
         }
     }
 
-    /// A server is at its end, and with it the machine.
+    /// A server is at its end.
     fn died(
         &mut self,
         machine: &mut impl Machine,
@@ -236,30 +250,33 @@ impl Root {
         self.flush(machine);
         let name = self.name(index);
         let text = format_args!("server {name} died (thread {from:?}): {why}");
-        lines::line(text, &mut |bytes| machine.debug(bytes));
-        Outcome::Exit(exit::KERNEL_PANIC)
+        self.ended(machine, index, Cause::Died, text)
     }
 
     /// Prints the lines that servers have begun.
-    fn flush(&mut self, machine: &mut impl Machine) {
+    pub(crate) fn flush(&mut self, machine: &mut impl Machine) {
         for server in self.servers.iter_mut().flatten() {
             server.line.flush(server.set.name, &mut |bytes| machine.debug(bytes));
         }
     }
 
-    fn index_of(&self, thread: ThreadId) -> Option<usize> {
-        let is = |s: &Option<Server>| s.as_ref().is_some_and(|s| s.thread.task() == thread.task());
+    pub(crate) fn index_of(&self, thread: ThreadId) -> Option<usize> {
+        let of = |s: &Server| s.thread().is_some_and(|first| first.task() == thread.task());
+        let is = |s: &Option<Server>| s.as_ref().is_some_and(of);
         self.servers.iter().position(is)
     }
 
-    fn name(&self, index: usize) -> &'static str {
+    pub(crate) fn name(&self, index: usize) -> &'static str {
         self.servers[index].as_ref().map_or("?", |s| s.set.name)
     }
 }
 
 /// The message that `words` makes of the items that will go with it: as many of `items` as fit beside one
 /// word, at most three.
-fn with_items(items: impl Iterator<Item = MapItem>, words: impl FnOnce(&[MapItem]) -> Message) -> Message {
+pub(crate) fn with_items(
+    items: impl Iterator<Item = MapItem>,
+    words: impl FnOnce(&[MapItem]) -> Message,
+) -> Message {
     let mut some = [MapItem { snd: ukernel_abi::Fpage::NIL, base: 0 }; 3];
     let mut count = 0;
     for (place, item) in some.iter_mut().zip(items) {

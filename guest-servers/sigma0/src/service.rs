@@ -9,6 +9,7 @@ use proto::items::{Items, cover};
 use proto::sigma0::{Block, Extent, Request, Status};
 use proto::{Message, Refusal};
 use ukernel_abi::kip::Kip;
+use ukernel_abi::layout::PAGE;
 use ukernel_abi::{Rights, ThreadId};
 use userlib::ranges::Ranges;
 
@@ -17,12 +18,17 @@ use userlib::ranges::Ranges;
 const DEVICES: Range<u64> = 0xc000_0000..0x1_0000_0000;
 const INTERRUPT_CONTROLLERS: Range<u64> = 0xfec0_0000..0xfef0_0000;
 
+/// Where σ0's stack and image are.
+const OWN: Range<u64> = 0x7_0000..0xa_0000;
+
 /// The state of σ0.
 pub struct Service {
     /// RAM that nobody has.
     free: Ranges,
     /// All that was free at the beginning, and the modules.
     ram: Ranges,
+    /// The pages of the kernel's command line; others' boot data may be there too, so they can only be read.
+    cmdline: Range<u64>,
 }
 
 /// The kernel names more memory than σ0 can keep track of.
@@ -30,7 +36,7 @@ pub struct Service {
 pub struct TooManyRegions;
 
 impl Service {
-    pub const EMPTY: Self = Self { free: Ranges::EMPTY, ram: Ranges::EMPTY };
+    pub const EMPTY: Self = Self { free: Ranges::EMPTY, ram: Ranges::EMPTY, cmdline: 0..0 };
 
     /// Takes over what the kernel interface page says is σ0's. For the empty service, once.
     pub fn init(&mut self, kip: &Kip) -> Result<(), TooManyRegions> {
@@ -39,6 +45,7 @@ impl Service {
             self.free.insert(range.clone()).map_err(|_| TooManyRegions)?;
             self.ram.insert(range).map_err(|_| TooManyRegions)?;
         }
+        self.cmdline = cmdline(kip);
         for module in kip.modules() {
             self.ram.insert(module.area()).map_err(|_| TooManyRegions)?;
         }
@@ -77,6 +84,8 @@ impl Service {
             Rights::RWX
         } else if is_device && !is_kernels && !self.ram.overlaps(&range) {
             Rights::RW
+        } else if self.cmdline.start <= range.start && range.end <= self.cmdline.end {
+            Rights::R
         } else {
             return Err(Refusal::Denied);
         };
@@ -90,6 +99,14 @@ impl Service {
         self.free.remove(range.start..next).map_err(|_| Refusal::NoMemory)?;
         Ok(Extent { next })
     }
+}
+
+/// The pages that the command line is in. Nothing, if they are where σ0 has its own image and stack: it could not give them.
+fn cmdline(kip: &Kip) -> Range<u64> {
+    let end = kip.cmdline_phys.saturating_add(kip.cmdline_size).next_multiple_of(PAGE);
+    let pages = kip.cmdline_phys & !(PAGE - 1)..end;
+    let is_own = pages.start < OWN.end && OWN.start < pages.end;
+    if kip.cmdline_size == 0 || is_own { 0..0 } else { pages }
 }
 
 #[cfg(test)]
@@ -199,6 +216,22 @@ mod tests {
     fn devices_are_not_executable() {
         let got = exact(&mut service(), 0xd000_0000, 0x1000);
         assert_eq!(got, Ok(vec![(0xd000_0000, 0x1000, Rights::RW)]));
+    }
+
+    #[test]
+    fn the_command_line_can_be_read() {
+        let mut kip = Kip::EMPTY;
+        (kip.cmdline_phys, kip.cmdline_size) = (0x2_0ff0, 100);
+        let mut s = Service::EMPTY;
+        s.init(&kip).unwrap();
+        let pages = exact(&mut s, 0x2_0000, 0x2000).unwrap();
+        assert_eq!(pages, [(0x2_0000, 0x2000, Rights::R)]);
+        assert_eq!(exact(&mut s, 0x2_0000, 0x3000), Err(Refusal::Denied));
+        assert_eq!(exact(&mut s, 0x1_f000, 0x1000), Err(Refusal::Denied));
+        kip.cmdline_phys = OWN.start;
+        s.init(&kip).unwrap();
+        assert_eq!(exact(&mut s, OWN.start, 0x1000), Err(Refusal::Denied), "σ0's own pages would be given");
+        assert_eq!(exact(&mut service(), 0, 0x1000), Err(Refusal::Denied), "there is none");
     }
 
     #[test]

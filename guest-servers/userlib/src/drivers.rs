@@ -46,8 +46,8 @@ pub fn device(index: u64) -> Result<Device, Refusal> {
     let (offset, size) = (virtio.offset as usize, virtio.size as usize);
     let registers =
         Window::new(range).split(offset).and_then(|(_, rest)| rest.split(size)).map(|(first, _)| first);
-    let (registers, line) = registers.zip(u8::try_from(virtio.line).ok()).ok_or(Refusal::BadRequest)?;
-    Ok(Device { registers, line, id: virtio.device as u32 })
+    let registers = registers.ok_or(Refusal::BadRequest)?;
+    Ok(Device { registers, line: virtio.line, id: virtio.device })
 }
 
 /// 2^`log2` bytes of the budget that are shared with the server `with`, and by which name it hears of them.

@@ -6,7 +6,8 @@ use crate::window::Window;
 use core::ops::Range;
 use proto::sigma0::{Extent, Request};
 use proto::{Message, Refusal, place};
-use ukernel_abi::kip::Module;
+use ukernel_abi::kip::{Kip, Module};
+use ukernel_abi::layout::PAGE;
 use ukernel_abi::{Fpage, Rights, ThreadId};
 
 /// Asks σ0 for something. The receive window is open for σ0's answer only: what other servers send must not
@@ -31,6 +32,19 @@ pub fn exact(utcb: Utcb, phys: u64, size: u64) -> Result<(), Refusal> {
         phys = next;
     }
     Ok(())
+}
+
+/// The kernel's command line, which the boot loader has left in memory.
+pub fn cmdline(utcb: Utcb, kip: &Kip) -> Result<&'static [u8], Refusal> {
+    let (phys, size) = (kip.cmdline_phys, kip.cmdline_size);
+    if size == 0 {
+        return Ok(&[]);
+    }
+    let (start, end) = (phys & !(PAGE - 1), phys.saturating_add(size).next_multiple_of(PAGE));
+    exact(utcb, start, end - start)?;
+    let address = (place::PHYSICAL + phys) as usize;
+    // SAFETY: σ0 has mapped every page, for ever, and gives nobody the right to write to them.
+    Ok(unsafe { core::slice::from_raw_parts(core::ptr::with_exposed_provenance(address), size as usize) })
 }
 
 /// Physical memory that σ0 has given, as bytes and registers: a window from physical address 0 on. Where nothing has been given an

@@ -1,6 +1,8 @@
 use super::*;
 use crate::image::tests::{GOOD, file};
+use crate::machine::NewServer;
 use crate::machine::mock::Mock;
+use proto::place;
 
 const SET: &str = "\
 # the console first

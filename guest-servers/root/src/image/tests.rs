@@ -47,7 +47,7 @@ fn a_server() {
     let rights: Vec<_> = image.segments().map(|s| s.rights).collect();
     assert_eq!(rights, [Rights::RX, Rights::R, Rights::RW]);
     assert_eq!(image.entry, 0x20_1000);
-    assert_eq!(image.segment_at(0x20_4fff).map(|s| s.rights), Some(Rights::R));
+    assert_eq!(image.segment_at(0x20_4fff).map(|(n, s)| (n, s.rights)), Some((1, Rights::R)));
     assert_eq!(image.segment_at(0x20_7000), None);
     assert_eq!(image.segment_at(0x20_0fff), None);
 }

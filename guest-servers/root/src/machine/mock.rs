@@ -2,6 +2,8 @@
 
 use super::*;
 use proto::sigma0::{Block, Status as Free};
+use std::cell::Cell;
+use std::collections::HashMap;
 
 pub struct Mock {
     kip: &'static Kip,
@@ -12,6 +14,16 @@ pub struct Mock {
     pub tasks: Vec<NewServer>,
     pub refuse_tasks: Option<Status>,
     pub output: Vec<u8>,
+    pub cmdline: &'static str,
+    /// Words of memory and registers that are not 0.
+    pub registers: HashMap<u64, u32>,
+    /// A register that does not change.
+    pub stuck: Option<u64>,
+    /// What was copied: from, to, bytes.
+    pub copies: Vec<(u64, u64, u64)>,
+    pub deleted: Vec<ThreadId>,
+    /// Each look at the clock takes a microsecond.
+    pub clock: Cell<u64>,
 }
 
 impl Mock {
@@ -36,6 +48,12 @@ impl Mock {
             tasks: Vec::new(),
             refuse_tasks: None,
             output: Vec::new(),
+            cmdline: "",
+            registers: HashMap::new(),
+            stuck: None,
+            copies: Vec::new(),
+            deleted: Vec::new(),
+            clock: Cell::new(0),
         }
     }
 
@@ -74,6 +92,38 @@ impl Machine for Mock {
         }
         self.tasks.push(*server);
         Ok(ThreadId::new(2 + self.tasks.len() as u16, 0, 1))
+    }
+
+    fn cmdline(&mut self) -> &'static str {
+        self.cmdline
+    }
+
+    fn map(&mut self, phys: u64, _size: u64) -> Result<(), Refusal> {
+        if phys >= 3 << 30 { Ok(()) } else { Err(Refusal::Denied) }
+    }
+
+    fn load(&self, phys: u64) -> u32 {
+        self.registers.get(&phys).copied().unwrap_or(0)
+    }
+
+    fn store(&mut self, phys: u64, value: u32) {
+        if self.stuck != Some(phys) {
+            self.registers.insert(phys, value);
+        }
+    }
+
+    fn copy(&mut self, from: u64, to: u64, len: u64) {
+        self.copies.push((from, to, len));
+    }
+
+    fn delete(&mut self, thread: ThreadId) -> Result<(), Status> {
+        self.deleted.push(thread);
+        Ok(())
+    }
+
+    fn now(&self) -> u64 {
+        self.clock.set(self.clock.get() + 1);
+        self.clock.get()
     }
 
     fn debug(&mut self, bytes: &[u8]) {

@@ -66,6 +66,9 @@ impl Plan {
         plan.allow(DEVICES.start..IOAPIC_PHYS, Kind::Device);
         plan.allow(IOAPIC_PHYS + SUPERPAGE..LAPIC_PHYS, Kind::Device);
         plan.allow(LAPIC_PHYS + SUPERPAGE..DEVICES.end, Kind::Device);
+        // The command line is in memory that some boot loaders do not call RAM.
+        let (line, size) = info.cmdline();
+        plan.allow(line & !(PAGE - 1)..(line + size).next_multiple_of(PAGE), Kind::Ram);
         plan
     }
 
