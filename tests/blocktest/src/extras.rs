@@ -58,7 +58,7 @@ fn nonsense(disk: &mut Disk<ToServer>) -> Result<(), Failure> {
         read(0, DATA - 512, 512),
         read(0, DATA + disk.room(), 512),
         read(0, DATA, !511),
-        read(0, (u32::MAX & !0xfff) as usize, 512),
+        read(0, 0xffff_f000, 512),
         read(end, DATA, 512),
         read(u64::MAX, DATA, 512),
         read(0, DATA, 100),
