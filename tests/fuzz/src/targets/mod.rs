@@ -9,6 +9,8 @@ mod console;
 mod elf;
 mod mmio;
 mod options;
+mod p9;
+mod p9fs;
 mod rng;
 mod set;
 
@@ -32,6 +34,8 @@ pub const TARGETS: &[Target] = &[
     Target { name: "block", run: block::run, seeds: block::seeds, runs: 4000 },
     Target { name: "rng", run: rng::run, seeds: rng::seeds, runs: 4000 },
     Target { name: "console", run: console::run, seeds: console::seeds, runs: 4000 },
+    Target { name: "p9", run: p9::run, seeds: p9::seeds, runs: 4000 },
+    Target { name: "p9fs", run: p9fs::run, seeds: p9fs::seeds, runs: 2000 },
     Target { name: "bzimage", run: bzimage::run, seeds: bzimage::seeds, runs: 1000 },
     Target { name: "elf", run: elf::run, seeds: elf::seeds, runs: 1000 },
     Target { name: "set", run: set::run, seeds: set::seeds, runs: 4000 },
