@@ -1,10 +1,11 @@
 //! What is on the guest's ports, and who takes its input.
 
+use crate::console::Standard;
 use crate::error::Error;
+use crate::events::Mailbox;
 use crate::events::input::Taker;
-use crate::events::{Mailbox, eventfd};
 use crate::memory::GuestMemory;
-use crate::output::Streams;
+use crate::output;
 use crate::terminal;
 use crate::vm::Vm;
 use devices::PortBus;
@@ -25,14 +26,21 @@ use vmm_sys_util::eventfd::EventFd;
 pub struct Board {
     pub ports: PortBus,
     pub input: GuestInput,
-    /// Written when `input` has room.
+}
+
+/// What connects devices with our standard streams.
+pub struct Streams<'a> {
+    pub mailbox: &'a Mailbox,
+    /// Written when there is room for input.
     pub room: Arc<EventFd>,
+    /// Those of the virtio console, if there is one.
+    pub standard: Option<Arc<Standard>>,
 }
 
 /// Makes the devices and connects them with `vm` and with our standard streams. `stock`: those of a PC too.
-pub fn connect(vm: &Vm, mailbox: &Mailbox, uart: bool, stock: bool) -> Result<Board, Error> {
+pub fn connect(vm: &Vm, streams: Streams<'_>, uart: bool, stock: bool) -> Result<Board, Error> {
+    let Streams { mailbox, room, standard } = streams;
     let mut ports = PortBus::default();
-    let room = Arc::new(eventfd()?);
     ports.add(ports::DEBUG, 1, Arc::new(Mutex::new(DebugPort::new(print_debug_line))));
     ports.add(ports::EXIT, 4, Arc::new(Mutex::new(ExitPort)));
 
@@ -41,16 +49,16 @@ pub fn connect(vm: &Vm, mailbox: &Mailbox, uart: bool, stock: bool) -> Result<Bo
         vm.memory().clone(),
         tty_flags(),
         terminal::window_size(),
-        Box::new(Streams::new(mailbox.clone())),
+        Box::new(output::Streams::new(mailbox.clone())),
         Box::new(signals),
     );
-    let mut input = GuestInput { console: console.input(), uart: None };
+    let mut input = GuestInput { console: console.input(), standard, uart: None };
     ports.add(port::PORT_BASE, 1 << port::PORT_LOG2, Arc::new(Mutex::new(console)));
 
     if uart {
         let irq = vm.interrupt_line(ports::UART_IRQ)?;
         let line = Line(Box::new(move || signal(&irq)));
-        let mut streams = Streams::new(mailbox.clone());
+        let mut streams = output::Streams::new(mailbox.clone());
         let mut device = Uart::new(line, Box::new(move |b| streams.write(Channel::Out, b)));
         if stock {
             device.wait_for_receiver();
@@ -66,7 +74,7 @@ pub fn connect(vm: &Vm, mailbox: &Mailbox, uart: bool, stock: bool) -> Result<Bo
         ports.add(ports::I8042, i8042::PORTS, Arc::new(Mutex::new(I8042::new())));
         ports.add(ports::RTC, rtc::PORTS, Arc::new(Mutex::new(Rtc::new(Box::new(since_1970)))));
     }
-    Ok(Board { ports, input, room })
+    Ok(Board { ports, input })
 }
 
 fn since_1970() -> Duration {
@@ -112,29 +120,39 @@ impl console::Signals for ConsoleSignals {
     }
 }
 
-/// Input goes to the console device once the guest has claimed it, until then to the UART if there is one.
+/// Input goes to the console device or to the virtio console once the guest has claimed it, until then to the UART if there is one.
 pub struct GuestInput {
     console: Arc<Mutex<console::Input<GuestMemory>>>,
+    standard: Option<Arc<Standard>>,
     uart: Option<Arc<Mutex<Uart>>>,
 }
 
 impl GuestInput {
     /// What to do when the terminal has a new size.
     pub fn on_resize(&self) -> Box<dyn Fn((u16, u16))> {
-        let console = self.console.clone();
-        Box::new(move |size| lock(&console).resize(size))
+        let (console, standard) = (self.console.clone(), self.standard.clone());
+        Box::new(move |size| {
+            lock(&console).resize(size);
+            standard.iter().for_each(|standard| standard.resize(size));
+        })
+    }
+
+    /// The virtio console, if it is what the guest takes its input from.
+    fn claimed_standard(&self) -> Option<&Standard> {
+        self.standard.as_deref().filter(|standard| standard.is_claimed())
     }
 }
 
 impl Taker for GuestInput {
     fn is_ready(&self) -> bool {
-        self.uart.is_some() || lock(&self.console).is_claimed()
+        self.uart.is_some() || self.claimed_standard().is_some() || lock(&self.console).is_claimed()
     }
 
     fn room(&self) -> usize {
         let console = lock(&self.console);
-        match &self.uart {
-            Some(uart) if !console.is_claimed() => {
+        match (&self.uart, self.claimed_standard()) {
+            (_, Some(standard)) if !console.is_claimed() => standard.room(),
+            (Some(uart), _) if !console.is_claimed() => {
                 // Locked while it prints, which may block: then it has no room.
                 uart.try_lock().map_or(0, |uart| uart.room())
             }
@@ -144,10 +162,15 @@ impl Taker for GuestInput {
 
     fn put(&mut self, bytes: &[u8]) {
         let mut console = lock(&self.console);
-        match &self.uart {
-            Some(uart) if !console.is_claimed() => lock(uart).put(bytes),
-            _ => console.put(bytes),
-        };
+        match (&self.uart, self.claimed_standard()) {
+            (_, Some(standard)) if !console.is_claimed() => standard.put(bytes),
+            (Some(uart), _) if !console.is_claimed() => {
+                lock(uart).put(bytes);
+            }
+            _ => {
+                console.put(bytes);
+            }
+        }
     }
 
     fn end(&mut self) {

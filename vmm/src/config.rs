@@ -1,6 +1,7 @@
 //! From a command line to what is to be run: files found and opened, limits checked, modules listed.
 
 use crate::cli::{Run, Strace};
+use crate::console::{Endpoint, EndpointError, PortOptions};
 use crate::disk::{DiskOptions, Image, ImageError};
 use crate::loader::defect::KernelError;
 use crate::loader::file::{self, FileError, Input};
@@ -60,6 +61,8 @@ pub enum ConfigError {
     #[error(transparent)]
     Disk(#[from] ImageError),
     #[error(transparent)]
+    Console(#[from] EndpointError),
+    #[error(transparent)]
     Net(#[from] NetError),
     #[error(transparent)]
     Share(#[from] ShareError),
@@ -94,6 +97,8 @@ pub struct Config {
     pub uart: bool,
     pub disks: Vec<Image>,
     pub nets: Vec<Network>,
+    /// With a virtio console, and these ports beside that of the standard streams.
+    pub console: Option<Vec<Endpoint>>,
     /// With a source of random bytes.
     pub rng: bool,
     pub shares: Vec<Folder>,
@@ -131,6 +136,7 @@ impl Config {
             timeout: run.timeout,
             uart: run.uart || format.is_stock(),
             disks: disks(&run.disk)?,
+            console: console(&run.virtio_console)?,
             nets: nets(&run.net)?,
             rng: run.rng || format.is_stock(),
             shares: shares(&run.share)?,
@@ -160,6 +166,13 @@ fn stock_cmdline(given: &str) -> String {
 fn shares(given: &[OsString]) -> Result<Vec<Folder>, ConfigError> {
     let wanted = given.iter().map(|given| ShareOptions::parse(given)).collect::<Result<_, _>>()?;
     Ok(Folder::open_all(wanted)?)
+}
+
+/// Opens the ports of the virtio console, if there is to be one.
+fn console(given: &[OsString]) -> Result<Option<Vec<Endpoint>>, ConfigError> {
+    let ports: Vec<_> = given.iter().map(|given| PortOptions::parse(given)).collect::<Result<_, _>>()?;
+    let ports = ports.into_iter().flatten().map(Endpoint::open).collect::<Result<_, _>>()?;
+    Ok((!given.is_empty()).then_some(ports))
 }
 
 /// A kernel alone: nobody would look at these.

@@ -15,6 +15,10 @@ pub enum Error {
     Load(#[from] loader::LoadError),
     #[error("{what}: {source}")]
     Host { what: &'static str, source: std::io::Error },
+    #[error(
+        "--virtio-console: {asked} ports with that of the standard streams: a console has {most} at most"
+    )]
+    TooManyPorts { asked: usize, most: usize },
     #[error("{asked} virtio devices: a machine has {most} at most")]
     TooManyDevices { asked: usize, most: usize },
     #[error(transparent)]
@@ -34,7 +38,8 @@ impl Error {
             | Self::Host { .. }
             | Self::Disk(_)
             | Self::Events(_)
-            | Self::TooManyDevices { .. } => exit::VMM,
+            | Self::TooManyDevices { .. }
+            | Self::TooManyPorts { .. } => exit::VMM,
         }
     }
 }

@@ -6,7 +6,7 @@
 //!
 //! - [`cli`], [`config`], [`set`], [`size`], [`options`]: what the user asks for
 //! - [`kvm`], [`vm`], [`memory`], [`guest`], [`loader`], [`acpi`], [`vcpu`], `xcr0`: the machine
-//! - [`board`], [`virtio`], [`disk`], [`net`], [`share`]: its devices
+//! - [`board`], [`virtio`], [`disk`], [`console`], [`net`], [`share`]: its devices
 //! - [`events`], [`output`], [`terminal`]: the world around it
 //! - [`ending`], [`symbols`], [`log`], [`error`]: what the user is told
 //! - [`doctor`]: what this host can do
@@ -15,6 +15,7 @@ pub mod acpi;
 pub mod board;
 pub mod cli;
 pub mod config;
+pub mod console;
 pub mod disk;
 pub mod doctor;
 pub mod ending;

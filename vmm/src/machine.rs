@@ -1,13 +1,14 @@
 //! Builds the machine, runs it, and says how it ended.
 
-use crate::board::{self, Board};
+use crate::board::{self, Board, Streams};
 use crate::config::Config;
+use crate::console::Standard;
 use crate::ending::{Ending, Request};
 use crate::error::Error;
 use crate::events::input::Input;
 use crate::events::signals::Signals;
 use crate::events::timer::Timer;
-use crate::events::{Mailbox, Notice};
+use crate::events::{Mailbox, Notice, eventfd};
 use crate::guest::Guest;
 use crate::memory;
 use crate::vcpu::group::Group;
@@ -17,6 +18,7 @@ use crate::virtio;
 use crate::vm::Vm;
 use crate::{doctor, kvm};
 use event_manager::{EventManager, MutEventSubscriber, SubscriberOps};
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
@@ -31,7 +33,10 @@ pub fn run(mut config: Config) -> Result<Ending, Error> {
     kvm::check_cpus(config.cpus, kvm.get_max_vcpus())?;
     kick::install()?;
     let memory = memory::allocate(config.memory)?;
-    let plans = virtio::plan::plans(&mut config, &memory)?;
+    let (mailbox, notices, wake) = Mailbox::new()?;
+    let room = Arc::new(eventfd()?);
+    let standard = config.console.is_some().then(|| Standard::new(room.clone())).transpose()?;
+    let plans = virtio::plan::plans(&mut config, &memory, standard.as_ref(), &mailbox)?;
     let guest = Guest::check(config.kernel, config.format, memory::low_end(&memory))?;
     if guest.is_stock() {
         doctor::check_stock()?;
@@ -43,12 +48,13 @@ pub fn run(mut config: Config) -> Result<Ending, Error> {
         entry::set_registers(boot_cpu, entry)?;
     }
 
-    let (mailbox, notices, wake) = Mailbox::new()?;
     let mut events: EventManager<Box<dyn MutEventSubscriber>> = EventManager::new()?;
     events.add_subscriber(Box::new(wake));
-    let Board { ports, input, room } = board::connect(&vm, &mailbox, config.uart, config.format.is_stock())?;
-    let devices = virtio::attach(&vm, plans)?;
+    let streams = Streams { mailbox: &mailbox, room: room.clone(), standard };
+    let Board { ports, input } = board::connect(&vm, streams, config.uart, config.format.is_stock())?;
     events.add_subscriber(Box::new(Signals::new(mailbox.clone(), input.on_resize())?));
+    // Signals are for this thread, and those that are started from here on.
+    let devices = virtio::attach(&vm, plans)?;
     events.add_subscriber(Box::new(Input::new(input, room, mailbox.clone())?));
     if let Some(after) = config.timeout {
         events.add_subscriber(Box::new(Timer::new(after, mailbox.clone())?));

@@ -106,7 +106,9 @@ fn open_path(path: &Path, readiness: &Readiness) -> io::Result<Box<dyn Port>> {
         }
         // A pipe opened for both directions waits for nobody. What the guest writes is for others, so it must not be read back.
         Some(kind) if kind.is_fifo() => (open(OpenOptions::new().read(true).write(true), path)?, true),
-        Some(kind) if kind.is_char_device() => (open(OpenOptions::new().read(true).write(true), path)?, false),
+        Some(kind) if kind.is_char_device() => {
+            (open(OpenOptions::new().read(true).write(true), path)?, false)
+        }
         Some(kind) if kind.is_dir() => return Err(ErrorKind::IsADirectory.into()),
         _ => (open(OpenOptions::new().create(true).write(true).truncate(true), path)?, true),
     };

@@ -91,8 +91,12 @@ impl Standard {
         readiness.add_output(&output)?;
         let source = readiness.source()?;
         let chunk = if terminal::is_tty(output) { TERMINAL_CHUNK } else { CHUNK };
-        let port =
-            StandardPort { shared: self.clone(), streams: Streams::new(mailbox), chunk, _readiness: readiness };
+        let port = StandardPort {
+            shared: self.clone(),
+            streams: Streams::new(mailbox),
+            chunk,
+            _readiness: readiness,
+        };
         Ok((Box::new(port), source))
     }
 

@@ -2,16 +2,21 @@
 
 use super::entropy;
 use crate::config::Config;
+use crate::console::{Endpoint, Standard};
 use crate::disk::HostDisk;
-use crate::error::Error;
+use crate::error::{Error, host};
+use crate::events::Mailbox;
 use crate::net::{Link, Network};
 use crate::share::{FileServer, Folder, descriptors};
 use devices::virtio::block::Block;
+use devices::virtio::console::config::PORTS_MAX;
+use devices::virtio::console::{Console, PortSpec};
 use devices::virtio::net::Net;
 use devices::virtio::p9::P9;
 use devices::virtio::rng::Rng;
 use devices::virtio::{Device, Memory};
 use std::os::fd::OwnedFd;
+use std::sync::Arc;
 
 /// A device, and what it waits for.
 pub struct Plan {
@@ -22,14 +27,23 @@ pub struct Plan {
     pub sources: Vec<OwnedFd>,
 }
 
-/// The devices that `config` wants, in the order in which the guest finds them.
-pub fn plans(config: &mut Config, memory: &Memory) -> Result<Vec<Plan>, Error> {
+/// The devices that `config` wants, in the order in which the guest finds them. `standard` and `mailbox` are for the first port of a virtio
+/// console.
+pub fn plans(
+    config: &mut Config,
+    memory: &Memory,
+    standard: Option<&Arc<Standard>>,
+    mailbox: &Mailbox,
+) -> Result<Vec<Plan>, Error> {
+    let ports = config.console.take().unwrap_or_default();
+    let console = standard.map(|standard| console(standard, mailbox, ports));
     let rng = config.rng.then(rng);
     let shares = shares(std::mem::take(&mut config.shares));
     let nets: Vec<Plan> = config.nets.drain(..).enumerate().map(net).collect();
     disks(config, memory)
         .chain(nets.into_iter().map(Ok))
         .chain(rng.into_iter().chain(shares).map(Ok))
+        .chain(console)
         .collect()
 }
 
@@ -47,6 +61,21 @@ fn net((n, Network { mac, link, source }): (usize, Network)) -> Plan {
         Link::Tap(tap) => Box::new(Net::new(tap, mac)),
     };
     Plan { name: format!("net{n}"), device, sources: vec![source] }
+}
+
+fn console(standard: &Arc<Standard>, mailbox: &Mailbox, others: Vec<Endpoint>) -> Result<Plan, Error> {
+    let failed = host("the virtio console");
+    let (port, source) = standard.port(mailbox.clone()).map_err(&failed)?;
+    let first = PortSpec { name: "ukvmm.console".into(), is_console: true, port };
+    let others = others.into_iter().map(Endpoint::into_parts);
+    let (ports, mut sources): (Vec<_>, Vec<_>) = [(first, source)].into_iter().chain(others).unzip();
+    if ports.len() > PORTS_MAX {
+        return Err(Error::TooManyPorts { asked: ports.len(), most: PORTS_MAX });
+    }
+    sources.push(standard.resized().map_err(&failed)?);
+    let shared = standard.clone();
+    let device = Console::new(ports, Box::new(move || shared.size()));
+    Ok(Plan { name: "console".into(), device: Box::new(device), sources })
 }
 
 fn rng() -> Plan {

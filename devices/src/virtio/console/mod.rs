@@ -143,6 +143,8 @@ impl Device for Console {
                 port.look();
                 port.send(io)?;
                 port.receive(io)?;
+                // It may have turned out that the other end has gone.
+                port.look();
             }
             None => {
                 let size = (self.size)();
