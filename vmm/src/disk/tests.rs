@@ -360,3 +360,39 @@ fn the_disk_s_name_is_what_was_given_or_else_its_place() {
     let image = open(options(file.path(), Engine::Auto)).unwrap();
     assert_eq!((image.disk.serial.as_slice(), image.disk.size), (&b"disk0"[..], SIZE));
 }
+
+/// Overwrites the device!
+#[test]
+#[ignore = "needs a block device of at least 1 MiB: UKVMM_TEST_DEVICE=/dev/loop0"]
+fn a_block_device_is_a_disk() {
+    let path = std::env::var_os("UKVMM_TEST_DEVICE").expect("UKVMM_TEST_DEVICE names a block device");
+    for engine in engines() {
+        for direct in [false, true] {
+            let memory = ram();
+            let wanted = DiskOptions { direct, ..options(Path::new(&path), engine) };
+            let image = open(wanted).unwrap();
+            assert!(image.is_device && image.disk.size >= SIZE && image.disk.block >= 512);
+            let disk = HostDisk::new(image, memory.clone()).unwrap();
+            let mut rig = Rig { file: file(0), memory, disk };
+            let data = pattern(0x8000, 4);
+            rig.memory.write_slice(&data, GuestAddress(0x1001)).unwrap();
+            let zeroes =
+                |unmap, offset| Operation::WriteZeroes { offset, len: 0x8000, unmap, durable: false };
+            assert_eq!(rig.one(write(0, &[(0x1001, 0x3000), (0x4001, 0x5000)])), Ok(()));
+            assert_eq!(rig.all(vec![zeroes(false, 0x10000), zeroes(true, 0x20000)]), [Ok(()); 2]);
+            assert_eq!(rig.one(Operation::Discard { offset: 0x8000, len: 0x8000 }), Ok(()));
+            assert_eq!(rig.one(Operation::Flush), Ok(()));
+            let into = 0x10_0000;
+            let reads = vec![
+                read(0, &[(into, 0x8000)]),
+                read(0x10000, &[(into + 0x8000, 0x8000)]),
+                read(0x20000, &[(into + 0x10000, 0x8000)]),
+            ];
+            assert_eq!(rig.all(reads), [Ok(()); 3]);
+            let mut back = vec![1; 0x18000];
+            rig.memory.read_slice(&mut back, GuestAddress(into)).unwrap();
+            assert!(back[..0x8000] == data && back[0x8000..] == [0; 0x10000], "{engine:?}");
+            assert_eq!(rig.one(read(rig.disk.disk().size - 512, &[(0, 512)])), Ok(()));
+        }
+    }
+}
