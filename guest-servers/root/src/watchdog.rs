@@ -1,8 +1,9 @@
 //! Whether a server comes back to its loop (`proto::drivers::beat`).
 //!
-//! While a server works, root looks at its page once in a period. One that is away from its loop and has been away since the last look,
-//! without having been back in between, is stuck: it noticed nothing for a whole period. A server that has nothing to do is not looked
-//! at any more, until it says that it works again.
+//! While a server works, root looks at its page some times in a period. One that has been away from its loop at [`LOOKS`] looks in a row,
+//! without having been back in between, is stuck. Several looks, because a machine that is a guest may stand still for longer than any period: root
+//! then looks once, and the server gets its time before the next look. A server that has nothing to do is not looked at any more, until it
+//! says that it works again.
 
 /// What a server has noted.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -29,13 +30,26 @@ pub enum Look {
 pub struct Watchdog {
     /// Microseconds; 0: nobody looks.
     period: u64,
-    /// When the next look is (µs), and what the last one showed.
-    next: Option<(u64, u32)>,
+    watch: Option<Watch>,
 }
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Watch {
+    /// When the next look is (µs).
+    next: u64,
+    /// What the last one showed, and how many in a row have shown just that.
+    count: u32,
+    same: u32,
+}
+
+/// Looks in a period.
+const LOOKS: u64 = 4;
+/// What a server that is starting may take, in periods: it has to be paged in, and to get to know its device.
+const START: u64 = 25;
 
 impl Watchdog {
     pub const fn new(period_ms: u32) -> Self {
-        Self { period: period_ms as u64 * 1000, next: None }
+        Self { period: period_ms as u64 * 1000, watch: None }
     }
 
     pub const fn is_there(&self) -> bool {
@@ -45,32 +59,38 @@ impl Watchdog {
     /// The server works, at `now` (µs).
     pub fn begin(&mut self, note: Note, now: u64) {
         if self.is_there() {
-            self.next = Some((now + self.period, note.count));
+            self.watch = Some(Watch { next: now + self.interval(note.count), count: note.count, same: 0 });
         }
+    }
+
+    /// From one look to the next. A server that has not been at its loop yet is starting.
+    const fn interval(&self, count: u32) -> u64 {
+        if count <= 1 { self.period * START / LOOKS } else { self.period / LOOKS }
     }
 
     /// The server is not there any more.
     pub fn end(&mut self) {
-        self.next = None;
+        self.watch = None;
     }
 
     /// When to look.
     pub fn deadline(&self) -> Option<u64> {
-        self.next.map(|(at, _)| at)
+        self.watch.map(|watch| watch.next)
     }
 
     /// Looks at what the server has noted.
     pub fn look(&mut self, note: Note, now: u64) -> Look {
-        match self.next {
-            Some((_, before)) if note.count == before => {
-                self.next = None;
-                if note.away { Look::Stuck } else { Look::Idle }
-            }
-            _ => {
-                self.begin(note, now);
-                Look::Alive
-            }
+        let Some(watch) = self.watch.filter(|watch| watch.count == note.count) else {
+            self.begin(note, now);
+            return Look::Alive;
+        };
+        let same = watch.same + 1;
+        if u64::from(same) < LOOKS {
+            self.watch = Some(Watch { next: now + self.interval(note.count), same, ..watch });
+            return Look::Alive;
         }
+        self.watch = None;
+        if note.away { Look::Stuck } else { Look::Idle }
     }
 }
 
@@ -82,28 +102,58 @@ mod tests {
         Note { count, away }
     }
 
+    /// What looks show while the server's note stays the same, from the first that is due.
+    fn looks(dog: &mut Watchdog, note: Note) -> (Vec<u64>, Look) {
+        let mut times = Vec::new();
+        loop {
+            let now = dog.deadline().unwrap();
+            times.push(now);
+            match dog.look(note, now) {
+                Look::Alive => {}
+                end => return (times, end),
+            }
+        }
+    }
+
     #[test]
     fn one_that_works_is_looked_at_until_it_rests() {
         let mut dog = Watchdog::new(20);
         assert_eq!(dog.deadline(), None);
-        dog.begin(note(1, true), 100);
-        assert_eq!(dog.deadline(), Some(20_100));
-        assert_eq!(dog.look(note(7, true), 20_100), Look::Alive);
-        assert_eq!(dog.deadline(), Some(40_100));
-        assert_eq!(dog.look(note(8, false), 40_100), Look::Alive);
-        assert_eq!(dog.look(note(8, false), 60_100), Look::Idle);
+        dog.begin(note(2, true), 100);
+        assert_eq!(dog.deadline(), Some(5100));
+        for n in 0..100 {
+            assert_eq!(dog.look(note(3 + n, true), 5100 + 5000 * u64::from(n)), Look::Alive);
+        }
+        assert_eq!(looks(&mut dog, note(102, false)).1, Look::Idle);
         assert_eq!(dog.deadline(), None);
     }
 
     #[test]
     fn one_that_does_not_come_back_is_stuck() {
         let mut dog = Watchdog::new(20);
-        dog.begin(note(1, true), 0);
-        assert_eq!(dog.look(note(1, true), 20_000), Look::Stuck);
+        dog.begin(note(2, true), 0);
+        assert_eq!(looks(&mut dog, note(2, true)), (vec![5000, 10_000, 15_000, 20_000], Look::Stuck));
         assert_eq!(dog.deadline(), None);
         dog.begin(note(u32::MAX, true), 0);
-        assert_eq!(dog.look(note(0, true), 20_000), Look::Alive, "it counts on");
-        assert_eq!(dog.look(note(0, true), 40_000), Look::Stuck);
+        assert_eq!(dog.look(note(5, true), 5000), Look::Alive, "it counts on");
+        assert_eq!(looks(&mut dog, note(5, true)).1, Look::Stuck);
+    }
+
+    #[test]
+    fn a_machine_that_stands_still_counts_once() {
+        let mut dog = Watchdog::new(20);
+        dog.begin(note(2, true), 0);
+        assert_eq!(dog.look(note(2, true), 1_000_000), Look::Alive);
+        assert_eq!(dog.deadline(), Some(1_005_000));
+        assert_eq!(dog.look(note(3, true), 1_005_000), Look::Alive);
+    }
+
+    #[test]
+    fn starting_takes_longer() {
+        let mut dog = Watchdog::new(20);
+        dog.begin(note(1, true), 0);
+        let (times, end) = looks(&mut dog, note(1, true));
+        assert_eq!((times.last(), end), (Some(&500_000), Look::Stuck));
     }
 
     #[test]
