@@ -171,6 +171,26 @@ pub fn check_in_lab(build: &Build, case: &Case, results: &Results) -> Result<(),
     case.check(result.as_ref().map_err(Clone::clone)?, Place::Lab, build)
 }
 
+/// Runs a shell script in one lab. `$1` and so on are `files`; `{boot}` in it is the command line of `boot`, whose files are there.
+pub fn run_script_in_lab(
+    build: &Build,
+    name: &str,
+    script: &str,
+    files: &[&Path],
+    boot: &Boot,
+    limit: Duration,
+) -> Result<Outcome, String> {
+    let path = build.tests().join(name);
+    let quoted: Vec<_> =
+        boot.argv().iter().map(|word| format!("'{}'", word.replace('\'', "'\\''"))).collect();
+    std::fs::write(&path, script.replace("{boot}", &quoted.join(" ")))
+        .map_err(|e| format!("cannot write {}: {e}", path.display()))?;
+    let mut lab = lab(limit);
+    lab.args(["--exec", "busybox", "sh"]).arg(&path).args(files);
+    lab.args(build.boot_files()?).args(boot.files());
+    process::run(lab, b"", limit + MARGIN)
+}
+
 /// Runs several command lines of `ukvmm` in one lab. Names and command lines.
 pub fn run_boots_in_lab(build: &Build, boots: &[(String, Boot)]) -> Results {
     let job = |(name, boot): &(String, Boot)| Job {

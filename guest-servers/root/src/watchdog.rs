@@ -59,13 +59,8 @@ impl Watchdog {
     /// The server works, at `now` (µs).
     pub fn begin(&mut self, note: Note, now: u64) {
         if self.is_there() {
-            self.watch = Some(Watch { next: now + self.interval(note.count), count: note.count, same: 0 });
+            self.watch = Some(Watch { next: now + self.period / LOOKS, count: note.count, same: 0 });
         }
-    }
-
-    /// From one look to the next. A server that has not been at its loop yet is starting.
-    const fn interval(&self, count: u32) -> u64 {
-        if count <= 1 { self.period * START / LOOKS } else { self.period / LOOKS }
     }
 
     /// The server is not there any more.
@@ -85,8 +80,10 @@ impl Watchdog {
             return Look::Alive;
         };
         let same = watch.same + 1;
-        if u64::from(same) < LOOKS {
-            self.watch = Some(Watch { next: now + self.interval(note.count), same, ..watch });
+        // A server that has not been at its loop yet is starting.
+        let enough = if note.count <= 1 { LOOKS * START } else { LOOKS };
+        if u64::from(same) < enough {
+            self.watch = Some(Watch { next: now + self.period / LOOKS, same, ..watch });
             return Look::Alive;
         }
         self.watch = None;

@@ -7,12 +7,14 @@
 //! - [`conformance`]: the µ-kernel by itself, under a server set of its own
 //! - [`ipc`]: what the µ-kernel's paths take
 //! - [`soak`]: random system calls
+//! - [`drivers`]: drivers that are killed
 //! - [`trials`]: tests of libtest-mimic, and what they share
 
 #![forbid(unsafe_code)]
 
 mod cases;
 mod conformance;
+mod drivers;
 mod ipc;
 mod pvh;
 mod shell;
@@ -39,5 +41,6 @@ fn main() {
     trials.extend(conformance::trials(&context));
     trials.extend(ipc::trials(&context));
     trials.extend(soak::trials(&context));
+    trials.extend(drivers::trials(&context));
     libtest_mimic::run(&arguments, trials).exit();
 }
