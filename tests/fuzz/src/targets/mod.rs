@@ -8,11 +8,13 @@ mod bzimage;
 mod console;
 mod elf;
 mod mmio;
+mod net;
 mod options;
 mod p9;
 mod p9fs;
 mod rng;
 mod set;
+mod usernet;
 
 /// A named input.
 pub type Seed = (&'static str, Vec<u8>);
@@ -34,6 +36,8 @@ pub const TARGETS: &[Target] = &[
     Target { name: "block", run: block::run, seeds: block::seeds, runs: 4000 },
     Target { name: "rng", run: rng::run, seeds: rng::seeds, runs: 4000 },
     Target { name: "console", run: console::run, seeds: console::seeds, runs: 4000 },
+    Target { name: "net", run: net::run, seeds: net::seeds, runs: 4000 },
+    Target { name: "usernet", run: usernet::run, seeds: usernet::seeds, runs: 4000 },
     Target { name: "p9", run: p9::run, seeds: p9::seeds, runs: 4000 },
     Target { name: "p9fs", run: p9fs::run, seeds: p9fs::seeds, runs: 2000 },
     Target { name: "bzimage", run: bzimage::run, seeds: bzimage::seeds, runs: 1000 },
