@@ -9,7 +9,7 @@ use ukernel_core::mem::{Machine, PhysAddr};
 use ukernel_core::smp::{Lock, MAX_CPUS};
 use ukernel_core::thread::{Thread, ThreadRef};
 
-use crate::arch::entry::VECTOR_IPI;
+use crate::arch::entry::{self, VECTOR_IPI};
 use crate::arch::layout::{PTE_ADDR, SLOT_CPUS};
 use crate::arch::{boot, features, insn};
 use crate::cpu::{Cpu, cpu};
@@ -115,12 +115,12 @@ impl Smp {
     /// Wait for an interrupt, which is handled.
     pub fn idle(&self, cpu: &Cpu) {
         if !self.several() {
-            return insn::wait_for_interrupt();
+            return entry::wait_for_interrupt();
         }
         // The space of the thread that ran last may go away meanwhile.
         cpu.set_space(boot::template_root());
         self.lock.idle(cpu.index() as usize);
-        insn::wait_for_interrupt();
+        entry::wait_for_interrupt();
         self.wait(cpu);
     }
 
@@ -129,7 +129,7 @@ impl Smp {
     pub fn join(&self, cpu: &Cpu, arrived: impl FnOnce()) {
         self.lock.begin_idle(cpu.index() as usize);
         arrived();
-        insn::wait_for_interrupt();
+        entry::wait_for_interrupt();
         self.wait(cpu);
     }
 

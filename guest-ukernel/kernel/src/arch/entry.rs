@@ -9,6 +9,10 @@
 //! while idle; their frame goes onto the CPU's stack. NMIs are ignored: the machine has no source of them that the kernel
 //! would want to hear of.
 //!
+//! *Idle.* STI lets no interrupt in before the instruction behind it, HLT, so that none is missed between the two. But that does not hold
+//! everywhere: QEMU's SVM forgets it when its guest is left and entered again there, and the end of an NMI forgets it, too. An interrupt
+//! that was taken before HLT must not go back to it, or whoever it has made ready would wait for the next one. So none ever does.
+//!
 //! IRETQ can fault (SDM vol. 3, 6.14.4), but only on an address that is not canonical, and such an address cannot get
 //! into a frame. Should it happen all the same, it is made the thread's general-protection fault, not the kernel's; what the processor has
 //! pushed is then in the place of some of the thread's registers.
@@ -164,11 +168,21 @@ leave_iretq:
     mov rsp, rbx
     RESTORE
     add rsp, 8
+    /* It was idle: whether HLT had begun or not, waiting is over. */
+    mov qword ptr [rsp], offset interrupt_has_come
     iretq
 3:  swapgs
     mov rsp, gs:[{stack}]
     call {iret_fault}
     jmp leave_kernel
+
+    .globl wait_for_interrupt
+wait_for_interrupt:
+    sti
+    hlt
+interrupt_has_come:
+    cli
+    ret
 
     /* SYSCALL, when the fast path has not done it: it has saved rip, rflags and rsp below rsp, the end of the frame. */
     .balign 16
@@ -231,6 +245,8 @@ unsafe extern "C" {
     static first_syscall: u8;
     /// Takes the frame from rax: not to be called, only jumped to.
     fn leave_kernel();
+    #[link_name = "wait_for_interrupt"]
+    fn wait();
 }
 
 const ENTRY_SIZE: u64 = 16;
@@ -257,6 +273,12 @@ pub fn syscall_address() -> u64 {
 /// Where SYSCALL goes when it has led to kernel mode once.
 pub fn fast_syscall_address() -> u64 {
     &raw const syscall_entry as u64
+}
+
+/// Let interrupts in until one has come. They are off again afterwards.
+pub fn wait_for_interrupt() {
+    // SAFETY: the idle CPU holds no references that a handler could disturb: handlers run to completion on top of this.
+    unsafe { wait() }
 }
 
 /// Go to user mode for the first time, with the registers of `frame`. Later ways out return from the entry code.

@@ -108,13 +108,6 @@ pub fn toggle_global_pages() {
     }
 }
 
-/// Let interrupts in until one has come. They are off again afterwards.
-pub fn wait_for_interrupt() {
-    // SAFETY: the idle CPU holds no references that a handler could disturb: handlers run to completion on top of this.
-    // STI takes effect after HLT has begun, so no interrupt is missed between the two.
-    unsafe { asm!("sti", "hlt", "cli", options(nostack)) };
-}
-
 /// Stop for good.
 pub fn halt_forever() -> ! {
     loop {
