@@ -144,9 +144,9 @@ impl Puppet {
         Err(Failure::new("it does not come to wait", 0, 0))
     }
 
-    /// Gives it `timeout` µs to wait for somebody else: for one whose wait does not last.
+    /// Gives it `timeout` µs to wait for somebody else: for one whose wait does not last, and may be over by then.
     pub fn settle_within(&self, timeout: u32) -> Check {
-        while !self.is_silent(timeout)? {}
+        while let Next::Answered = self.next(timeout)? {}
         Ok(())
     }
 
@@ -163,6 +163,27 @@ impl Puppet {
     pub fn finish(&self) -> Check<Regs> {
         let exception = self.exception()?;
         same("vector of the end", exception.vector, INVALID_OPCODE)?;
+        self.regs()
+    }
+
+    /// The same of code that counts its rounds down in rbx, for ever so long: as long as it goes on counting.
+    pub fn finish_rounds(&self) -> Check<Regs> {
+        let mut left = u64::MAX;
+        let message = loop {
+            match self.next(SOON)? {
+                Next::Message(message) => break message,
+                Next::Answered => {}
+                Next::Nothing => {
+                    let rounds = self.regs()?.rbx;
+                    holds("it goes on", rounds < left)?;
+                    left = rounds;
+                }
+            }
+        };
+        match Event::try_from(&message) {
+            Ok(Event::Exception(end)) => same("vector of the end", end.vector, INVALID_OPCODE)?,
+            _ => return Err(Failure::new("not the end", message.tag.0.into(), 0)),
+        }
         self.regs()
     }
 

@@ -16,6 +16,8 @@ const LABEL: Label = Label(0x77);
 /// The largest number of words that a tag can count.
 const MOST: usize = 63;
 const MS: u64 = 1_000_000;
+/// How late a timeout may be, in ns.
+const LATE: u64 = SOON as u64 * 1000;
 
 fn message() -> Message {
     Message::new(LABEL, WORDS)
@@ -84,7 +86,7 @@ pub fn timeout_finite(me: Me) -> Check {
         let elapsed = clock.monotonic_ns(tsc()) - clock.monotonic_ns(start);
         same(name, status, if receives { Status::ReceiveTimeout } else { Status::SendTimeout })?;
         holds("not too early", elapsed >= 19 * MS)?;
-        holds("not much too late", elapsed < 1000 * MS)?;
+        holds("not much too late", elapsed < LATE)?;
     }
     sender.start_ipc(other.id, &message(), ThreadId::NIL, Timeouts::new(5_000, 0))?;
     same("a puppet sends", sender.called()?.0, Status::SendTimeout)?;
@@ -113,10 +115,10 @@ pub fn deadlines(me: Me) -> Check {
         let (status, elapsed) = to_or_from(receives, 20 * ms);
         same("in the future", status, want)?;
         holds("not too early", elapsed >= 19 * MS)?;
-        holds("not much too late", elapsed < 1000 * MS)?;
+        holds("not much too late", elapsed < LATE)?;
         let (status, elapsed) = to_or_from(receives, 0_u64.wrapping_sub(ms));
         same("a moment ago", status, want)?;
-        holds("at once", elapsed < 1000 * MS)?;
+        holds("at once", elapsed < LATE)?;
     }
     // What can be done at once is done, however late it is.
     puppet.call(Call::IdNearest, ThreadId::NIL, [0; 7])?;

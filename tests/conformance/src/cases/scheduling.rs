@@ -133,7 +133,7 @@ fn alternate(me: Me, code: Code, rounds: u64, rsi: u64) -> Check {
         puppet.start(code, Regs { rdi: number * 0x1111_1111, rbx: rounds, rsi, ..Regs::default() })?;
     }
     for (number, puppet) in (1..).zip(&puppets) {
-        let regs = puppet.finish()?;
+        let regs = puppet.finish_rounds()?;
         same("what the registers hold", regs.rax, number * 0x1111_1111)?;
         same("rounds that are left", regs.rbx, 0_u64)?;
     }

@@ -164,34 +164,44 @@ pub fn long(me: Me) -> Check {
     arrived(SRC + 1, DST, LEN + 9)
 }
 
-/// The next fault is of `puppet`, at `addr`. Answers it by `page`.
-fn fault(puppet: &Puppet, addr: u64, access: Rights, page: Page) -> Check {
+impl Pair {
+    /// The next fault is of the sender, at `addr`, and answered by `page`.
+    fn sender_faults(&self, addr: u64, page: Page) -> Check {
+        fault(&self.sender, &self.receiver, addr, Rights::R, page)
+    }
+
+    fn receiver_faults(&self, addr: u64, page: Page) -> Check {
+        fault(&self.receiver, &self.sender, addr, Rights::W, page)
+    }
+}
+
+/// Both are looked at before the answer: whoever runs on another CPU goes on at once then.
+fn fault(puppet: &Puppet, other: &Puppet, addr: u64, access: Rights, page: Page) -> Check {
     let fault = puppet.page_fault()?;
     same("address", fault.address, addr)?;
     same("access", fault.access.0, access.0)?;
     same("error code", fault.code, 4 | u64::from(access.0 & Rights::W.0))?;
     same("state", puppet.state()?.state as u64, RunState::PageFault as u64)?;
+    same("state of the other", other.state()?.state as u64, RunState::InTransfer as u64)?;
     puppet.reply([], &[page.item(access.union(Rights::R), addr & !(PAGE - 1))])?;
     Ok(())
 }
 
 pub fn faults(me: Me) -> Check {
     let pair = Pair::without(me, &[SRC, SRC + PAGE, DST, DST + 2 * PAGE])?;
-    let waits = |puppet: &Puppet| same("state", puppet.state()?.state as u64, RunState::InTransfer as u64);
     pair.receive(&[StringItem::new(DST + 5, 4 * PAGE)])?;
     pair.send(&[StringItem::new(SRC, 2 * PAGE)])?;
-    fault(&pair.sender, SRC, Rights::R, Page(0))?;
-    waits(&pair.receiver)?;
-    fault(&pair.receiver, DST + 5, Rights::W, Page(PAGES))?;
-    fault(&pair.sender, SRC + PAGE, Rights::R, Page(1))?;
-    fault(&pair.receiver, DST + 2 * PAGE, Rights::W, Page(PAGES + 2))?;
+    pair.sender_faults(SRC, Page(0))?;
+    pair.receiver_faults(DST + 5, Page(PAGES))?;
+    pair.sender_faults(SRC + PAGE, Page(1))?;
+    pair.receiver_faults(DST + 2 * PAGE, Page(PAGES + 2))?;
     pair.ended(Status::Ok, Status::Ok)?;
     arrived(SRC, DST + 5, 2 * PAGE)?;
     // A page that cannot be written to: as for copy-on-write.
     task::unmap_derived(Page(PAGES).fpage(Rights::W))?;
     pair.receive(&[StringItem::new(DST, 10)])?;
     pair.send(&[StringItem::new(SRC + 7, 10)])?;
-    fault(&pair.receiver, DST, Rights::W, Page(PAGES))?;
+    pair.receiver_faults(DST, Page(PAGES))?;
     pair.ended(Status::Ok, Status::Ok)?;
     same("a byte", memory::byte(PAGES * PAGE as usize + 9), pattern(SRC + 16))?;
     // An answer that does not help: the fault comes again.
@@ -200,7 +210,7 @@ pub fn faults(me: Me) -> Check {
     pair.send(&[StringItem::new(SRC, 10)])?;
     same("address", pair.sender.page_fault()?.address, SRC)?;
     pair.sender.reply([], &[])?;
-    fault(&pair.sender, SRC, Rights::R, Page(0))?;
+    pair.sender_faults(SRC, Page(0))?;
     pair.ended(Status::Ok, Status::Ok)
 }
 
@@ -249,11 +259,19 @@ pub fn pager_never_answers(me: Me) -> Check {
     for missing in [SRC, DST] {
         let pair = Pair::without(me, &[missing])?;
         pair.transfer_timeouts(20_000)?;
+        // A pager that waits already, so that the fault comes before it is too late, whatever this server is doing.
+        let pager = Puppet::new(me, 2)?;
+        pager.start_ipc(ThreadId::NIL, &message(&[]), ThreadId::ANY, NEVER)?;
+        pager.settle()?;
         pair.receive(&[StringItem::new(DST, 100)])?;
-        pair.send(&[StringItem::new(SRC, 100)])?;
         let faulting = if missing == SRC { &pair.sender } else { &pair.receiver };
-        same("address", faulting.page_fault()?.address, missing)?;
+        ExRegs::new(0).pager(pager.id).apply(faulting.id)?;
+        pair.send(&[StringItem::new(SRC, 100)])?;
         pair.ended(Status::TransferTimeout, Status::TransferTimeout)?;
+        let (status, regs) = pager.called()?;
+        same("status of the pager", status, Status::Ok)?;
+        same("whose fault", regs.r12, faulting.id)?;
+        same("address", regs.rbx, missing)?;
     }
     // In time it is not in the way.
     let pair = Pair::new(me)?;

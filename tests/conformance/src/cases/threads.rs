@@ -204,7 +204,7 @@ pub fn fpu_is_passed_on(me: Me) -> Check {
         set_schedule(thread, None, Some(1_000))?;
     }
     victim.start(Code::Vectors, Regs { rdi: NUMBER, rbx: 2_000_000, ..Regs::default() })?;
-    let regs = victim.finish()?;
+    let regs = victim.finish_rounds()?;
     same("what the registers hold", regs.rax, NUMBER)?;
     same("rounds that are left", regs.rbx, 0_u64)?;
     // It would have come to its end if it had seen the other's numbers.
