@@ -9,14 +9,16 @@ use console::real::Machine;
 use console::service::Events;
 use console::shared::{self, Ring};
 use console::uart::{self, Receiver};
+use console::virtio::{self, Halves};
 use console::{Service, device::NoDevice};
 use core::sync::atomic::{AtomicU64, Ordering};
-use proto::Message;
 use proto::console::{Event, Size};
+use proto::{Message, Refusal};
 use ukernel_abi::kip::FLAG_UKVMM;
+use userlib::drivers::{self, Device, Dma};
 use userlib::ipc::{self, Answer};
 use userlib::lock::Lock;
-use userlib::thread::{Stack, spawn};
+use userlib::thread::{self, Stack, spawn};
 use userlib::window::Window;
 use userlib::{Me, Status, ThreadId, irq, kip, root};
 use vmm_abi::console::{AREA_LOG2, TX_OFFSET};
@@ -27,7 +29,13 @@ userlib::server!(main);
 enum Input {
     Shared(Ring<Machine, Window>),
     Uart(Receiver<Machine>),
+    Virtio(Reader),
 }
+
+/// Memory for a queue, and for the buffers of the virtio console's input.
+const QUEUE_LOG2: u32 = 13;
+const _: () = assert!(driver::queue::bytes(driver::queue::SIZE_MAX) <= 1 << QUEUE_LOG2);
+const _: () = assert!(virtio::INPUT <= 1 << QUEUE_LOG2);
 
 /// Where the second thread finds its half.
 static INPUT: Lock<Option<Input>> = Lock::new(None);
@@ -49,6 +57,17 @@ fn main(_me: Me) -> ! {
         fail(format_args!("the area is too small"))
     };
     let buffer_address = buffer.base();
+    match drivers::device(0) {
+        Ok(device) => {
+            let Halves { printer, reader } =
+                claim_virtio(device, Dma { window: buffer, phys: phys + TX_OFFSET as u64 });
+            let (flags, size) = (reader.flags(), reader.size());
+            serve(printer, Input::Virtio(reader), buffer_address, flags, size)
+        }
+        // The set gives it none, or the machine has none: then one that needs no finding.
+        Err(Refusal::NotFound | Refusal::NoDevice) => {}
+        Err(why) => fail(format_args!("root gives it no device: {why:?}")),
+    }
     if kip::kip().flags & FLAG_UKVMM != 0 {
         match shared::claim(Machine, registers, frame) {
             Ok((printer, ring)) => {
@@ -67,19 +86,39 @@ fn main(_me: Me) -> ! {
     }
 }
 
+type Reader = virtio::Reader<Window, Dma>;
+
+/// The halves of the virtio console, whose output buffer is `output`.
+fn claim_virtio(device: Device, output: Dma) -> Halves<Window, Dma, fn(u32)> {
+    let memory = || match Dma::new(QUEUE_LOG2) {
+        Ok(memory) => memory,
+        Err(why) => fail(format_args!("no memory for the device: {why:?}")),
+    };
+    let second = match drivers::device(0) {
+        Ok(second) => second.registers,
+        Err(why) => fail(format_args!("root gives it no device: {why:?}")),
+    };
+    let parts = virtio::Parts { receive: memory(), send: memory(), input: memory(), output };
+    let nap: fn(u32) = thread::sleep;
+    match virtio::claim([device.registers, second], parts, device.line, nap) {
+        Ok(halves) => halves,
+        Err(why) => fail(format_args!("the virtio console cannot be used: {}", why.0)),
+    }
+}
+
 /// The first thread: answers calls. The second one starts with the first client, so that nothing typed before
 /// is lost.
 fn serve(output: impl Output, input: Input, buffer: u64, flags: u32, size: Size) -> ! {
     *INPUT.lock() = Some(input);
     let mut service = Service::new(output, buffer, flags, size);
-    let mut reader = Reader(None);
-    ipc::serve(|from, message| Answer::Reply(service.answer(from, message, &mut reader)))
+    let mut second = Second(None);
+    ipc::serve(|from, message| Answer::Reply(service.answer(from, message, &mut second)))
 }
 
 /// The second thread, once it runs.
-struct Reader(Option<ThreadId>);
+struct Second(Option<ThreadId>);
 
-impl Events for Reader {
+impl Events for Second {
     fn send_to(&mut self, client: ThreadId) -> ThreadId {
         CLIENT.store(client.0, Ordering::Release);
         *self.0.get_or_insert_with(|| match spawn(RX, &STACK, reader) {
@@ -94,6 +133,7 @@ fn reader(_me: Me) -> ! {
     match INPUT.lock().take() {
         Some(Input::Shared(ring)) => read(ring),
         Some(Input::Uart(receiver)) => read(receiver),
+        Some(Input::Virtio(reader)) => read(reader),
         None => fail(format_args!("the second thread was started twice")),
     }
 }

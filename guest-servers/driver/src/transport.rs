@@ -178,6 +178,16 @@ impl<R: Registers> Transport<R> {
         self.features
     }
 
+    /// The same device through other registers, for a second thread that has a queue of its own.
+    pub const fn share<S>(&self, registers: S) -> Transport<S> {
+        Transport { registers, features: self.features }
+    }
+
+    /// Whether the device has not said that it needs a reset.
+    pub fn works(&self) -> bool {
+        self.registers.read_u32(STATUS) & status::NEEDS_RESET == 0
+    }
+
     fn give_up(&self, why: &'static str) -> Broken {
         self.registers.write_u32(STATUS, status::FAILED);
         Broken(why)
