@@ -14,6 +14,7 @@
 //! - [`compare`]: byte-for-byte comparison that says where the difference is
 //! - [`guest`]: command lines of `ukvmm`, here and in the lab
 //! - [`batch`]: many programs in one go, for where starting a machine is slow
+//! - [`peer`]: a server for guests that use the network
 //! - [`qemu`]: the same guest, booted by QEMU; [`bundle`]: its boot files
 
 #![forbid(unsafe_code)]
@@ -25,6 +26,7 @@ pub mod case;
 pub mod compare;
 pub mod cpio;
 pub mod guest;
+pub mod peer;
 pub mod process;
 pub mod programs;
 pub mod qemu;

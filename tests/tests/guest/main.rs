@@ -6,6 +6,7 @@
 //! - [`pvh`]: the same guest, booted by QEMU
 //! - [`conformance`]: the µ-kernel by itself, under a server set of its own
 //! - [`ipc`]: what the µ-kernel's paths take
+//! - [`rng`], [`net`], [`share`]: drivers that are killed while they are used; [`driven`]: what these share
 //! - [`soak`]: random system calls
 //! - [`drivers`]: drivers that are killed
 //! - [`trials`]: tests of libtest-mimic, and what they share
@@ -15,8 +16,12 @@
 mod cases;
 mod conformance;
 mod drivers;
+mod driven;
 mod ipc;
+mod net;
 mod pvh;
+mod rng;
+mod share;
 mod shell;
 mod soak;
 mod status;
@@ -42,5 +47,8 @@ fn main() {
     trials.extend(ipc::trials(&context));
     trials.extend(soak::trials(&context));
     trials.extend(drivers::trials(&context));
+    trials.extend(rng::trials(&context));
+    trials.extend(net::trials(&context));
+    trials.extend(share::trials(&context));
     libtest_mimic::run(&arguments, trials).exit();
 }

@@ -1,0 +1,59 @@
+//! Server sets that use a driver and say themselves whether all went well, under `ukvmm` and in QEMU.
+
+use crate::trials::Context;
+use guest_tests::compare;
+use guest_tests::guest::{Boot, LAB_LIMIT};
+use guest_tests::process::{End, Outcome};
+use guest_tests::qemu::{Qemu, exit_status};
+use std::time::Duration;
+
+/// Their memory: a driver and a client are small.
+const MEMORY_MIB: u32 = 64;
+/// The machine with virtio-mmio devices. They are offered as those of virtio 1.0 and later only if one says so.
+const MICROVM: &str = "microvm,isa-serial=on,rtc=on";
+const MODERN: [&str; 2] = ["-global", "virtio-mmio.force-legacy=off"];
+const LIMIT: Duration = Duration::from_secs(90);
+const QEMU_LIMIT: Duration = Duration::from_secs(150);
+
+/// A set and the words behind `--`.
+pub struct Run<'a> {
+    pub set: &'a str,
+    pub words: &'a [&'a str],
+}
+
+impl Run<'_> {
+    /// In QEMU with these options.
+    pub fn in_qemu(&self, context: &Context, options: &[&str]) -> Result<(), String> {
+        let options = [&MODERN[..], options].concat();
+        let (set, words) = (self.set, self.words);
+        let qemu = Qemu { machine: MICROVM, memory_mib: MEMORY_MIB, cpus: 1, set, words, options: &options };
+        self.check(&qemu.run(&context.build, set, QEMU_LIMIT)?, exit_status(0))
+    }
+
+    /// Under `ukvmm` with these options.
+    pub fn on_kvm(&self, context: &Context, options: &[&str]) -> Result<(), String> {
+        self.check(&self.boot(context, options)?.run_kvm(b"", LIMIT)?, End::Exited(0))
+    }
+
+    /// As [`Run::on_kvm`], in the lab.
+    pub fn in_lab(&self, context: &Context, options: &[&str]) -> Result<(), String> {
+        self.check(&self.boot(context, options)?.run_lab(b"", LAB_LIMIT)?, End::Exited(0))
+    }
+
+    fn boot(&self, context: &Context, options: &[&str]) -> Result<Boot, String> {
+        let (kernel, memory) = (context.build.kernel()?, format!("{MEMORY_MIB}M"));
+        let words = ["--kernel", &kernel.to_string_lossy(), "--servers", self.set, "--memory", &memory];
+        Ok(Boot::words(&context.build, &words)?.with(options).timeout(LIMIT).program(self.words))
+    }
+
+    /// The guest has ended well and says so itself.
+    fn check(&self, outcome: &Outcome, end: End) -> Result<(), String> {
+        let log = String::from_utf8_lossy(&outcome.stderr);
+        let passed = format!("{}: passed", self.set);
+        if log.lines().any(|line| line.contains(&passed)) && outcome.end == end {
+            Ok(())
+        } else {
+            Err(compare::describe(outcome))
+        }
+    }
+}
