@@ -1,6 +1,7 @@
 //! A driver server for tests of drivers with their clients: the engine, called directly, that dies when it is told to.
 
 use super::{Machine, Ram};
+use crate::Memory;
 use crate::client::{Called, Link};
 use crate::engine::{Driver, Engine, Outbox, Regions};
 use proto::{Message, Refusal};
@@ -24,22 +25,42 @@ pub enum Death {
     After,
 }
 
-struct Region(Ram);
+/// A machine with one device.
+pub trait Board: Clone {
+    type Memory: Memory + Clone;
+    /// `size` bytes that nobody has yet, aligned to a page.
+    fn memory(&self, size: usize) -> Self::Memory;
+    /// Whether the device's interrupt is pending.
+    fn interrupts(&self) -> bool;
+}
 
-impl Regions for Region {
+impl Board for Machine {
     type Memory = Ram;
 
-    fn region(&mut self, client: ThreadId, id: u64) -> Result<Ram, Refusal> {
+    fn memory(&self, size: usize) -> Ram {
+        Machine::memory(self, size)
+    }
+    fn interrupts(&self) -> bool {
+        Machine::interrupts(self)
+    }
+}
+
+struct Region<M>(M);
+
+impl<M: Memory + Clone> Regions for Region<M> {
+    type Memory = M;
+
+    fn region(&mut self, client: ThreadId, id: u64) -> Result<M, Refusal> {
         assert_eq!((client, id), (CLIENT, REGION));
         Ok(self.0.clone())
     }
 }
 
-struct State<D> {
-    machine: Machine,
-    region: Ram,
+struct State<D, B: Board> {
+    machine: B,
+    region: B::Memory,
     make: Box<dyn Fn() -> D>,
-    engine: Option<Engine<D, Region>>,
+    engine: Option<Engine<D, Region<B::Memory>>>,
     /// By number of the call.
     deaths: BTreeMap<u64, Death>,
     calls: u64,
@@ -48,17 +69,17 @@ struct State<D> {
 }
 
 /// A server; and the way of its one client to it.
-pub struct Server<D>(Rc<RefCell<State<D>>>);
+pub struct Server<D, B: Board = Machine>(Rc<RefCell<State<D, B>>>);
 
-impl<D> Clone for Server<D> {
+impl<D, B: Board> Clone for Server<D, B> {
     fn clone(&self) -> Self {
         Self(self.0.clone())
     }
 }
 
-impl<D: Driver> Server<D> {
+impl<D: Driver, B: Board> Server<D, B> {
     /// A driver of the machine's device that `make` makes, again and again; its client has a region of `size` bytes.
-    pub fn new(machine: &Machine, size: usize, make: impl Fn() -> D + 'static) -> Self {
+    pub fn new(machine: &B, size: usize, make: impl Fn() -> D + 'static) -> Self {
         let engine = None;
         let (region, make) = (machine.memory(size), Box::new(make));
         let (machine, deaths) = (machine.clone(), BTreeMap::new());
@@ -82,12 +103,12 @@ impl<D: Driver> Server<D> {
         self.0.borrow().calls
     }
     /// The client's region, as its device sees it.
-    pub fn region(&self) -> Ram {
+    pub fn region(&self) -> B::Memory {
         self.0.borrow().region.clone()
     }
 }
 
-impl<D: Driver> State<D> {
+impl<D: Driver, B: Board> State<D, B> {
     /// The driver's answer; `None` if it is dead or dies, an error if it has nothing to say for now.
     fn answer(&mut self, message: &Message) -> Option<Result<Message, ()>> {
         self.calls += 1;
@@ -117,7 +138,7 @@ impl<D: Driver> State<D> {
     }
 }
 
-impl<D: Driver> Link for Server<D> {
+impl<D: Driver, B: Board> Link for Server<D, B> {
     fn find(&mut self) -> Result<(), Refusal> {
         let state = &mut *self.0.borrow_mut();
         if state.away > 0 {
@@ -147,9 +168,9 @@ impl<D: Driver> Link for Server<D> {
         REGION
     }
     fn read(&self, offset: usize, into: &mut [u8]) {
-        crate::Memory::read(&self.0.borrow().region, offset, into);
+        self.0.borrow().region.read(offset, into);
     }
     fn write(&self, offset: usize, from: &[u8]) {
-        crate::Memory::write(&self.0.borrow().region, offset, from);
+        self.0.borrow().region.write(offset, from);
     }
 }
