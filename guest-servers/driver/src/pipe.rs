@@ -40,14 +40,19 @@ impl<M: Memory> Pipe<M> {
 
     /// After [`Transport::negotiate`]: sets the queue up, empty.
     pub fn begin<R: Registers>(&mut self, transport: &Transport<R>) -> Result<(), Broken> {
-        let memory = match core::mem::replace(&mut self.state, State::Refused) {
-            State::Idle(memory) => memory,
-            State::Ready(queue) => queue.into_memory(),
+        match core::mem::replace(&mut self.state, State::Refused) {
+            State::Idle(memory) => {
+                let queue = transport.queue(self.index, memory)?;
+                self.tickets = alloc::vec![0; queue.size().into()];
+                self.state = State::Ready(queue);
+            }
+            State::Ready(mut queue) => {
+                let done = transport.requeue(self.index, &mut queue);
+                self.state = State::Ready(queue);
+                done?;
+            }
             State::Refused => return Err(Broken("it has refused a queue")),
-        };
-        let queue = transport.queue(self.index, memory)?;
-        self.tickets = alloc::vec![0; queue.size().into()];
-        self.state = State::Ready(queue);
+        }
         Ok(())
     }
 
