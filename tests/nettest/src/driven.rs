@@ -39,8 +39,9 @@ impl Driven {
             return;
         }
         self.kills += 1;
-        if let Err(why) = drivers::kill(SERVER) {
-            log!("the driver cannot be killed: {why:?}");
+        // Two deaths between two looks would be noticed as one.
+        if let Err(why) = drivers::kill(SERVER).and_then(|()| self.interface.poll()) {
+            Self::stop(why);
         }
     }
 
