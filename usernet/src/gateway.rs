@@ -83,14 +83,12 @@ impl<H: Host> Gateway<H> {
         (self.tcp.len(), self.udp.len())
     }
 
-    /// Forgets all of the guest's connections: it starts anew, with a driver that can do this.
+    /// A driver begins that can do this. What was on its way to the one before is lost, as on any network, but connections live on: a guest whose
+    /// driver was restarted goes on with them, and one that was itself restarted refuses what it does not know.
     pub fn reset(&mut self, offers: Offers) {
         let mtu = offers.mtu.max(576);
         self.shared.offers = Offers { segments: offers.segments && offers.checksum, mtu, ..offers };
-        self.tcp.clear();
-        self.udp.clear();
         self.shared.answers.clear();
-        self.shared.line.retain(|token| matches!(token, Token::TcpForward(_) | Token::UdpForward(_)));
     }
 
     /// Takes a frame from the guest. `trusted`: the driver has left the checksum of TCP or UDP to us.

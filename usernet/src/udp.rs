@@ -254,12 +254,6 @@ impl<H: Host> Table<H> {
         hand_over(&self.buffer[..size], ends, shared, sink);
         Turn::Sent
     }
-
-    /// Ends all flows; the guest has forgotten them.
-    pub fn clear(&mut self) {
-        self.flows.clear();
-        self.by_ends.clear();
-    }
 }
 
 /// Takes the next datagram that the guest can have into `buffer`.

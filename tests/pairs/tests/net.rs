@@ -13,7 +13,7 @@ use proto::net::FRAME_MAX;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread;
 use std::time::{Duration, Instant};
-use usernet::{Frame, Gateway, System, gateway};
+use usernet::{Frame, Gateway, Offers, System, gateway};
 
 const MAC: [u8; 6] = [0x52, 0x54, 0, 1, 2, 3];
 /// What this machine's loopback interface is to the guest.
@@ -23,20 +23,22 @@ type Driver = Net<Pair, Ram>;
 
 /// The network behind the device: a thread of its own has it.
 struct Network {
-    from_guest: Sender<Vec<u8>>,
+    /// Frames; nothing when a driver begins or ends.
+    from_guest: Sender<Option<Vec<u8>>>,
     to_guest: Receiver<Vec<u8>>,
 }
 
 impl Network {
     fn start() -> Self {
-        let (from_guest, frames) = mpsc::channel::<Vec<u8>>();
+        let (from_guest, frames) = mpsc::channel::<Option<Vec<u8>>>();
         let (out, to_guest) = mpsc::channel();
         thread::spawn(move || {
             let config = gateway::Config { mac: MAC, forwards: Vec::new() };
             let mut gateway = Gateway::new(&config, System::new().unwrap()).unwrap();
             loop {
                 match frames.recv_timeout(Duration::from_micros(200)) {
-                    Ok(frame) => gateway.send(&frame, false, Instant::now()),
+                    Ok(Some(frame)) => gateway.send(&frame, false, Instant::now()),
+                    Ok(None) => gateway.reset(Offers::default()),
                     Err(RecvTimeoutError::Timeout) => {}
                     Err(RecvTimeoutError::Disconnected) => return,
                 }
@@ -58,10 +60,13 @@ impl Backend for Network {
     }
     fn start(&mut self, driver: Abilities) {
         assert_eq!(driver, Abilities::default(), "the driver has no use for offloads");
+        self.from_guest.send(None).unwrap();
     }
-    fn stop(&mut self) {}
+    fn stop(&mut self) {
+        self.from_guest.send(None).unwrap();
+    }
     fn send(&mut self, _header: &Header, frame: &[u8]) {
-        self.from_guest.send(frame.to_vec()).unwrap();
+        self.from_guest.send(Some(frame.to_vec())).unwrap();
     }
     fn poll(&mut self) {}
     fn receive(&mut self, limit: usize, sink: Sink<'_>) -> bool {

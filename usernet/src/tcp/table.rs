@@ -248,15 +248,6 @@ impl<H: Host> Table<H> {
         }
     }
 
-    /// Ends all connections; the guest has forgotten them.
-    pub fn clear(&mut self) {
-        for mut flow in self.flows.drain() {
-            let _ = flow.reset();
-            flow.release(&mut self.pool);
-        }
-        self.by_ends.clear();
-    }
-
     /// RFC 9293 §3.4.1 wants them to be hard to guess for others. Here is nobody else.
     fn next_isn(&mut self) -> u32 {
         self.isn = self.isn.wrapping_add(0x9e37_79b9);
