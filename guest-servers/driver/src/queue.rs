@@ -156,11 +156,6 @@ impl<M: Memory> Queue<M> {
         self.chains.iter().flatten().count()
     }
 
-    /// Gives the memory back, for a queue that is made anew after a reset.
-    pub fn into_memory(self) -> M {
-        self.memory
-    }
-
     /// Physical addresses of descriptors, available ring and used ring.
     pub(crate) fn addresses(&self) -> [u64; 3] {
         [0, self.layout.available(), self.layout.used()].map(|at| self.memory.phys() + at as u64)

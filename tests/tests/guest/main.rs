@@ -6,17 +6,16 @@
 //! - [`pvh`]: the same guest, booted by QEMU
 //! - [`conformance`]: the µ-kernel by itself, under a server set of its own
 //! - [`ipc`]: what the µ-kernel's paths take
-//! - [`rng`], [`net`], [`share`]: drivers that are killed while they are used; [`driven`]: what these share
 //! - [`soak`]: random system calls
-//! - [`drivers`]: drivers that are killed
+//! - [`drivers`], [`rng`], [`net`], [`share`]: drivers that are killed while they are used; [`driven`]: what the last three share
 //! - [`trials`]: tests of libtest-mimic, and what they share
 
 #![forbid(unsafe_code)]
 
 mod cases;
 mod conformance;
-mod drivers;
 mod driven;
+mod drivers;
 mod ipc;
 mod net;
 mod pvh;
