@@ -32,13 +32,13 @@ enum What {
     /// Count the kernel's instructions, path by path; writes docs/performance.md
     Ipc(ipc::Args),
     /// Start a machine, use its disk and its network, beside QEMU; writes docs/performance.md
-    Devices,
+    Devices(devices::Args),
 }
 
 pub fn bench(args: &Args) -> Result<ExitCode> {
     match &args.what {
         What::Boot => boot::boot(),
         What::Ipc(args) => ipc::ipc(args),
-        What::Devices => devices::devices(),
+        What::Devices(args) => devices::devices(args),
     }
 }

@@ -9,10 +9,11 @@ use std::fs;
 pub enum Part {
     Ipc,
     Boot,
+    Devices,
 }
 
 /// In the order of the page.
-const PARTS: [Part; 2] = [Part::Ipc, Part::Boot];
+const PARTS: [Part; 3] = [Part::Ipc, Part::Boot, Part::Devices];
 
 const HEAD: &str = "# Performance
 
@@ -24,6 +25,7 @@ impl Part {
         match self {
             Self::Ipc => "\n<!-- cargo xtask bench ipc -->\n",
             Self::Boot => "\n<!-- cargo xtask bench boot -->\n",
+            Self::Devices => "\n<!-- cargo xtask bench devices -->\n",
         }
     }
 }

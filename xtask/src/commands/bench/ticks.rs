@@ -52,10 +52,11 @@ pub fn run_in_lab(args: &[OsString], further: &[PathBuf]) -> Result<(String, Str
     Ok((stdout, stderr))
 }
 
+/// Both streams of a job, kept.
 #[derive(Default)]
-struct Collected {
-    stdout: Vec<u8>,
-    stderr: Vec<u8>,
+pub struct Collected {
+    pub stdout: Vec<u8>,
+    pub stderr: Vec<u8>,
 }
 
 impl lab::Sink for Collected {

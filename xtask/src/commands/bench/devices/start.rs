@@ -39,34 +39,27 @@ pub fn measure() -> Result<Option<Starts>> {
         eprintln!("==> no figures from this machine's KVM: /dev/kvm: {error}");
         return Ok(None);
     }
-    let guest = guest()?;
+    let (guest, with_note) = (guest("start", &[])?, guest("start-pvh", &["-DPVH"])?);
     process::step("this machine: starting ukvmm and QEMU's microvm", || {
         let (mut ours, mut qemus) = (Vec::new(), Vec::new());
         // In turn, so that what else the machine does is the same for both.
         for _ in 0..RUNS {
             ours.push(run(ukvmm(&guest))?);
-            qemus.push(run(qemu(&guest))?);
+            qemus.push(run(qemu(&with_note))?);
         }
         Ok(Some(Starts { ukvmm: summary(ours), qemu: summary(qemus) }))
     })
 }
 
-fn guest() -> Result<PathBuf> {
+/// The guest: as `ukvmm` takes it, or with the note by which QEMU knows where to enter (and `ukvmm` a stock kernel).
+fn guest(name: &str, flags: &[&str]) -> Result<PathBuf> {
     let folder = paths::absolute(&paths::build())?.join("bench");
     fs::create_dir_all(&folder)?;
     fs::write(folder.join("start.S"), SOURCE)?;
     let mut gcc = Command::new("gcc");
-    gcc.args([
-        "-nostdlib",
-        "-static",
-        "-no-pie",
-        "-Wl,-N,-Ttext=0x200000,--build-id=none",
-        "-o",
-        "start",
-        "start.S",
-    ]);
-    process::run(gcc.current_dir(&folder).stderr(Stdio::null()))?;
-    Ok(folder.join("start"))
+    gcc.args(["-nostdlib", "-static", "-no-pie", "-Wl,-N,-Ttext=0x200000,--build-id=none"]);
+    process::output(gcc.args(flags).args(["-o", name, "start.S"]).current_dir(&folder))?;
+    Ok(folder.join(name))
 }
 
 fn ukvmm(guest: &Path) -> Command {

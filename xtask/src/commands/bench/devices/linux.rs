@@ -1,0 +1,180 @@
+//! Disk and network of a stock Linux guest, in the lab: under `ukvmm`, then under QEMU's `microvm`, both with the lab's KVM.
+//!
+//! The lab has one CPU, whose time stamp counter counts instructions: those of the guest, of KVM, of the VMM and of the host's kernel for it.
+//! So the ticks that a load takes are what it costs all together, and the same in every run. A real machine has several CPUs and does part of it
+//! at the same time; what is compared here is work. The disk is a file in the lab's memory, and the network's other end a program in the lab:
+//! neither waits for anything.
+
+use crate::archive::Archive;
+use crate::commands::bench::ticks::Collected;
+use crate::setup::{self, BUSYBOX, Kernel};
+use crate::{lab, paths, process};
+use anyhow::{Context, Result, ensure};
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+const LOAD: &str = include_str!("load.c");
+const INIT: &str = include_str!("init.sh");
+/// What begins the lines of output that are ours.
+const MARK: &str = "load ";
+/// Port of the network's other end; `init.sh` has it, too.
+const PORT: u16 = 5999;
+const DISK_MIB: u32 = 64;
+/// Files of QEMU that its `microvm` reads, besides its program and libraries.
+const ROMS: [&str; 3] = ["bios-microvm.bin", "linuxboot_dma.bin", "kvmvapic.bin"];
+const QEMU: &str = "/usr/bin/qemu-system-x86_64";
+const TIMEOUT: Duration = Duration::from_secs(900);
+/// Memory of the lab: for QEMU with its libraries, a disk and a guest.
+const LAB_MIB: u32 = 2048;
+
+/// Ticks and how many requests or bytes they were for.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct Measured {
+    pub count: u64,
+    pub ticks: u64,
+}
+
+/// What `load` measured, by its names.
+pub type Loads = BTreeMap<String, Measured>;
+
+pub struct Linux {
+    pub ukvmm: Loads,
+    pub qemu: Loads,
+}
+
+pub fn measure() -> Result<Linux> {
+    let kernel = setup::for_lab()?;
+    let folder = paths::absolute(&paths::build())?.join("bench");
+    fs::create_dir_all(&folder)?;
+    let (load, initrd) = (load(&folder)?, folder.join("devices.cpio"));
+    fs::write(&initrd, image(&kernel, &load)?)?;
+    let ukvmm = paths::absolute(&paths::build())?.join("ukvmm");
+    let vmlinuz = paths::absolute(&kernel.image)?;
+    let guest = format!("-kernel {} -initrd {}", show(&vmlinuz), show(&initrd));
+    let ours =
+        format!("{} -{} --memory 256M --disk /tmp/disk --net user", show(&ukvmm), guest.replace(" -", " --"));
+    let qemus = format!(
+        "{QEMU} -M microvm -accel kvm -cpu host -m 256 -nodefaults -no-user-config -display none -no-reboot -serial stdio {guest} \
+         -append 'console=ttyS0 quiet panic=-1 reboot=t' -drive id=d,if=none,format=raw,file=/tmp/disk -device virtio-blk-device,drive=d \
+         -netdev user,id=n -device virtio-net-device,netdev=n"
+    );
+    let files = [load.clone(), initrd, vmlinuz];
+    let measured = |what: &str, command: &str, more: Vec<PathBuf>| {
+        process::step(&format!("the lab: a Linux guest under {what}"), || {
+            run(&script(&load, command), [&files[..], &more].concat())
+        })
+    };
+    Ok(Linux {
+        ukvmm: measured("ukvmm", &ours, vec![ukvmm])?,
+        qemu: measured("QEMU", &qemus, qemu_files()?)?,
+    })
+}
+
+fn show(path: &Path) -> String {
+    process::quote(&path.display().to_string())
+}
+
+/// The lab's part: the disk, the network's other end, and the VMM.
+fn script(load: &Path, vmm: &str) -> String {
+    let (load, b) = (show(load), "/lab/busybox");
+    format!(
+        "{b} ip link set lo up\n{b} dd if=/dev/zero of=/tmp/disk bs=1M count={DISK_MIB} 2>/dev/null\n\
+         {load} serve {PORT} >/dev/null 2>&1 &\nserver=$!\n{vmm} </dev/null\nstatus=$?\nkill $server\nexit $status\n"
+    )
+}
+
+fn run(script: &str, files: Vec<PathBuf>) -> Result<Loads> {
+    let job = lab::Job {
+        program: BUSYBOX.into(),
+        args: ["sh", "-c", script].map(Into::into).into(),
+        files,
+        stdin: vec![],
+        timeout: TIMEOUT,
+        memory_mib: LAB_MIB,
+    };
+    let mut output = Collected::default();
+    let outcome = lab::run(&job, &mut output)?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    let errors = String::from_utf8_lossy(&output.stderr);
+    ensure!(
+        outcome.status == 0,
+        "the machine in the lab ended with status {}\n{text}\n{errors}",
+        outcome.status
+    );
+    parse(&text)
+}
+
+/// The lines `load NAME COUNT TICKS`, up to the one that says that all went well.
+fn parse(text: &str) -> Result<Loads> {
+    let mut loads = Loads::new();
+    for line in text.lines().filter_map(|line| line.trim_end().strip_prefix(MARK)) {
+        let words: Vec<_> = line.split(' ').collect();
+        match words[..] {
+            ["end", "0"] => return Ok(loads),
+            [name, count, ticks] => {
+                let number =
+                    |word: &str| word.parse::<u64>().with_context(|| format!("{line:?} is no measurement"));
+                loads.insert(name.to_owned(), Measured { count: number(count)?, ticks: number(ticks)? });
+            }
+            _ => {}
+        }
+    }
+    anyhow::bail!("the guest did not come to its end:\n{text}")
+}
+
+/// The program that uses disk and network, for the guest and for the other end.
+fn load(folder: &Path) -> Result<PathBuf> {
+    fs::write(folder.join("load.c"), LOAD)?;
+    let mut gcc = Command::new("gcc");
+    process::run(gcc.args(["-O2", "-static", "-o", "load", "load.c"]).current_dir(folder))?;
+    Ok(folder.join("load"))
+}
+
+/// The guest's root file system.
+fn image(kernel: &Kernel, load: &Path) -> Result<Vec<u8>> {
+    let mut archive = Archive::default();
+    for directory in ["/dev", "/proc"] {
+        archive.directory(directory, 0o755)?;
+    }
+    let read = |path: &Path| fs::read(path).with_context(|| format!("cannot read {}", path.display()));
+    archive.file("/init", 0o755, INIT.into())?;
+    archive.file("/bin/busybox", 0o755, read(Path::new(BUSYBOX))?)?;
+    archive.file("/bin/load", 0o755, read(load)?)?;
+    let mut order = String::new();
+    for module in &kernel.guest_modules {
+        let name = module.file_name().and_then(|name| name.to_str()).context("a module's name is no text")?;
+        archive.file(&format!("/modules/{name}"), 0o644, read(module)?)?;
+        order += &format!("{name}\n");
+    }
+    archive.file("/modules/order", 0o644, order.into())?;
+    archive.to_bytes()
+}
+
+/// QEMU, its libraries and ROMs.
+fn qemu_files() -> Result<Vec<PathBuf>> {
+    let libraries = process::text(Command::new("ldd").arg(QEMU))?;
+    let libraries =
+        libraries.split_ascii_whitespace().filter(|word| word.starts_with('/')).map(PathBuf::from);
+    let roms = ROMS.iter().map(|rom| Path::new("/usr/share/qemu").join(rom));
+    Ok(libraries.chain(roms).chain([QEMU.into()]).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn measurements_are_found_among_the_guests_words() {
+        let text =
+            "[ 0.1] boot\r\nload warm-up 64 10\r\nload read-4k-1 512 1000\r\nload end 0\r\nload x 1 1\r\n";
+        let loads = parse(text).unwrap();
+        assert_eq!(loads.len(), 2);
+        assert_eq!(loads["read-4k-1"], Measured { count: 512, ticks: 1000 });
+        assert!(parse("load read-4k-1 512 1000\n").is_err(), "without an end");
+        assert!(parse("load read-4k-1 512 x\nload end 0\n").is_err());
+        assert!(parse("load read-4k-1 512 1\nload end 1\n").is_err());
+    }
+}
