@@ -15,6 +15,7 @@
 //! - [`net`]: the device with a network
 //! - [`rng`]: the device with random bytes
 //! - [`p9`]: the device with shared files
+//! - [`vsock`]: the device with connections to the host
 
 pub mod block;
 pub mod chain;
@@ -27,6 +28,7 @@ pub mod net;
 pub mod p9;
 pub mod queue;
 pub mod rng;
+pub mod vsock;
 
 pub use chain::{Chain, Range};
 pub use device::{Broken, Device, Io};
