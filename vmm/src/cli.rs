@@ -76,6 +76,9 @@ pub struct Run {
     /// Share a folder with the guest, by 9P, read-only with ",ro"; may be given often
     #[arg(long, value_name = "tag=NAME,path=FOLDER[,ro]")]
     pub share: Vec<OsString>,
+    /// Let programs of guest and host connect to each other, by sockets
+    #[arg(long, value_name = "cid=N,path=SOCKET")]
+    pub vsock: Option<OsString>,
     /// Give the guest a virtio console on standard input and output; with items, and as often as you like, further ports of it
     #[arg(long, value_name = "name=TEXT,path=FILE[,listen]|pty", num_args = 0..=1, default_missing_value = "")]
     pub virtio_console: Vec<OsString>,

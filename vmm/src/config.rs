@@ -11,7 +11,9 @@ use crate::net::{NetError, NetOptions, Network};
 use crate::options::SubOptionError;
 use crate::set::{IMPLIED, ServerSet, SetError};
 use crate::share::{Folder, ShareError, ShareOptions};
-use std::ffi::OsString;
+use crate::vsock::{Host, VsockError, VsockOptions};
+use devices::virtio::vsock::Cid;
+use std::ffi::{OsStr, OsString};
 use std::io::Read;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
@@ -66,6 +68,8 @@ pub enum ConfigError {
     Net(#[from] NetError),
     #[error(transparent)]
     Share(#[from] ShareError),
+    #[error(transparent)]
+    Vsock(#[from] VsockError),
 }
 
 impl ConfigError {
@@ -102,6 +106,8 @@ pub struct Config {
     /// With a source of random bytes.
     pub rng: bool,
     pub shares: Vec<Folder>,
+    /// The guest's address, and who is to be reached from there.
+    pub vsock: Option<(Cid, Host)>,
 }
 
 impl Config {
@@ -140,6 +146,7 @@ impl Config {
             nets: nets(&run.net)?,
             rng: run.rng || format.is_stock(),
             shares: shares(&run.share)?,
+            vsock: vsock(run.vsock.as_deref())?,
         })
     }
 }
@@ -160,6 +167,11 @@ fn nets(given: &[OsString]) -> Result<Vec<Network>, ConfigError> {
 /// Where both say something, Linux goes by what comes last; and the last console is the one of the programs.
 fn stock_cmdline(given: &str) -> String {
     format!("{STOCK_CMDLINE} {given}").trim_end().into()
+}
+
+/// Makes the socket that programs of the host connect to.
+fn vsock(given: Option<&OsStr>) -> Result<Option<(Cid, Host)>, ConfigError> {
+    given.map(|given| Ok(Host::open(VsockOptions::parse(given)?)?)).transpose()
 }
 
 /// Opens the folders to be shared.

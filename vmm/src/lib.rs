@@ -6,7 +6,7 @@
 //!
 //! - [`cli`], [`config`], [`set`], [`size`], [`options`]: what the user asks for
 //! - [`kvm`], [`vm`], [`memory`], [`guest`], [`loader`], [`acpi`], [`vcpu`], `xcr0`: the machine
-//! - [`board`], [`virtio`], [`disk`], [`console`], [`net`], [`share`]: its devices
+//! - [`board`], [`virtio`], [`disk`], [`console`], [`net`], [`share`], [`vsock`], [`socket`]: its devices
 //! - [`events`], [`output`], [`terminal`]: the world around it
 //! - [`ending`], [`symbols`], [`log`], [`error`]: what the user is told
 //! - [`doctor`]: what this host can do
@@ -33,11 +33,13 @@ pub mod output;
 pub mod set;
 pub mod share;
 pub mod size;
+pub mod socket;
 pub mod symbols;
 pub mod terminal;
 pub mod vcpu;
 pub mod virtio;
 pub mod vm;
+pub mod vsock;
 mod xcr0;
 
 #[cfg(test)]

@@ -2,11 +2,12 @@
 
 use super::descriptor::Descriptor;
 use super::readiness::Readiness;
+use crate::socket;
 use devices::virtio::console::Port;
 use std::fs::{self, File};
 use std::io::{self, ErrorKind};
 use std::os::fd::OwnedFd;
-use std::os::unix::net::{UnixListener, UnixStream};
+use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -21,15 +22,7 @@ pub struct Listener {
 impl Listener {
     /// Makes a socket at `path`. One that a program has left behind there is replaced.
     pub fn bind(path: &Path, readiness: Arc<Readiness>) -> io::Result<Self> {
-        let bound = match UnixListener::bind(path) {
-            Err(error) if error.kind() == ErrorKind::AddrInUse && is_left_behind(path) => {
-                fs::remove_file(path)?;
-                UnixListener::bind(path)
-            }
-            bound => bound,
-        };
-        let listener = bound?;
-        listener.set_nonblocking(true)?;
+        let listener = socket::bind(path)?;
         readiness.add(&listener, false)?;
         Ok(Self { listener, path: path.into(), readiness, client: None })
     }
@@ -40,11 +33,6 @@ impl Listener {
         self.readiness.add(&client, true)?;
         Ok(Descriptor::new(File::from(OwnedFd::from(client)), false))
     }
-}
-
-/// Whether there is a socket that nobody listens to.
-fn is_left_behind(path: &Path) -> bool {
-    UnixStream::connect(path).is_err_and(|error| error.kind() == ErrorKind::ConnectionRefused)
 }
 
 impl Port for Listener {

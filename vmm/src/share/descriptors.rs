@@ -7,8 +7,8 @@
 use p9fs::Limits;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// What the rest of `ukvmm` needs: disks, vCPUs, connections of the network.
-const REST: u64 = 512;
+/// What the rest of `ukvmm` needs (disks, vCPUs, connections), or half of what there is if that is less.
+const REST: u64 = 4096;
 /// As many as one guest gets at most, and at least (they may then run out).
 const MOST: u64 = 1 << 16;
 const LEAST: u64 = 64;
@@ -36,7 +36,7 @@ pub fn limits(shares: usize) -> Limits {
 
 /// Files that each of `shares` may have, of `limit` descriptors.
 fn fids(limit: u64, shares: usize) -> usize {
-    let each = limit.saturating_sub(REST) / 2 / (shares as u64).max(1);
+    let each = (limit - REST.min(limit / 2)) / 2 / (shares as u64).max(1);
     // At most `MOST`.
     each.clamp(LEAST, MOST) as usize
 }
@@ -48,7 +48,7 @@ mod tests {
     #[test]
     fn shares_divide_what_there_is() {
         assert_eq!(fids(1024, 1), 256);
-        assert_eq!(fids(4096, 2), 896);
+        assert_eq!(fids(12_288, 2), 2048);
         assert_eq!(fids(100, 1), 64);
         assert_eq!(fids(1 << 20, 4), 65_536);
         assert_eq!(fids(u64::MAX, 0), 65_536);

@@ -8,12 +8,14 @@ use crate::error::{Error, host};
 use crate::events::Mailbox;
 use crate::net::{Link, Network};
 use crate::share::{FileServer, Folder, descriptors};
+use crate::vsock::Host;
 use devices::virtio::block::Block;
 use devices::virtio::console::config::PORTS_MAX;
 use devices::virtio::console::{Console, PortSpec};
 use devices::virtio::net::Net;
 use devices::virtio::p9::P9;
 use devices::virtio::rng::Rng;
+use devices::virtio::vsock::{Cid, Vsock};
 use devices::virtio::{Device, Memory};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
@@ -38,12 +40,14 @@ pub fn plans(
     let ports = config.console.take().unwrap_or_default();
     let console = standard.map(|standard| console(standard, mailbox, ports));
     let rng = config.rng.then(rng);
+    let vsock = config.vsock.take().map(vsock);
     let shares = shares(std::mem::take(&mut config.shares));
     let nets: Vec<Plan> = config.nets.drain(..).enumerate().map(net).collect();
     disks(config, memory)
         .chain(nets.into_iter().map(Ok))
         .chain(rng.into_iter().chain(shares).map(Ok))
         .chain(console)
+        .chain(vsock)
         .collect()
 }
 
@@ -88,4 +92,9 @@ fn shares(folders: Vec<Folder>) -> impl Iterator<Item = Plan> {
         let device = Box::new(P9::new(&tag, FileServer::new(share, limits)));
         Plan { name: format!("share{n}"), device, sources: Vec::new() }
     })
+}
+
+fn vsock((cid, programs): (Cid, Host)) -> Result<Plan, Error> {
+    let source = programs.source().map_err(host("--vsock: the source of its events"))?;
+    Ok(Plan { name: "vsock".into(), device: Box::new(Vsock::new(cid, programs)), sources: vec![source] })
 }

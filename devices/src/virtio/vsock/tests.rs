@@ -262,7 +262,7 @@ fn our_room_is_given_and_held_to() {
     // One byte more than there is room for.
     rig.send(P, Op::Data, &half);
     assert_eq!(rig.got(), None);
-    rig.send(P, Op::Data, &vec![2; 101]);
+    rig.send(P, Op::Data, &[2; 101]);
     assert_eq!(rig.got_op(), op(Op::Reset));
     assert!(rig.is_dropped(1));
 }
@@ -429,7 +429,7 @@ fn packets_that_are_none_stop_the_device() {
     ];
     for ((buffers, stored), len) in cases {
         let mut rig = Rig::listening();
-        let mut bytes = vec![0; 44];
+        let mut bytes = [0; 44];
         bytes[24..28].copy_from_slice(&len.to_le_bytes());
         rig.driver.store(OUT, &bytes[..stored]);
         rig.driver.request(SEND, buffers, &[]);
