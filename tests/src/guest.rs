@@ -11,7 +11,7 @@ use std::process::Command;
 use std::time::Duration;
 
 /// Time that `ukvmm` has beyond the guest's own, to start and to end.
-const MARGIN: Duration = Duration::from_secs(10);
+pub const MARGIN: Duration = Duration::from_secs(10);
 /// Real time for one group of tests in the lab: some times what the longest takes on an idle machine (about a minute), so
 /// that a guest that hangs is noticed while somebody waits.
 pub const LAB_LIMIT: Duration = Duration::from_secs(240);
@@ -105,7 +105,7 @@ pub fn xtask() -> Command {
 }
 
 /// `cargo xtask lab` with a limit of real time.
-fn lab(timeout: Duration) -> Command {
+pub fn lab(timeout: Duration) -> Command {
     let mut command = xtask();
     command.args(["lab", "--no-build", "--timeout", &timeout.as_secs().to_string()]);
     command

@@ -15,6 +15,7 @@
 //! - [`guest`]: command lines of `ukvmm`, here and in the lab
 //! - [`batch`]: many programs in one go, for where starting a machine is slow
 //! - [`peer`]: a server for guests that use the network
+//! - [`stock`]: stock Linux kernels as guests
 //! - [`qemu`]: the same guest, booted by QEMU; [`bundle`]: its boot files
 
 #![forbid(unsafe_code)]
@@ -30,5 +31,6 @@ pub mod peer;
 pub mod process;
 pub mod programs;
 pub mod qemu;
+pub mod stock;
 pub mod tap;
 pub mod terminal;

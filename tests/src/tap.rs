@@ -23,6 +23,28 @@ pub fn passed(outcome: &Outcome, allowed: &[&str]) -> Result<Vec<String>, String
     }
 }
 
+/// Whether the check of this name was made and passed.
+pub fn check(text: &str, name: &str) -> Result<(), String> {
+    let of = |line: &str, word: &str| {
+        let (_, rest) = line.strip_prefix(word)?.split_once(' ')?;
+        let found = rest.split(" # ").next()?;
+        (found == name).then(|| rest.to_owned())
+    };
+    if text.lines().any(|line| of(line, "ok ").is_some()) {
+        return Ok(());
+    }
+    let mut lines = text.lines().skip_while(|line| of(line, "not ok ").is_none());
+    match lines.next() {
+        // What a check printed may be several lines.
+        Some(line) => {
+            let more =
+                lines.take_while(|line| !["ok ", "not ok ", "1.."].iter().any(|w| line.starts_with(w)));
+            Err([line].into_iter().chain(more).collect::<Vec<_>>().join("\n"))
+        }
+        None => Err(format!("check {name} was not made")),
+    }
+}
+
 fn parse(text: &str, allowed: &[&str]) -> Result<Vec<String>, String> {
     let mut names = Vec::new();
     let mut plan = None;
@@ -80,6 +102,14 @@ mod tests {
         assert!(parse("ok 1 a\n1..2\n", &[]).is_err());
         assert!(parse("1..0\n", &[]).is_err());
         assert!(parse("", &[]).is_err());
+    }
+
+    #[test]
+    fn one_check_of_many() {
+        let text = "noise\nok 1 a\r\nnot ok 2 b # why\nand how\nok 3 c d\n";
+        assert_eq!((check(text, "a"), check(text, "c d")), (Ok(()), Ok(())));
+        assert_eq!(check(text, "b").unwrap_err(), "not ok 2 b # why\nand how");
+        assert!(check(text, "c").unwrap_err().contains("not made"));
     }
 
     #[test]

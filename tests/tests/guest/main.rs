@@ -8,6 +8,7 @@
 //! - [`ipc`]: what the µ-kernel's paths take
 //! - [`soak`]: random system calls
 //! - [`drivers`], [`rng`], [`net`], [`share`]: drivers that are killed while they are used; [`driven`]: what the last three share
+//! - [`stock`]: stock Linux kernels
 //! - [`trials`]: tests of libtest-mimic, and what they share
 
 #![forbid(unsafe_code)]
@@ -24,6 +25,7 @@ mod share;
 mod shell;
 mod soak;
 mod status;
+mod stock;
 mod trials;
 
 use guest_tests::build::Build;
@@ -49,5 +51,6 @@ fn main() {
     trials.extend(rng::trials(&context));
     trials.extend(net::trials(&context));
     trials.extend(share::trials(&context));
+    trials.extend(stock::trials(&context));
     libtest_mimic::run(&arguments, trials).exit();
 }

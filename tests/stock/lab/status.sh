@@ -1,0 +1,3 @@
+# Runs in the lab: a command line of ukvmm, and its exit status.
+"$@"
+echo "# status $?"
