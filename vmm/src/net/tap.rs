@@ -182,3 +182,6 @@ fn attach(file: &File, name: &str) -> Result<(), TapError> {
 fn check(result: libc::c_int, what: &'static str) -> Result<(), TapError> {
     if result < 0 { Err(TapError::Host { what, source: io::Error::last_os_error() }) } else { Ok(()) }
 }
+
+#[cfg(test)]
+mod tests;
