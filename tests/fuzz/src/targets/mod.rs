@@ -15,6 +15,7 @@ mod p9fs;
 mod rng;
 mod set;
 mod usernet;
+mod vsock;
 
 /// A named input.
 pub type Seed = (&'static str, Vec<u8>);
@@ -40,6 +41,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "usernet", run: usernet::run, seeds: usernet::seeds, runs: 4000 },
     Target { name: "p9", run: p9::run, seeds: p9::seeds, runs: 4000 },
     Target { name: "p9fs", run: p9fs::run, seeds: p9fs::seeds, runs: 2000 },
+    Target { name: "vsock", run: vsock::run, seeds: vsock::seeds, runs: 4000 },
     Target { name: "bzimage", run: bzimage::run, seeds: bzimage::seeds, runs: 1000 },
     Target { name: "elf", run: elf::run, seeds: elf::seeds, runs: 1000 },
     Target { name: "set", run: set::run, seeds: set::seeds, runs: 4000 },
