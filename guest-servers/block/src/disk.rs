@@ -6,11 +6,11 @@
 use crate::DEVICE_ID;
 use crate::config::{self, feature};
 use crate::wire::{self, HEADER, RANGE};
-use alloc::vec::Vec;
 use driver::engine::{Driver, Finished, Start, TICKETS};
+use driver::pipe::Pipe;
 use driver::session::Buffer;
 use driver::transport::feature::EVENT_INDEX;
-use driver::{Broken, Memory, Part, Queue, Registers, Transport, queue};
+use driver::{Broken, Memory, Part, Registers, Transport, queue};
 use proto::block::{Disk, Operation};
 use proto::session::{Opened, Outcome, Submission};
 
@@ -32,10 +32,8 @@ pub const MEMORY_LOG2: u32 =
 /// A virtio disk.
 pub struct VirtioDisk<R, M> {
     transport: Transport<R>,
-    queue: Queue<M>,
+    pipe: Pipe<M>,
     places: M,
-    /// By the head of a chain: its ticket.
-    tickets: Vec<u16>,
     disk: Disk,
 }
 
@@ -44,14 +42,12 @@ impl<R: Registers, M: Memory> VirtioDisk<R, M> {
     pub fn new(registers: R, memory: M) -> Result<Self, Broken> {
         let mut transport = Transport::claim(registers, DEVICE_ID)?;
         let (places, rest) = memory.split(TICKETS * PLACE).ok_or(Broken("it got too little memory"))?;
-        let features = transport.negotiate(feature::WANTED | EVENT_INDEX)?;
-        let disk = transport.config(|config| config::disk(&config, features))?;
-        let queue = transport.queue(QUEUE, rest)?;
-        transport.start();
-        Ok(Self { transport, queue, places, tickets: alloc::vec![0; queue::SIZE_MAX.into()], disk })
+        let mut pipe = Pipe::new(QUEUE, rest);
+        let disk = begin(&mut transport, &mut pipe)?;
+        Ok(Self { transport, pipe, places, disk })
     }
 
-    fn add(&mut self, ticket: u16, operation: Operation, buffer: Buffer) -> Result<u16, queue::Full> {
+    fn add(&mut self, ticket: u16, operation: Operation, buffer: Buffer) -> Result<(), queue::Full> {
         let place = usize::from(ticket) * PLACE;
         self.places.write(place, &wire::header(operation));
         self.places.write(place + STATUS, &[NO_STATUS]);
@@ -68,8 +64,8 @@ impl<R: Registers, M: Memory> VirtioDisk<R, M> {
             (_, None) => None,
         };
         match data {
-            Some(data) => self.queue.add(&[header, data, status]),
-            None => self.queue.add(&[header, status]),
+            Some(data) => self.pipe.add(ticket, &[header, data, status]),
+            None => self.pipe.add(ticket, &[header, status]),
         }
     }
 }
@@ -89,18 +85,13 @@ impl<R: Registers, M: Memory> Driver for VirtioDisk<R, M> {
             return Start::Over(Outcome::Done);
         }
         match self.add(ticket, operation, buffer) {
-            Ok(head) => {
-                self.tickets[usize::from(head)] = ticket;
-                Start::Started
-            }
+            Ok(()) => Start::Started,
             Err(queue::Full) => Start::Full,
         }
     }
 
     fn kick(&mut self) {
-        if self.queue.publish() {
-            self.transport.notify(QUEUE);
-        }
+        self.pipe.kick(&self.transport);
     }
 
     fn interrupt(&mut self) -> Result<(), Broken> {
@@ -108,26 +99,16 @@ impl<R: Registers, M: Memory> Driver for VirtioDisk<R, M> {
     }
 
     fn finished(&mut self) -> Result<Option<Finished>, Broken> {
-        loop {
-            if let Some(used) = self.queue.take()? {
-                let ticket = self.tickets[usize::from(used.head)];
-                let mut status = [NO_STATUS];
-                self.places.read(usize::from(ticket) * PLACE + STATUS, &mut status);
-                let value = used.written.saturating_sub(1).into();
-                return Ok(Some(Finished { ticket, outcome: wire::outcome(status[0]), value }));
-            }
-            if !self.queue.listen() {
-                return Ok(None);
-            }
-        }
+        let Some(used) = self.pipe.take()? else { return Ok(None) };
+        let mut status = [NO_STATUS];
+        self.places.read(usize::from(used.ticket) * PLACE + STATUS, &mut status);
+        let value = used.written.saturating_sub(1).into();
+        Ok(Some(Finished { ticket: used.ticket, outcome: wire::outcome(status[0]), value }))
     }
 
     fn reset(&mut self) -> Result<(), Broken> {
         self.transport.reset()?;
-        let features = self.transport.negotiate(feature::WANTED | EVENT_INDEX)?;
-        self.disk = self.transport.config(|config| config::disk(&config, features))?;
-        self.transport.requeue(QUEUE, &mut self.queue)?;
-        self.transport.start();
+        self.disk = begin(&mut self.transport, &mut self.pipe)?;
         Ok(())
     }
 
@@ -138,6 +119,15 @@ impl<R: Registers, M: Memory> Driver for VirtioDisk<R, M> {
     fn is_repeatable(&self, _request: &Submission) -> bool {
         true
     }
+}
+
+/// Sets a device going that has been reset.
+fn begin<R: Registers, M: Memory>(transport: &mut Transport<R>, pipe: &mut Pipe<M>) -> Result<Disk, Broken> {
+    let features = transport.negotiate(feature::WANTED | EVENT_INDEX)?;
+    let disk = transport.config(|config| config::disk(&config, features))?;
+    pipe.begin(transport)?;
+    transport.start();
+    Ok(disk)
 }
 
 #[cfg(test)]

@@ -19,5 +19,8 @@ pub mod wire;
 
 pub use disk::VirtioDisk;
 
+#[cfg(test)]
+mod model;
+
 /// The virtio device ID (virtio 1.2, 5.2.1).
 pub const DEVICE_ID: u32 = 2;

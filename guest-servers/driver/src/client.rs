@@ -238,5 +238,3 @@ impl<L: Link> Client<L> {
 /// The driver has died, or has forgotten the session.
 struct Gone;
 
-#[cfg(test)]
-mod tests;

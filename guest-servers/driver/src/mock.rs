@@ -94,6 +94,8 @@ struct Device {
     /// Requests that have not been answered.
     held: Vec<Held>,
     faults: Faults,
+    /// The faults end with the next reset.
+    once: bool,
     serve: Serve,
 }
 
@@ -121,6 +123,7 @@ impl Machine {
             doorbells: 0,
             held: Vec::new(),
             faults: Faults::default(),
+            once: false,
             serve,
         })))
     }
@@ -136,6 +139,11 @@ impl Machine {
 
     pub fn fault(&self, faults: Faults) {
         self.0.borrow_mut().faults = faults;
+    }
+    /// As [`Machine::fault`], until it is reset.
+    pub fn fault_once(&self, faults: Faults) {
+        self.fault(faults);
+        self.0.borrow_mut().once = true;
     }
     pub fn set_version(&self, version: u32) {
         self.0.borrow_mut().version = version;
@@ -249,6 +257,9 @@ impl Device {
 
     fn reset(&mut self) {
         self.resets += 1;
+        if core::mem::take(&mut self.once) {
+            self.faults = Faults::default();
+        }
         self.status = if self.faults.never_resets { self.status | 1 } else { 0 };
         (self.accepted, self.interrupts) = (0, 0);
         self.held.clear();
