@@ -117,18 +117,29 @@ impl<M: Memory> Queue<M> {
         if !memory.phys().is_multiple_of(DESCRIPTOR as u64) {
             return None;
         }
-        memory.clear();
-        Some(Self {
+        let mut queue = Self {
             memory,
             layout: Layout { size },
             event_index,
-            free: (0..size).rev().collect(),
-            chains: alloc::vec![None; size.into()],
+            free: Vec::new(),
+            chains: Vec::new(),
             next: alloc::vec![0; size.into()],
             available: 0,
             published: 0,
             used: 0,
-        })
+        };
+        queue.restart(event_index);
+        Some(queue)
+    }
+
+    /// Empties it. The device has been reset, and does not know of it yet.
+    pub(crate) fn restart(&mut self, event_index: bool) {
+        let size = self.layout.size;
+        self.memory.clear();
+        self.event_index = event_index;
+        self.free = (0..size).rev().collect();
+        self.chains = alloc::vec![None; size.into()];
+        (self.available, self.published, self.used) = (0, 0, 0);
     }
 
     pub fn size(&self) -> u16 {

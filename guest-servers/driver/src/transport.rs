@@ -94,14 +94,34 @@ impl<R: Registers> Transport<R> {
 
     /// After [`Transport::negotiate`]: queue `index` in `memory`, with the largest size that both allow.
     pub fn queue<M: Memory>(&self, index: u16, memory: M) -> Result<Queue<M>, Broken> {
-        let r = &self.registers;
-        r.write_u32(QUEUE_SELECT, index.into());
-        if r.read_u32(QUEUE_READY) != 0 {
+        let event_index = self.features & feature::EVENT_INDEX != 0;
+        let queue =
+            Queue::new(memory, self.size_max(index)?, event_index).ok_or(Broken("a queue is missing"))?;
+        self.attach(index, &queue);
+        Ok(queue)
+    }
+
+    /// After another reset, and [`Transport::negotiate`]: the same queue, empty.
+    pub fn requeue<M: Memory>(&self, index: u16, queue: &mut Queue<M>) -> Result<(), Broken> {
+        if self.size_max(index)? < queue.size().into() {
+            return Err(Broken("a queue has become smaller"));
+        }
+        queue.restart(self.features & feature::EVENT_INDEX != 0);
+        self.attach(index, queue);
+        Ok(())
+    }
+
+    fn size_max(&self, index: u16) -> Result<u32, Broken> {
+        self.registers.write_u32(QUEUE_SELECT, index.into());
+        if self.registers.read_u32(QUEUE_READY) != 0 {
             return Err(Broken("a queue is ready before it has been set up"));
         }
-        let event_index = self.features & feature::EVENT_INDEX != 0;
-        let queue = Queue::new(memory, r.read_u32(QUEUE_SIZE_MAX), event_index);
-        let queue = queue.ok_or(Broken("a queue is missing"))?;
+        Ok(self.registers.read_u32(QUEUE_SIZE_MAX))
+    }
+
+    fn attach<M: Memory>(&self, index: u16, queue: &Queue<M>) {
+        let r = &self.registers;
+        r.write_u32(QUEUE_SELECT, index.into());
         r.write_u32(QUEUE_SIZE, queue.size().into());
         let [descriptors, available, used] = queue.addresses();
         for (register, address) in
@@ -111,7 +131,6 @@ impl<R: Registers> Transport<R> {
             r.write_u32(register + 4, (address >> 32) as u32);
         }
         r.write_u32(QUEUE_READY, 1);
-        Ok(queue)
     }
 
     /// The device begins to work.
