@@ -4,6 +4,7 @@
 use crate::build::Build;
 use crate::bundle;
 use crate::process::{self, End, Outcome};
+use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 use vmm_abi::{boot, ports};
@@ -29,6 +30,17 @@ impl Qemu<'_> {
 
     /// Runs it. Standard output is that of the UART, standard error the guest's log. `name` tells runs at the same time apart.
     pub fn run(&self, build: &Build, name: &str, limit: Duration) -> Result<Outcome, String> {
+        self.run_kernel(&build.kernel()?, build, name, limit)
+    }
+
+    /// The same with another kernel.
+    pub fn run_kernel(
+        &self,
+        kernel: &Path,
+        build: &Build,
+        name: &str,
+        limit: Duration,
+    ) -> Result<Outcome, String> {
         let bundle = build.require(&format!("images/bundle-{}.img", self.set))?;
         let mut modules =
             std::fs::read(&bundle).map_err(|e| format!("cannot read {}: {e}", bundle.display()))?;
@@ -58,7 +70,7 @@ impl Qemu<'_> {
         qemu.arg("-device").arg(format!("isa-debug-exit,iobase={:#x},iosize=4", ports::EXIT));
         qemu.args(["-chardev", "file,id=log,path=/dev/stderr"]);
         qemu.arg("-device").arg(format!("isa-debugcon,iobase={:#x},chardev=log", ports::DEBUG));
-        qemu.arg("-kernel").arg(build.kernel()?).arg("-initrd").arg(&image);
+        qemu.arg("-kernel").arg(kernel).arg("-initrd").arg(&image);
         process::run(qemu, b"", limit)
             .map_err(|e| format!("{e}; QEMU is in Debian's package qemu-system-x86"))
     }

@@ -5,6 +5,7 @@
 //! - [`shell`]: the interactive shell, on a pseudo-terminal
 //! - [`pvh`]: the same guest, booted by QEMU
 //! - [`conformance`]: the µ-kernel by itself, under a server set of its own
+//! - [`idle`]: a CPU that is interrupted just before it sleeps
 //! - [`ipc`]: what the µ-kernel's paths take
 //! - [`soak`]: random system calls
 //! - [`drivers`], [`rng`], [`net`], [`share`]: drivers that are killed while they are used; [`driven`]: what the last three share
@@ -17,6 +18,7 @@ mod cases;
 mod conformance;
 mod driven;
 mod drivers;
+mod idle;
 mod ipc;
 mod net;
 mod pvh;
@@ -45,6 +47,7 @@ fn main() {
     trials.extend(shell::trials(&context));
     trials.extend(pvh::trials(&context));
     trials.extend(conformance::trials(&context));
+    trials.extend(idle::trials(&context));
     trials.extend(ipc::trials(&context));
     trials.extend(soak::trials(&context));
     trials.extend(drivers::trials(&context));

@@ -176,6 +176,7 @@ leave_iretq:
     call {iret_fault}
     jmp leave_kernel
 
+    /* The room behind it is for a test that puts something between STI and HLT. */
     .globl wait_for_interrupt
 wait_for_interrupt:
     sti
@@ -183,6 +184,7 @@ wait_for_interrupt:
 interrupt_has_come:
     cli
     ret
+    .fill 5, 1, 0x90
 
     /* SYSCALL, when the fast path has not done it: it has saved rip, rflags and rsp below rsp, the end of the frame. */
     .balign 16

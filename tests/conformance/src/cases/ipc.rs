@@ -134,6 +134,18 @@ pub fn deadlines(me: Me) -> Check {
     same("a puppet", puppet.called()?.0, Status::ReceiveTimeout)
 }
 
+/// Timeouts that end while the CPU is still on its way to sleep, at one instruction or another.
+pub fn short_timeouts(me: Me) -> Check {
+    let other = Puppet::new(me, 0)?;
+    for ticks in (0..4_000).step_by(10) {
+        me.utcb.set_deadlines(0, tsc() + ticks);
+        let timeouts = Timeouts::of(Timeout::Never, Timeout::Deadline);
+        let received = ipc::ipc(ThreadId::NIL, &message(), other.id, timeouts);
+        same("status", received.map(drop), Status::ReceiveTimeout)?;
+    }
+    Ok(())
+}
+
 pub fn closed_receive(me: Me) -> Check {
     let (first, second) = (Puppet::new(me, 0)?, Puppet::new(me, 1)?);
     for puppet in [&first, &second] {

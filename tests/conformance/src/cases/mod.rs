@@ -38,6 +38,7 @@ pub const CASES: &[Case] = &[
     ("ipc/timeout-zero", ipc::timeout_zero),
     ("ipc/timeout-finite", ipc::timeout_finite),
     ("ipc/deadlines", ipc::deadlines),
+    ("ipc/short-timeouts", ipc::short_timeouts),
     ("ipc/closed-receive", ipc::closed_receive),
     ("ipc/order-of-senders", ipc::order_of_senders),
     ("ipc/stale-identifier", ipc::stale_identifier),
