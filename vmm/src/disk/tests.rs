@@ -396,3 +396,38 @@ fn a_block_device_is_a_disk() {
         }
     }
 }
+
+/// Has io_uring_setup fail with EPERM in this thread, as a container's rules may.
+fn forbid_io_uring() {
+    let load_number = libc::sock_filter { code: 0x20, jt: 0, jf: 0, k: 0 };
+    let is_it = libc::sock_filter { code: 0x15, jt: 0, jf: 1, k: libc::SYS_io_uring_setup as u32 };
+    let answer = |k| libc::sock_filter { code: 0x06, jt: 0, jf: 0, k };
+    let denied = answer(libc::SECCOMP_RET_ERRNO | libc::EPERM as u32);
+    let mut rules = [load_number, is_it, denied, answer(libc::SECCOMP_RET_ALLOW)];
+    let program = libc::sock_fprog { len: rules.len() as u16, filter: rules.as_mut_ptr() };
+    // SAFETY: the calls are about this thread alone, and `program` is a valid one, which is only read.
+    let failed = unsafe {
+        libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+            | libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, &program)
+    };
+    assert_eq!(failed, 0);
+}
+
+#[test]
+fn a_kernel_that_refuses_io_uring_is_no_reason_to_give_up() {
+    let forbidden = || {
+        forbid_io_uring();
+        let mut rig = Rig::new(Engine::Auto);
+        rig.memory.write_slice(b"written by a thread", GuestAddress(0)).unwrap();
+        assert_eq!(rig.all(vec![write(0, &[(0, 512)]), Operation::Flush]), [Ok(()); 2]);
+        assert!(rig.contents().starts_with(b"written by a thread"));
+        let other = file(SIZE);
+        let image = open(options(other.path(), Engine::Ring)).unwrap();
+        HostDisk::new(image, ram()).map(drop).unwrap_err().to_string()
+    };
+    let error = std::thread::spawn(forbidden).join().unwrap();
+    assert!(
+        error.contains("io=uring: this host's kernel offers no io_uring to us (Operation not"),
+        "{error}"
+    );
+}
