@@ -35,11 +35,13 @@ pub struct Streams<'a> {
     pub room: Arc<EventFd>,
     /// Those of the virtio console, if there is one.
     pub standard: Option<Arc<Standard>>,
+    /// The virtio console takes input as soon as the guest's driver has opened it; otherwise only where there is no UART.
+    pub virtio_first: bool,
 }
 
 /// Makes the devices and connects them with `vm` and with our standard streams. `stock`: those of a PC too.
 pub fn connect(vm: &Vm, streams: Streams<'_>, uart: bool, stock: bool) -> Result<Board, Error> {
-    let Streams { mailbox, room, standard } = streams;
+    let Streams { mailbox, room, standard, virtio_first } = streams;
     let mut ports = PortBus::default();
     ports.add(ports::DEBUG, 1, Arc::new(Mutex::new(DebugPort::new(print_debug_line))));
     ports.add(ports::EXIT, 4, Arc::new(Mutex::new(ExitPort)));
@@ -52,7 +54,7 @@ pub fn connect(vm: &Vm, streams: Streams<'_>, uart: bool, stock: bool) -> Result
         Box::new(output::Streams::new(mailbox.clone())),
         Box::new(signals),
     );
-    let mut input = GuestInput { console: console.input(), standard, uart: None };
+    let mut input = GuestInput { console: console.input(), standard, virtio_first, uart: None };
     ports.add(port::PORT_BASE, 1 << port::PORT_LOG2, Arc::new(Mutex::new(console)));
 
     if uart {
@@ -120,10 +122,12 @@ impl console::Signals for ConsoleSignals {
     }
 }
 
-/// Input goes to the console device or to the virtio console once the guest has claimed it, until then to the UART if there is one.
+/// Input goes to the console device or to the virtio console once the guest has claimed it, until then to the UART if there is one. Drivers
+/// of Linux open a virtio console in any case: there, it has to be asked for.
 pub struct GuestInput {
     console: Arc<Mutex<console::Input<GuestMemory>>>,
     standard: Option<Arc<Standard>>,
+    virtio_first: bool,
     uart: Option<Arc<Mutex<Uart>>>,
 }
 
@@ -139,7 +143,8 @@ impl GuestInput {
 
     /// The virtio console, if it is what the guest takes its input from.
     fn claimed_standard(&self) -> Option<&Standard> {
-        self.standard.as_deref().filter(|standard| standard.is_claimed())
+        let wanted = self.virtio_first || self.uart.is_none();
+        self.standard.as_deref().filter(|standard| wanted && standard.is_claimed())
     }
 }
 

@@ -26,6 +26,9 @@ use std::time::{Duration, Instant};
 /// read our standard output.
 const STOP_TIME: Duration = Duration::from_millis(500);
 
+/// What a stock kernel whose console is the virtio console has on its command line.
+const VIRTIO_CONSOLE: &str = "console=hvc";
+
 /// Runs what `config` describes until it ends.
 pub fn run(mut config: Config) -> Result<Ending, Error> {
     let kernel_path = config.kernel.path.clone();
@@ -50,7 +53,8 @@ pub fn run(mut config: Config) -> Result<Ending, Error> {
 
     let mut events: EventManager<Box<dyn MutEventSubscriber>> = EventManager::new()?;
     events.add_subscriber(Box::new(wake));
-    let streams = Streams { mailbox: &mailbox, room: room.clone(), standard };
+    let virtio_first = !config.format.is_stock() || config.cmdline.contains(VIRTIO_CONSOLE);
+    let streams = Streams { mailbox: &mailbox, room: room.clone(), standard, virtio_first };
     let Board { ports, input } = board::connect(&vm, streams, config.uart, config.format.is_stock())?;
     events.add_subscriber(Box::new(Signals::new(mailbox.clone(), input.on_resize())?));
     // Signals are for this thread, and those that are started from here on.
