@@ -8,6 +8,8 @@ pub struct NoDevice;
 
 /// The half that prints.
 pub trait Output {
+    /// Puts bytes into the output buffer from byte `at` on. What has no room there is lost.
+    fn fill(&mut self, at: usize, bytes: &[u8]);
     /// Prints the first `len` bytes of the output buffer. `len` is not more than the buffer has.
     fn print(&mut self, channel: u32, len: u32) -> Result<(), NoDevice>;
 }

@@ -15,6 +15,7 @@ pub trait Ports {
 /// constant offsets or ones that they have cut to size.
 pub trait Memory {
     fn read(&self, offset: usize, into: &mut [u8]);
+    fn write(&self, offset: usize, from: &[u8]);
     fn read_u32(&self, offset: usize) -> u32;
     fn write_u32(&self, offset: usize, value: u32);
 }

@@ -12,6 +12,7 @@ use console::uart::{self, Receiver};
 use console::virtio::{self, Halves};
 use console::{Service, device::NoDevice};
 use core::sync::atomic::{AtomicU64, Ordering};
+use driver::real::Root;
 use proto::console::{Event, Size};
 use proto::{Message, Refusal};
 use ukernel_abi::kip::FLAG_UKVMM;
@@ -69,7 +70,7 @@ fn main(_me: Me) -> ! {
         Err(why) => fail(format_args!("root gives it no device: {why:?}")),
     }
     if kip::kip().flags & FLAG_UKVMM != 0 {
-        match shared::claim(Machine, registers, frame) {
+        match shared::claim(Machine, registers, buffer, frame) {
             Ok((printer, ring)) => {
                 let (flags, size) = (ring.flags(), ring.size());
                 serve(printer, Input::Shared(ring), buffer_address, flags, size)
@@ -110,7 +111,7 @@ fn claim_virtio(device: Device, output: Dma) -> Halves<Window, Dma, fn(u32)> {
 /// is lost.
 fn serve(output: impl Output, input: Input, buffer: u64, flags: u32, size: Size) -> ! {
     *INPUT.lock() = Some(input);
-    let mut service = Service::new(output, buffer, flags, size);
+    let mut service = Service::new(output, Root, buffer, flags, size);
     let mut second = Second(None);
     ipc::serve(|from, message| Answer::Reply(service.answer(from, message, &mut second)))
 }

@@ -14,9 +14,10 @@ use vmm_abi::console::{
 
 const _: () = assert!(ROWS + 2 == COLS && ROWS.is_multiple_of(4));
 
-/// The printing half.
-pub struct Printer<P> {
+/// The printing half. The memory is the area's output buffer.
+pub struct Printer<P, M> {
     ports: P,
+    buffer: M,
 }
 
 /// The reading half. The memory is the area's registers and ring.
@@ -31,12 +32,16 @@ pub struct Ring<P, M> {
     ended: bool,
 }
 
-/// Gives the device its area, which begins at page frame `frame`; `memory` is the first part of it.
+/// Both.
+pub type Halves<P, M> = (Printer<P, M>, Ring<P, M>);
+
+/// Gives the device its area, which begins at page frame `frame`; `memory` is the first part of it, `buffer` the second.
 pub fn claim<P: Ports + Clone, M: Memory>(
     ports: P,
     memory: M,
+    buffer: M,
     frame: u32,
-) -> Result<(Printer<P>, Ring<P, M>), NoDevice> {
+) -> Result<Halves<P, M>, NoDevice> {
     if ports.read_u32(PORT_ID) != ID {
         return Err(NoDevice);
     }
@@ -45,10 +50,14 @@ pub fn claim<P: Ports + Clone, M: Memory>(
     let mut ring =
         Ring { ports: ports.clone(), memory, tail: 0, told: 0, size: Size::default(), ended: false };
     ring.size = ring.size();
-    Ok((Printer { ports }, ring))
+    Ok((Printer { ports, buffer }, ring))
 }
 
-impl<P: Ports> Output for Printer<P> {
+impl<P: Ports, M: Memory> Output for Printer<P, M> {
+    fn fill(&mut self, at: usize, bytes: &[u8]) {
+        self.buffer.write(at, bytes);
+    }
+
     fn print(&mut self, channel: u32, len: u32) -> Result<(), NoDevice> {
         if len > 0 {
             self.ports.write_u32(PORT_DOORBELL, doorbell(channel, len));
@@ -120,16 +129,16 @@ mod tests {
     use super::*;
     use crate::hardware::mock::{Device, Mock};
 
-    fn ring() -> (Device, Printer<Mock>, Ring<Mock, Mock>) {
+    fn ring() -> (Device, Printer<Mock, Mock>, Ring<Mock, Mock>) {
         let device = Device::console();
-        let (printer, ring) = claim(device.mock(), device.mock(), 0x1234).unwrap();
+        let (printer, ring) = claim(device.mock(), device.mock(), device.mock(), 0x1234).unwrap();
         (device, printer, ring)
     }
 
     #[test]
     fn no_device() {
         let device = Device::absent();
-        assert_eq!(claim(device.mock(), device.mock(), 1).err(), Some(NoDevice));
+        assert_eq!(claim(device.mock(), device.mock(), device.mock(), 1).err(), Some(NoDevice));
         assert_eq!(device.written(), []);
     }
 

@@ -75,6 +75,10 @@ pub fn claim<P: Ports + Clone, M: Memory>(
 }
 
 impl<P: Ports, M: Memory> Output for Transmitter<P, M> {
+    fn fill(&mut self, at: usize, bytes: &[u8]) {
+        self.buffer.write(at, bytes);
+    }
+
     fn print(&mut self, _channel: u32, len: u32) -> Result<(), NoDevice> {
         let (mut at, end) = (0, len as usize);
         while at < end {

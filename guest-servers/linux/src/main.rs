@@ -27,15 +27,10 @@ use vmm_abi::{boot as modules, console};
 
 userlib::server!(main);
 
-/// Name of the console in the server set.
-const CONSOLE: &str = "console";
-
 fn main(me: Me) -> ! {
     let input = Input::spawn().unwrap_or_else(|e| fail(format_args!("no thread for input: {e:?}")));
-    let console = root::lookup(CONSOLE)
-        .and_then(|server| Console::open(server, input.thread()))
-        .unwrap_or_else(|e| fail(format_args!("no console: {e:?}")));
-    let terminal = *console.terminal();
+    let console = Console::open(input.thread()).unwrap_or_else(|e| fail(format_args!("no console: {e:?}")));
+    let (terminal, attachment) = (console.terminal(), console.attachment());
     let memory = SpareMemory::new(me.utcb).unwrap_or_else(|| fail(format_args!("no memory for programs")));
     let kernel = Rc::new(Kernel::new(me, console));
     let flag = |bit| terminal.flags & bit != 0;
@@ -54,7 +49,7 @@ fn main(me: Me) -> ! {
         window: WindowSize { rows: terminal.size.rows, columns: terminal.size.cols, width: 0, height: 0 },
     })
     .unwrap_or_else(|e| fail(format_args!("cannot start: {e:?}")));
-    input.start(terminal.sender).unwrap_or_else(|e| fail(format_args!("no input: {e:?}")));
+    input.start(terminal.sender, attachment).unwrap_or_else(|e| fail(format_args!("no input: {e:?}")));
     EventLoop::new(server, kernel, input.thread()).run()
 }
 

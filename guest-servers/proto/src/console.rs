@@ -1,7 +1,9 @@
 //! console: the terminal.
 //!
-//! A client calls the server's first thread: [`Request::Setup`] once, then [`Request::Write`] after it has
-//! put bytes into the buffer that it was given. A second thread of the server sends [`Event`]s to the client,
+//! A client calls the server's first thread: [`Request::Attach`] with a region that it shares with the server
+//! (`crate::drivers`), or [`Request::Setup`] for a buffer of the server's, and then [`Request::Write`] after it has put bytes into the
+//! region or the buffer. A region outlives the server: when that was started again, the client attaches again.
+//! What is printed is printed at least once, then; what was typed and had not been sent yet is lost. A second thread of the server sends [`Event`]s to the client,
 //! which does not answer them: that thread waits for as long as the client does not receive, and meanwhile
 //! the input stays where it is.
 
@@ -14,6 +16,7 @@ pub const WRITE: Label = Label(0x302);
 pub const INPUT: Label = Label(0x303);
 pub const END: Label = Label(0x304);
 pub const RESIZE: Label = Label(0x305);
+pub const ATTACH: Label = Label(0x306);
 
 /// From a client.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -22,6 +25,9 @@ pub enum Request {
     /// output buffer is mapped at `base` of the receive window (give a window of [`BUFFER_LOG2`]). Answer:
     /// [`Terminal`] with one item. Setting up again replaces the client.
     Setup { events: ThreadId, base: u64 },
+    /// As [`Request::Setup`], but bytes to be printed are at the beginning of the region with this name. Answer: [`Terminal`]; its
+    /// buffer is the region, as far as it is used.
+    Attach { events: ThreadId, region: u64 },
     /// Print the first `len` bytes of the buffer on channel 1 or 2 (`vmm_abi::console`). Answer: `OK` with no
     /// words, when they have been taken.
     Write { channel: u32, len: u32 },
@@ -74,6 +80,7 @@ impl From<Request> for Message {
     fn from(request: Request) -> Self {
         match request {
             Request::Setup { events, base } => Self::new(SETUP, [events.0, base]),
+            Request::Attach { events, region } => Self::new(ATTACH, [events.0, region]),
             Request::Write { channel, len } => Self::new(WRITE, [channel.into(), len.into()]),
         }
     }
@@ -92,6 +99,11 @@ impl TryFrom<&Message> for Request {
                 } else {
                     Err(Malformed)
                 }
+            }
+            ATTACH => {
+                let [events, region] = m.request()?;
+                let events = ThreadId(events);
+                if events.is_valid() { Ok(Self::Attach { events, region }) } else { Err(Malformed) }
             }
             WRITE => {
                 let [Ok(channel), Ok(len)] = m.request()?.map(u32::try_from) else { return Err(Malformed) };
@@ -164,6 +176,7 @@ mod tests {
     fn requests_round_trip() {
         for r in [
             Request::Setup { events: THREAD, base: 0x3000_0000 },
+            Request::Attach { events: THREAD, region: u64::MAX },
             Request::Write { channel: 1, len: 8192 },
             Request::Write { channel: 2, len: 0 },
         ] {
@@ -176,6 +189,8 @@ mod tests {
         for m in [
             Message::new(SETUP, [0, 0x3000_0000]),
             Message::new(SETUP, [THREAD.0, 1]),
+            Message::new(ATTACH, [0, 1]),
+            Message::new(ATTACH, [THREAD.0]),
             Message::new(WRITE, [0, 1]),
             Message::new(WRITE, [3, 1]),
             Message::new(WRITE, [1, 8193]),

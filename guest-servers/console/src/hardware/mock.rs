@@ -134,6 +134,9 @@ impl Memory for Mock {
     fn read(&self, offset: usize, into: &mut [u8]) {
         into.copy_from_slice(&self.0.borrow().memory[offset..offset + into.len()]);
     }
+    fn write(&self, offset: usize, from: &[u8]) {
+        self.0.borrow_mut().memory[offset..offset + from.len()].copy_from_slice(from);
+    }
     fn read_u32(&self, offset: usize) -> u32 {
         let mut bytes = [0; 4];
         self.read(offset, &mut bytes);
