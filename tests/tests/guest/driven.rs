@@ -33,7 +33,13 @@ impl Run<'_> {
 
     /// Under `ukvmm` with these options.
     pub fn on_kvm(&self, context: &Context, options: &[&str]) -> Result<(), String> {
-        self.check(&self.boot(context, options)?.run_kvm(b"", LIMIT)?, End::Exited(0))
+        self.talk_on_kvm(context, options, b"").map(drop)
+    }
+
+    /// As [`Run::on_kvm`], with this input; what it printed comes back.
+    pub fn talk_on_kvm(&self, context: &Context, options: &[&str], input: &[u8]) -> Result<Outcome, String> {
+        let outcome = self.boot(context, options)?.run_kvm(input, LIMIT)?;
+        self.check(&outcome, End::Exited(0)).map(|()| outcome)
     }
 
     /// As [`Run::on_kvm`], in the lab.

@@ -10,12 +10,14 @@
 //! - [`soak`]: random system calls
 //! - [`drivers`], [`rng`], [`net`], [`share`]: drivers that are killed while they are used; [`driven`]: what the last three share
 //! - [`stock`]: stock Linux kernels
+//! - [`drivers`], [`console`], [`rng`], [`net`], [`share`]: drivers that are killed while they are used; [`driven`]: what most of them share
 //! - [`trials`]: tests of libtest-mimic, and what they share
 
 #![forbid(unsafe_code)]
 
 mod cases;
 mod conformance;
+mod console;
 mod driven;
 mod drivers;
 mod idle;
@@ -51,6 +53,7 @@ fn main() {
     trials.extend(ipc::trials(&context));
     trials.extend(soak::trials(&context));
     trials.extend(drivers::trials(&context));
+    trials.extend(console::trials(&context));
     trials.extend(rng::trials(&context));
     trials.extend(net::trials(&context));
     trials.extend(share::trials(&context));
