@@ -237,4 +237,3 @@ impl<L: Link> Client<L> {
 
 /// The driver has died, or has forgotten the session.
 struct Gone;
-

@@ -8,7 +8,6 @@
 //! - [`idle`]: a CPU that is interrupted just before it sleeps
 //! - [`ipc`]: what the µ-kernel's paths take
 //! - [`soak`]: random system calls
-//! - [`drivers`], [`rng`], [`net`], [`share`]: drivers that are killed while they are used; [`driven`]: what the last three share
 //! - [`stock`]: stock Linux kernels
 //! - [`drivers`], [`console`], [`rng`], [`net`], [`share`]: drivers that are killed while they are used; [`driven`]: what most of them share
 //! - [`trials`]: tests of libtest-mimic, and what they share
