@@ -133,6 +133,10 @@ impl<L: Link> Client<L> {
             }
             match self.enter(enough.saturating_sub(there), None) {
                 Ok(_) if wait == 0 => return Ok(()),
+                // It says that all is done, but has not told of what: its completions were of nothing.
+                Ok(_) if self.completed == self.submitted && self.completed == self.taken => {
+                    self.recover()?
+                }
                 Ok(_) => {}
                 Err(Gone) => self.recover()?,
             }
@@ -237,3 +241,6 @@ impl<L: Link> Client<L> {
 
 /// The driver has died, or has forgotten the session.
 struct Gone;
+
+#[cfg(test)]
+mod tests;
