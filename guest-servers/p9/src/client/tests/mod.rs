@@ -243,3 +243,85 @@ fn entries_that_make_no_sense() {
         assert_eq!(list(&entry), [Err(Error::Garbled)]);
     }
 }
+
+/// A driver, or a file server, that changes some bytes of each answer.
+struct Liar {
+    wire: Wire,
+    random: u64,
+    /// Changes of the answer: places and bytes.
+    changes: Vec<(usize, u8)>,
+}
+
+impl Liar {
+    fn next(&mut self) -> u64 {
+        self.random ^= self.random << 13;
+        self.random ^= self.random >> 7;
+        self.random ^= self.random << 17;
+        self.random
+    }
+}
+
+impl Channel for Liar {
+    fn room(&self) -> usize {
+        self.wire.room()
+    }
+    fn put(&mut self, offset: usize, bytes: &[u8]) {
+        self.wire.put(offset, bytes);
+    }
+    fn exchange(&mut self, len: usize) -> Result<usize, Lost> {
+        let len = self.wire.exchange(len)?;
+        self.changes.clear();
+        // Most answers are what they were, or the conversation would soon be over.
+        for _ in 0..(self.next() % 12).saturating_sub(8) {
+            let (place, byte) = (self.next() as usize % (len + 4).min(64), self.next() as u8);
+            self.changes.push((place, byte));
+        }
+        // Now and then another length, or another conversation.
+        match self.next() % 64 {
+            0 => Ok(self.next() as usize % (2 * ROOM)),
+            1 => Err(Lost::Restarted),
+            _ => Ok(len),
+        }
+    }
+    fn get(&self, offset: usize, into: &mut [u8]) {
+        self.wire.get(offset, into);
+        for (place, byte) in &self.changes {
+            if let Some(target) = place.checked_sub(offset).and_then(|at| into.get_mut(at)) {
+                *target = *byte;
+            }
+        }
+    }
+}
+
+#[test]
+fn lies_are_errors_or_wrong_data_and_nothing_worse() {
+    let (mut errors, mut calls) = (0, 0);
+    for seed in 1..2000u64 {
+        let host = Host::new();
+        host.0.borrow_mut().lenient = true;
+        for n in 0..20 {
+            host.0.borrow_mut().nodes.insert(format!("file{n}"), Some(pattern(3000)));
+        }
+        let random = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let Ok(mut s) = Session::start(Liar { wire: host.wire(), random, changes: Vec::new() }, 0) else {
+            continue;
+        };
+        let mut bytes = [0; 2000];
+        let mut note = |failed: bool| (errors, calls) = (errors + u32::from(failed), calls + 1);
+        for n in 0..10 {
+            let file = s.open(&format!("file{n}"), open::READ_WRITE);
+            note(file.is_err());
+            let Ok(file) = file else { continue };
+            let got = s.read(file, 0, &mut bytes);
+            assert!(got.is_err() || got.unwrap() <= bytes.len());
+            let taken = s.write(file, 0, &bytes);
+            assert!(taken.is_err() || taken.unwrap() <= bytes.len());
+            note(s.attributes(file).is_err());
+            note(s.close(file).is_err());
+        }
+        if let Ok(folder) = s.open("", open::READ | open::DIRECTORY) {
+            note(s.list(folder, 0, |entry| assert!(!entry.name.is_empty())).is_err());
+        }
+    }
+    assert!(calls > 10_000 && errors > calls / 10 && errors < calls, "{errors} of {calls}");
+}
