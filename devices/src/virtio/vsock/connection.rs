@@ -46,7 +46,7 @@ pub struct Connection<S> {
     used: u32,
     /// Bytes sent to the guest. Counts wrap, here and below.
     sent: u32,
-    /// The guest has been asked for its room, and has not answered.
+    /// The guest has been asked for its room, and has had none since.
     asked_room: bool,
     /// Bytes that the program has taken, and as many of them as the guest knows of.
     taken: u32,
@@ -105,7 +105,8 @@ impl<S: Stream> Connection<S> {
 
     fn hear_room(&mut self, header: &Header) {
         (self.room, self.used) = (header.room, header.used);
-        self.asked_room = false;
+        // It answers even if it has none, and is not asked again for that: it will say when it has.
+        self.asked_room &= self.credit() == 0;
     }
 
     /// Bytes that the guest has room for. What it says may be nonsense, which hurts nobody but its own programs.
