@@ -2,6 +2,7 @@ use super::*;
 use devices::virtio::mock::{Driver, Interrupts};
 use devices::virtio::{Broken, Device, Io, Memory};
 use std::os::fd::OwnedFd;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 use vm_memory::GuestAddress;
 
@@ -81,6 +82,61 @@ fn a_worker_serves_doorbells_and_sources() {
         worker.join(Instant::now() + Duration::from_secs(20));
         assert_eq!(driver.take(0), at_once.then_some((head, 100)));
     }
+}
+
+/// Takes one request a call. At the first, its source becomes ready.
+struct OneByOne {
+    source: EventFd,
+    calls: u32,
+    is_ready: Arc<AtomicBool>,
+}
+
+impl Device for OneByOne {
+    fn id(&self) -> u32 {
+        77
+    }
+    fn features(&self) -> u64 {
+        0
+    }
+    fn queue_sizes(&self) -> &[u16] {
+        &[16]
+    }
+    fn read_config(&self, _: usize, _: &mut [u8]) {}
+    fn activate(&mut self, _: u64, _: &mut Io<'_>) -> Result<(), Broken> {
+        Ok(())
+    }
+    fn process(&mut self, queue: usize, io: &mut Io<'_>) -> Result<(), Broken> {
+        let Some(request) = io.pop(queue)? else { return Ok(()) };
+        if self.calls == 0 {
+            self.source.write(1).unwrap();
+        }
+        self.calls += 1;
+        io.push(queue, request.head, self.calls)
+    }
+    fn ready(&mut self, _: usize, _: &mut Io<'_>) -> Result<(), Broken> {
+        self.is_ready.store(true, Ordering::SeqCst);
+        Ok(())
+    }
+    fn reset(&mut self) {}
+}
+
+#[test]
+fn a_source_is_heard_that_becomes_ready_while_there_is_more_to_do() {
+    let (source, doorbell, is_ready) =
+        (eventfd().unwrap(), eventfd().unwrap(), Arc::new(AtomicBool::new(false)));
+    let waited = OwnedFd::from(std::fs::File::from(fd_of(&source)));
+    let device = OneByOne { source, calls: 0, is_ready: is_ready.clone() };
+    let mut driver = Driver::ready(Box::new(device), 0);
+    let heads: Vec<_> = (0..3).map(|_| driver.put(0, &[], &[(devices::virtio::mock::DATA, 4)])).collect();
+    let worker =
+        Worker::start(driver.mmio.clone(), vec![doorbell.try_clone().unwrap()], vec![waited]).unwrap();
+    doorbell.write(1).unwrap();
+    for (head, call) in heads.into_iter().zip(1..) {
+        assert_eq!(wait_for(|| driver.take(0)), (head, call));
+    }
+    wait_for(|| is_ready.load(Ordering::SeqCst).then_some(()));
+    worker.stop();
+    worker.join(Instant::now() + Duration::from_secs(20));
 }
 
 fn fd_of(event: &EventFd) -> OwnedFd {
