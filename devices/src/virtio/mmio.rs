@@ -134,17 +134,18 @@ impl Mmio {
 
     /// The doorbell of queue `queue` has rung. True: there is more to do, by [`Self::again`].
     pub fn doorbell(&self, queue: usize) -> bool {
-        self.work(|device, io, _| device.process(queue, io))
+        self.work(|device, io| device.process(queue, io))
     }
 
     /// Source `source` of the device's backend has become ready. True: as for [`Self::doorbell`].
     pub fn ready(&self, source: usize) -> bool {
-        self.work(|device, io, _| device.ready(source, io))
+        self.work(|device, io| device.ready(source, io))
     }
 
     /// Goes on with what was left. True: as for [`Self::doorbell`].
     pub fn again(&self) -> bool {
-        self.work(|device, io, more| more.into_iter().try_for_each(|queue| device.process(queue, io)))
+        let more = std::mem::take(&mut self.lock().more);
+        self.work(|device, io| more.into_iter().try_for_each(|queue| device.process(queue, io)))
     }
 
     /// Whether the driver has set the device going and it has not stopped since.
@@ -153,17 +154,19 @@ impl Mmio {
     }
 
     /// Has the device do `job`, if it is active.
-    fn work(&self, job: impl FnOnce(&mut dyn Device, &mut Io<'_>, Vec<usize>) -> Result<(), Broken>) -> bool {
+    fn work(&self, job: impl FnOnce(&mut dyn Device, &mut Io<'_>) -> Result<(), Broken>) -> bool {
         let mut state = self.lock();
         if !state.is_active() {
             return false;
         }
-        let more = std::mem::take(&mut state.more);
         state.queues.begin();
         let (device, mut io) = state.parts(self);
-        let done = job(device, &mut io, more).and_then(|()| {
+        let done = job(device, &mut io).and_then(|()| {
             state.queues.signal(&self.memory, &self.interrupt)?;
-            state.more = state.queues.listen(&self.memory)?;
+            let more = state.queues.listen(&self.memory)?;
+            // What was left before is still there if this job was about something else.
+            state.more.retain(|queue| !more.contains(queue));
+            state.more.extend(more);
             Ok(())
         });
         if let Err(broken) = done {
@@ -209,7 +212,7 @@ impl Mmio {
         state.queues.set_event_idx(features & 1 << VIRTIO_RING_F_EVENT_IDX != 0);
         drop(state);
         // What was in the queues before is seen without a doorbell.
-        let start = |device: &mut dyn Device, io: &mut Io<'_>, _| {
+        let start = |device: &mut dyn Device, io: &mut Io<'_>| {
             device.activate(features, io)?;
             (0..queues).try_for_each(|queue| device.process(queue, io))
         };

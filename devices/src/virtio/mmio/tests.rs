@@ -154,6 +154,40 @@ fn a_device_may_answer_later_and_loses_what_it_kept_by_a_reset() {
     assert!(driver.request(0, &[(DATA, 4)], &[(DATA, 4)]).is_some());
 }
 
+/// Takes one request a call.
+struct OneByOne;
+
+impl Device for OneByOne {
+    fn id(&self) -> u32 {
+        42
+    }
+    fn features(&self) -> u64 {
+        0
+    }
+    fn queue_sizes(&self) -> &[u16] {
+        &[64]
+    }
+    fn read_config(&self, _: usize, _: &mut [u8]) {}
+    fn activate(&mut self, _: u64, _: &mut Io<'_>) -> Result<(), Broken> {
+        Ok(())
+    }
+    fn process(&mut self, queue: usize, io: &mut Io<'_>) -> Result<(), Broken> {
+        io.pop(queue)?.map_or(Ok(()), |request| io.push(queue, request.head, 0))
+    }
+    fn reset(&mut self) {}
+}
+
+#[test]
+fn what_is_left_stays_left_whatever_comes_in_between() {
+    let mut driver = Driver::ready(Box::new(OneByOne), 0);
+    let heads = [0; 3].map(|_| driver.put(0, &[(DATA, 1)], &[]));
+    assert!(driver.mmio.doorbell(0));
+    assert!(driver.mmio.ready(0), "there is as much left as before");
+    assert!(driver.mmio.again());
+    assert!(!driver.mmio.again());
+    assert_eq!(heads.map(|_| driver.take(0).map(|(head, _)| head)), heads.map(Some));
+}
+
 #[test]
 fn the_configuration_is_read_in_any_width_and_its_change_is_told() {
     let (driver, _) = ready(ALL);
