@@ -10,7 +10,7 @@ use ukernel_abi::call::Timeouts;
 use ukernel_abi::{Status, ThreadId};
 use userlib::beat::Beat;
 use userlib::clock::{Clock, tsc};
-use userlib::drivers::{self, Dma};
+use userlib::drivers::{self, Dma, Region};
 use userlib::io::Port;
 use userlib::ipc::{self, NEVER, NOW, Received};
 use userlib::space::Range;
@@ -64,10 +64,37 @@ impl Memory for Dma {
 pub struct Root;
 
 impl Regions for Root {
-    type Memory = Dma;
+    type Memory = Region;
 
-    fn region(&mut self, client: ThreadId, id: u64) -> Result<Dma, Refusal> {
+    fn region(&mut self, client: ThreadId, id: u64) -> Result<Region, Refusal> {
         drivers::region(client, id)
+    }
+}
+
+/// A region of a client's. All of it is the device's to reach, but only its lists are the driver's.
+impl Memory for Region {
+    fn phys(&self) -> u64 {
+        self.phys
+    }
+    fn size(&self) -> usize {
+        1 << self.log2
+    }
+    fn read(&self, offset: usize, into: &mut [u8]) {
+        if !self.lists.read(offset, into) {
+            into.fill(0);
+        }
+    }
+    fn write(&self, offset: usize, from: &[u8]) {
+        let _inside = self.lists.write(offset, from);
+    }
+    fn load_u16(&self, offset: usize) -> u16 {
+        self.lists.load(offset).unwrap_or(0)
+    }
+    fn store_u16(&self, offset: usize, value: u16) {
+        let _inside = self.lists.store(offset, value);
+    }
+    fn split(self, _at: usize) -> Option<(Self, Self)> {
+        None
     }
 }
 

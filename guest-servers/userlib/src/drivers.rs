@@ -5,7 +5,7 @@ use crate::root::{ask, ask_mapping, name};
 use crate::space::Range;
 use crate::utcb::Utcb;
 use crate::window::Window;
-use proto::drivers::{Region, Request, Shared, Virtio};
+use proto::drivers::{Request, Shared, Virtio};
 use proto::{Message, Refusal};
 use ukernel_abi::layout::PAGE;
 use ukernel_abi::{Fpage, Rights, ThreadId};
@@ -62,19 +62,25 @@ pub fn share(log2: u32, with: &str) -> Result<(Window, u64), Refusal> {
 }
 
 /// The region `id` of `client`, which shares it with this server.
-pub fn region(client: ThreadId, id: u64) -> Result<Dma, Refusal> {
-    // How large it is root says, when there has to be room for it already.
-    let range = reserve(REGION_LOG2_MAX)?;
-    let window = Fpage::memory(range.base(), REGION_LOG2_MAX, Rights::RW);
-    // SAFETY: the range is ours and empty.
-    let region: Region =
-        unsafe { ask_mapping(Utcb::current(), window, Request::Region { client, id, base: range.base() }) }?;
-    let (window, _) = Window::new(range).split(1 << region.log2).ok_or(Refusal::BadRequest)?;
-    Ok(Dma { window, phys: region.phys })
+#[derive(Debug)]
+pub struct Region {
+    /// Its first page: what is behind it is for the device.
+    pub lists: Window,
+    /// Physical address and log2 size of all of it.
+    pub phys: u64,
+    pub log2: u32,
 }
 
-/// log2 of the largest region.
-pub const REGION_LOG2_MAX: u32 = proto::drivers::REGION_LOG2_MAX;
+/// The region `id` of `client`. Only its first page is mapped: each page costs, and again when this server has died.
+pub fn region(client: ThreadId, id: u64) -> Result<Region, Refusal> {
+    let range = reserve(PAGE.trailing_zeros())?;
+    let window = Fpage::memory(range.base(), PAGE.trailing_zeros(), Rights::RW);
+    // With a window that is smaller than what is mapped, the base says which part of it is wanted: the first.
+    let request = Request::Region { client, id, base: 0 };
+    // SAFETY: the range is ours and empty.
+    let answer: proto::drivers::Region = unsafe { ask_mapping(Utcb::current(), window, request) }?;
+    Ok(Region { lists: Window::new(range), phys: answer.phys, log2: answer.log2 as u32 })
+}
 
 fn reserve(log2: u32) -> Result<Range, Refusal> {
     let size = 1u64.checked_shl(log2).filter(|size| *size >= PAGE).ok_or(Refusal::BadRequest)?;
