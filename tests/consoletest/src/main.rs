@@ -2,6 +2,8 @@
 //!
 //! Says `ready`, waits for a line of input and repeats it, and prints so many numbered lines, while it has the console killed. A line may come twice,
 //! if the console has died with it; none may be missing.
+//!
+//! With the argument `--kill-only` it does nothing but have the console killed, some times, while another server uses it.
 
 #![no_std]
 #![no_main]
@@ -16,7 +18,7 @@ use proto::Refusal;
 use proto::console::Event;
 use userlib::console::Console;
 use userlib::ipc::{self, NEVER};
-use userlib::{Me, drivers, log, root, start};
+use userlib::{Me, drivers, log, root, start, thread};
 use vmm_abi::boot::ARGV_MODULE;
 
 userlib::server!(main);
@@ -42,7 +44,14 @@ impl fmt::Display for Failure {
     }
 }
 
+/// How often and how long after each other, in microseconds, the console is killed with `--kill-only`.
+const KILLS: u32 = 10;
+const PAUSE_US: u32 = 50_000;
+
 fn main(me: Me) -> ! {
+    if driver::real::has_arg("--kill-only") {
+        kill_only();
+    }
     let status = match options().ok_or(Failure::Arguments).and_then(|(lines, kills)| run(me, lines, kills)) {
         Ok(()) => {
             log!("passed");
@@ -54,6 +63,18 @@ fn main(me: Me) -> ! {
         }
     };
     root::exit(status);
+    start::stop()
+}
+
+fn kill_only() -> ! {
+    for _ in 0..KILLS {
+        thread::sleep(PAUSE_US);
+        if let Err(why) = drivers::kill(SERVER) {
+            log!("FAILED: killing the console: {why:?}");
+            start::stop()
+        }
+    }
+    log!("killed the console {KILLS} times");
     start::stop()
 }
 

@@ -2,7 +2,9 @@
 
 use crate::driven::Run;
 use crate::trials::{Context, on_kvm, plain};
-use guest_tests::process::Outcome;
+use guest_tests::compare;
+use guest_tests::guest::Boot;
+use guest_tests::process::{End, Outcome};
 use libtest_mimic::Trial;
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
@@ -70,10 +72,68 @@ fn talk(path: &Path) -> std::io::Result<Vec<u8>> {
     Ok(output)
 }
 
+/// The set of Linux programs, with a server that has the console killed.
+const LINUX_SET: &str = r#"
+[[server]]
+name = "console"
+prio = 200
+memory = "2M"
+devices = ["console:0"]
+ports = [[0xb00, 8], [0x3f8, 8]]
+irqs = [5, 4]
+restart = "always"
+
+[[server]]
+name = "killer"
+elf = "consoletest"
+prio = 210
+memory = "1M"
+may_kill = ["console"]
+args = ["--kill-only"]
+
+[[server]]
+name = "linux"
+prio = 100
+memory = "32M"
+may_call = ["console"]
+"#;
+const LINUX_LINES: usize = 1000;
+
+/// A Linux program whose terminal dies under it does not notice.
+fn under_linux(context: &Context, options: &[&str]) -> Result<(), String> {
+    let folder = tempfile::tempdir().map_err(|e| format!("cannot make a folder: {e}"))?;
+    let set = folder.path().join("linux.toml");
+    std::fs::write(&set, LINUX_SET).map_err(|e| format!("cannot write {}: {e}", set.display()))?;
+    let words = ["--kernel", &context.build.kernel()?.to_string_lossy(), "--servers", &set.to_string_lossy()]
+        .map(str::to_owned);
+    let words: Vec<_> = words.iter().map(String::as_str).collect();
+    let initrd = context.build.initrd()?.to_string_lossy().into_owned();
+    let script = format!("i=0; while [ $i -lt {LINUX_LINES} ]; do echo line $i; i=$((i+1)); done; exit 6");
+    let boot = Boot::words(&context.build, &words)?.with(&["--initrd", &initrd]).with(options);
+    let outcome =
+        boot.timeout(PATIENCE).program(&["/bin/busybox", "sh", "-c", &script]).run_kvm(b"", PATIENCE)?;
+    let text = String::from_utf8_lossy(&outcome.stdout).replace("\r\n", "\n");
+    // What was printed when the console died may come again, but nothing before it has come.
+    let mut expected = 0;
+    for line in text.lines() {
+        let number = line.strip_prefix("line ").and_then(|n| n.parse::<usize>().ok());
+        match number {
+            Some(n) if n == expected => expected += 1,
+            Some(n) if n < expected => {}
+            _ => return Err(format!("{line:?} instead of line {expected}: {}", compare::describe(&outcome))),
+        }
+    }
+    let killed = String::from_utf8_lossy(&outcome.stderr).contains("killer: killed the console");
+    let well = expected == LINUX_LINES && outcome.end == End::Exited(6) && killed;
+    if well { Ok(()) } else { Err(format!("{expected} lines: {}", compare::describe(&outcome))) }
+}
+
 pub fn trials(context: &Arc<Context>) -> Vec<Trial> {
     vec![
         plain("qemu::console".to_owned(), context, in_qemu),
         on_kvm("console", context, |context| under_ukvmm(context, &[])),
+        on_kvm("console-linux", context, |context| under_linux(context, &[])),
+        on_kvm("console-linux-virtio", context, |context| under_linux(context, &["--virtio-console"])),
         on_kvm("console-virtio", context, |context| under_ukvmm(context, &["--virtio-console"])),
     ]
 }
