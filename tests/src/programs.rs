@@ -95,6 +95,11 @@ fn hostile_sources(folder: &Path) -> Result<Vec<PathBuf>, String> {
     Ok(sources)
 }
 
+/// Compiles a C program to a static one, if it is older than its source.
+pub fn compile_c(source: &Path, program: &Path) -> Result<(), String> {
+    compile_one(source, program, STATIC)
+}
+
 fn compile_one(source: &Path, program: &Path, kind: Kind) -> Result<(), String> {
     if !is_older(program, source) {
         return Ok(());

@@ -7,7 +7,8 @@ use crate::batch::{self, Job, Results};
 use crate::build::{Build, repository};
 use crate::cpio::Archive;
 use crate::guest::{self, LAB_LIMIT};
-use crate::process;
+use crate::process::{self, Outcome};
+use crate::programs;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -27,6 +28,8 @@ pub struct Files {
     pub generic: PathBuf,
     /// Root file system with the checks.
     pub initrd: PathBuf,
+    /// Both ends of connections by virtio-vsock.
+    pub vsock: PathBuf,
 }
 
 impl Files {
@@ -40,22 +43,27 @@ impl Files {
             )),
         };
         let stock = kernel("images/stock.cpio")?;
+        let out = build.tests();
+        fs::create_dir_all(&out).map_err(|e| format!("cannot make {}: {e}", out.display()))?;
+        let vsock = out.join("vsock");
+        programs::compile_c(&repository().join("tests/stock/vsock.c"), &vsock)?;
         Ok(Self {
             ukvmm: build.ukvmm()?,
             bzimage: kernel("lab/kernel/vmlinuz")?,
             vmlinux: kernel("lab/kernel/vmlinux")?,
             generic: kernel("lab/generic/vmlinux")?,
-            initrd: write_initrd(build, &stock)?,
+            initrd: write_initrd(build, &stock, &vsock)?,
+            vsock,
         })
     }
 
-    fn all(&self) -> [&Path; 5] {
-        [&self.ukvmm, &self.bzimage, &self.vmlinux, &self.generic, &self.initrd]
+    fn all(&self) -> [&Path; 6] {
+        [&self.ukvmm, &self.bzimage, &self.vmlinux, &self.generic, &self.initrd, &self.vsock]
     }
 }
 
-/// Adds the guest's scripts to the root file system at `stock`.
-fn write_initrd(build: &Build, stock: &Path) -> Result<PathBuf, String> {
+/// Adds the guest's scripts, and its part of `vsock`, to the root file system at `stock`.
+fn write_initrd(build: &Build, stock: &Path, vsock: &Path) -> Result<PathBuf, String> {
     let explain = |path: &Path| {
         let path = path.display().to_string();
         move |e: std::io::Error| format!("{path}: {e}")
@@ -67,9 +75,8 @@ fn write_initrd(build: &Build, stock: &Path) -> Result<PathBuf, String> {
         let name = entry.file_name().to_string_lossy().into_owned();
         archive.program(&format!("tests/{name}"), &fs::read(entry.path()).map_err(explain(&entry.path()))?);
     }
-    let out = build.tests();
-    fs::create_dir_all(&out).map_err(explain(&out))?;
-    let path = out.join("stock.cpio");
+    archive.program("tests/vsock", &fs::read(vsock).map_err(explain(vsock))?);
+    let path = build.tests().join("stock.cpio");
     fs::write(&path, archive.finish()).map_err(explain(&path))?;
     Ok(path)
 }
@@ -86,7 +93,38 @@ fn lab_script(name: &str) -> PathBuf {
 }
 
 /// Runs jobs in one lab with so many CPUs, or more labs if they take it down.
+///
+/// A boot that was upset is made again, each in a lab of its own with two CPUs, which run side by side: in a lab with one, the same
+/// instructions would be hit. QEMU's TCG now and then lets an interrupt in while interrupts are off (`docs/lab.md`), and Linux panics. What is
+/// wrong with `ukvmm` is wrong every time.
 pub fn run(build: &Build, files: &Files, jobs: &[Job], cpus: u32) -> Results {
+    let mut results = run_once(build, files, jobs, cpus);
+    for job in jobs {
+        for _ in 0..AGAIN {
+            if results.get(&job.name).is_some_and(is_upset) {
+                eprintln!("==> stock::{}: the lab's CPU has upset the guest; again", job.name);
+                results.extend(run_once(build, files, std::slice::from_ref(job), 2));
+            }
+        }
+    }
+    results
+}
+
+const AGAIN: usize = 2;
+
+fn is_upset(result: &Result<Outcome, String>) -> bool {
+    result.as_ref().is_ok_and(|outcome| {
+        let said = String::from_utf8_lossy(&outcome.stdout);
+        UPSET.iter().any(|sign| said.contains(sign))
+    })
+}
+
+/// What Linux says when an interrupt came while interrupts were off: on the way into the kernel it is on a stack that has no room, or takes the
+/// user's GS base for its own, and faults for ever.
+const UPSET: [&str; 3] =
+    ["ENTRY_TRAMPOLINE stack guard page was hit", "PANIC: double fault", "IRQs not disabled as expected"];
+
+fn run_once(build: &Build, files: &Files, jobs: &[Job], cpus: u32) -> Results {
     batch::run(jobs, LAB_LIMIT, |script, left| {
         let path = build.tests().join(format!("stock-{cpus}.sh"));
         fs::write(&path, script).map_err(|e| format!("cannot write {}: {e}", path.display()))?;

@@ -29,6 +29,18 @@ upload() {
 forwarded() {
     echo "from the guest" | timeout 60 nc -l -p 7003
 }
+# The port of the console that has this name.
+port() {
+    for port in /sys/class/virtio-ports/*; do
+        test "$(cat "$port/name" 2>/dev/null)" = "$1" && echo "/dev/${port##*/}"
+    done
+}
+named_port() {
+    echo "from the guest" >"$(port org.ukvmm.test)"
+}
+terminal() {
+    echo "# by hvc0 from the guest" >/dev/hvc0
+}
 
 check entry is 255 cat /proc/sys/kernel/bootloader_type
 check hypervisor grep -q hypervisor /proc/cpuinfo
@@ -46,3 +58,7 @@ check address address
 check download download
 check upload upload
 check forwarded forwarded
+check named-port named_port
+check terminal terminal
+check vsock-out is "from the lab" /tests/vsock connect 5000
+check vsock-in is "from the lab" timeout 60 /tests/vsock listen 5001

@@ -1,5 +1,5 @@
 # Runs in the lab: a stock kernel with all devices, and the other sides of them.
-# devices.sh UKVMM KERNEL INITRD
+# devices.sh UKVMM KERNEL INITRD VSOCK
 mkdir -p /tmp/stock
 cd /tmp/stock || exit
 ip link set lo up
@@ -17,11 +17,17 @@ others="$others $!"
 # Nobody listens yet: then a connection is made and ends at once.
 { until nc 127.0.0.1 7003 <>never | tee heard | grep -q .; do usleep 50000; done; } >/dev/null 2>&1 &
 others="$others $!"
-echo "typed words" | "$1" --kernel "$2" --initrd "$3" --cmdline "quiet nohz=off check=devices sum=${sum%% *} date=$(date +%F)" \
-    --disk disk,serial=ukvmm-test --disk read-only,ro --net user,hostfwd=tcp:127.0.0.1:7003-:7003
+"$4" serve vsock_5000 >/dev/null 2>&1 &
+others="$others $!"
+{ until "$4" knock vsock 5001; do usleep 50000; done; } >/dev/null 2>&1 &
+others="$others $!"
+echo "typed words" | "$1" --kernel "$2" --initrd "$3" --cmdline "quiet check=devices sum=${sum%% *} date=$(date +%F)" \
+    --disk disk,serial=ukvmm-test --disk read-only,ro --net user,hostfwd=tcp:127.0.0.1:7003-:7003 \
+    --virtio-console --virtio-console=name=org.ukvmm.test,path=port --vsock cid=3,path="$PWD/vsock"
 echo "# status $?"
 # Those that nobody has called would wait for ever.
 kill $others 2>/dev/null
+echo "# by a port $(cat port)"
 echo "# heard $(cat heard)"
 echo "# sent $sum"
 echo "# received $(md5sum <uploaded)"

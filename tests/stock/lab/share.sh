@@ -6,7 +6,7 @@ echo "from the lab" | tee open/words >closed/words
 echo old >open/old
 seq 1 2000000 | head -c 4194304 >open/file
 sum=$(md5sum <open/file)
-"$1" --kernel "$2" --initrd "$3" --cmdline "quiet nohz=off reboot=k check=share sum=${sum%% *}" \
+"$1" --kernel "$2" --initrd "$3" --cmdline "quiet reboot=k check=share sum=${sum%% *}" \
     --share tag=open,path=open --share tag=closed,path=closed,ro
 echo "# status $?"
 echo "# answer $(cat open/answer)"

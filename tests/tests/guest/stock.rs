@@ -37,6 +37,10 @@ const CHECKS: &[(&str, &[&str])] = &[
             "download",
             "upload",
             "forwarded",
+            "named-port",
+            "terminal",
+            "vsock-out",
+            "vsock-in",
         ],
     ),
     ("pvh", &["entry", "acpi", "console"]),
@@ -48,6 +52,8 @@ const CHECKS: &[(&str, &[&str])] = &[
 const LINES: &[(&str, &str, &str, &str)] = &[
     ("devices", "power-off", "# status 0", ""),
     ("devices", "forwarded-out", "# heard from the guest", ""),
+    ("devices", "named-port-out", "# by a port from the guest", ""),
+    ("devices", "terminal-out", "# by hvc0 from the guest", ""),
     ("pvh", "reboot", "# status 0", ""),
     ("share", "keyboard-reset", "# status 0", ""),
     ("share", "answer", "# answer from the guest", ""),
@@ -66,9 +72,9 @@ fn jobs(files: &Files) -> Vec<Job> {
         job(name, "status.sh", &[&[ukvmm, "--kernel", kernel], rest].concat())
     };
     vec![
-        job("devices", "devices.sh", &[ukvmm, bzimage, initrd]),
+        job("devices", "devices.sh", &[ukvmm, bzimage, initrd, &text(&files.vsock)]),
         job("share", "share.sh", &[ukvmm, generic, initrd]),
-        boot("pvh", vmlinux, &["--initrd", initrd, "--cmdline", "quiet nohz=off check=pvh"]),
+        boot("pvh", vmlinux, &["--initrd", initrd, "--cmdline", "quiet check=pvh"]),
         boot("panic", vmlinux, &["--cmdline", "quiet"]),
         boot("triple-fault", vmlinux, &["--cmdline", "quiet reboot=t"]),
         // An ELF file is as good as any for a root file system that is too large.
@@ -208,7 +214,7 @@ fn shown(stdout: &str) -> &str {
 fn refused_or_run(context: &Context) -> Result<(), String> {
     let files = Files::new(&context.build)?;
     let (bzimage, initrd) = (text(&files.bzimage), text(&files.initrd));
-    let words = ["--kernel", &bzimage, "--initrd", &initrd, "--cmdline", "quiet nohz=off check=pvh"];
+    let words = ["--kernel", &bzimage, "--initrd", &initrd, "--cmdline", "quiet check=pvh"];
     let outcome = Boot::words(&context.build, &words)?.timeout(LIMIT).run_kvm(b"", LIMIT)?;
     let stderr = String::from_utf8_lossy(&outcome.stderr);
     let refused =

@@ -24,7 +24,14 @@ const CLOUD: Package = Package {
     meta: "linux-image-cloud-amd64",
     folder: "kernel",
     lab: &["kvm_amd", "virtio_pci", "virtio_console"],
-    guest: &["virtio_mmio", "virtio_blk", "virtio_net", "virtio_console", "virtio_rng"],
+    guest: &[
+        "virtio_mmio",
+        "virtio_blk",
+        "virtio_net",
+        "virtio_console",
+        "virtio_rng",
+        "vmw_vsock_virtio_transport",
+    ],
 };
 /// The one for all machines.
 const GENERIC: Package = Package {
@@ -66,9 +73,11 @@ impl Package {
         paths::lab().join(self.folder)
     }
 
-    /// What is written last, so that a folder from before there were such files is no kernel's.
+    /// A folder from when other modules were asked for is not taken for a kernel's.
     fn is_there(&self) -> bool {
-        self.folder().join(GUEST_ORDER).exists()
+        let folder = self.folder();
+        let modules = self.lab.iter().chain(self.guest).map(|name| format!("{name}.ko"));
+        modules.chain([GUEST_ORDER.to_owned()]).all(|name| folder.join(name).exists())
     }
 
     fn get(&self) -> Result<Kernel> {
