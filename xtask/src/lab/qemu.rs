@@ -24,6 +24,10 @@ const LAST_LINES: usize = 15;
 const KERNEL_ARGS: &str = "console=ttyS0 quiet panic=-1 reboot=t rdinit=/init nokaslr norandmaps \
                            cryptomgr.notests nolapic_timer";
 
+/// Besides, where there are several CPUs: they have one time stamp counter, the host's. Linux does not know that and calls it unstable; then KVM gives
+/// each virtual CPU a counter of its own, and they drift apart by milliseconds.
+const KERNEL_ARGS_SMP: &str = " tsc=reliable";
+
 /// Runs the machine to its end. Its files are in `folder`.
 pub fn run(folder: &Path, kernel: &Kernel, job: &Job, sink: &mut dyn Sink) -> Result<Outcome> {
     for name in ["stdout", "stderr", "status", "console.log"] {
@@ -115,7 +119,8 @@ fn command(folder: &Path, kernel: &Kernel, job: &Job) -> Result<Command> {
         .arg(&kernel.image)
         .arg("-initrd")
         .arg(folder.join("initrd"))
-        .args(["-append", KERNEL_ARGS]);
+        .arg("-append")
+        .arg(KERNEL_ARGS.to_owned() + if cpus > 1 { KERNEL_ARGS_SMP } else { "" });
     command.args(["-chardev", &file("console.log"), "-serial", "chardev:console.log"]);
     // Without ioeventfd a write is done in the CPU's own thread: nothing is left to the host's scheduler.
     command.args(["-device", "virtio-serial-pci,ioeventfd=off"]);
