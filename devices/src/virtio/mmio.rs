@@ -121,7 +121,12 @@ impl Mmio {
         match offset as u32 {
             VIRTIO_MMIO_INTERRUPT_ACK => self.interrupt.acknowledge(value),
             // Its doorbell is an eventfd; who gets here has none, or writes it in an odd way.
-            VIRTIO_MMIO_QUEUE_NOTIFY => while self.doorbell(value as usize) {},
+            VIRTIO_MMIO_QUEUE_NOTIFY => {
+                let mut more = self.doorbell(value as usize);
+                while more {
+                    more = self.again();
+                }
+            }
             VIRTIO_MMIO_STATUS => self.set_status(value),
             _ => {
                 let done = self.lock().set_up(offset as u32, value, &self.memory);
