@@ -159,6 +159,12 @@ leave_iretq:
 2:  /* from kernel mode; where IRETQ has faulted the stack is a TCB, with no room for more */
     cmp qword ptr [rsp + 2 * 8], offset leave_iretq
     je 3f
+    /* An interrupt while they are off: QEMU's SVM has delivered it twice. It was seen the first time. */
+    cmp edi, 32
+    jb 5f
+    test byte ptr [rsp + 4 * 8 + 1], 2
+    jz 6f
+5:
     SAVE
     cld
     mov rsi, rsp
@@ -170,6 +176,9 @@ leave_iretq:
     add rsp, 8
     /* It was idle: whether HLT had begun or not, waiting is over. */
     mov qword ptr [rsp], offset interrupt_has_come
+    iretq
+6:  pop rdi
+    add rsp, 8
     iretq
 3:  swapgs
     mov rsp, gs:[{stack}]
