@@ -28,6 +28,9 @@ pub struct Job {
 /// What became of each job, by name.
 pub type Results = HashMap<String, Result<Outcome, String>>;
 
+/// What the error of a job begins with that the machine did not outlive.
+pub const MACHINE_ENDED: &str = "the machine ended while it ran";
+
 /// Runs all jobs on as few machines as their behaviour allows, for `limit` in all. `machine` runs a script for so long at
 /// most and returns its output.
 pub fn run(
@@ -57,7 +60,7 @@ pub fn run(
         let count = done.len();
         results.extend(rest.iter().map(|job| job.name.clone()).zip(done.into_iter().map(Ok)));
         if let Some(culprit) = culprit {
-            let error = format!("the machine ended while it ran: {}", compare::describe(&outcome));
+            let error = format!("{MACHINE_ENDED}: {}", compare::describe(&outcome));
             results.insert(culprit.name.clone(), Err(error));
         }
         rest = rest.get(count + 1..).unwrap_or(&[]);

@@ -63,7 +63,6 @@ const LINES: &[(&str, &str, &str, &str)] = &[
     ("cpus", "power-off", "# status 0", ""),
 ];
 
-/// Boots in a lab with one CPU.
 fn jobs(files: &Files) -> Vec<Job> {
     let ukvmm = &text(&files.ukvmm);
     let (bzimage, vmlinux) = (&text(&files.bzimage), &text(&files.vmlinux));
@@ -75,6 +74,7 @@ fn jobs(files: &Files) -> Vec<Job> {
         job("devices", "devices.sh", &[ukvmm, bzimage, initrd, &text(&files.vsock)]),
         job("share", "share.sh", &[ukvmm, generic, initrd]),
         boot("pvh", vmlinux, &["--initrd", initrd, "--cmdline", "quiet check=pvh"]),
+        boot("cpus", bzimage, &["--initrd", initrd, "--cpus", "2", "--cmdline", "quiet nohz=off check=cpus"]),
         boot("panic", vmlinux, &["--cmdline", "quiet"]),
         boot("triple-fault", vmlinux, &["--cmdline", "quiet reboot=t"]),
         // An ELF file is as good as any for a root file system that is too large.
@@ -82,40 +82,20 @@ fn jobs(files: &Files) -> Vec<Job> {
     ]
 }
 
-/// Boots in a lab with two CPUs.
-fn jobs_on_two_cpus(files: &Files) -> Vec<Job> {
-    let (ukvmm, bzimage, initrd) = (&text(&files.ukvmm), &text(&files.bzimage), &text(&files.initrd));
-    let words = [
-        ukvmm,
-        "--kernel",
-        bzimage,
-        "--initrd",
-        initrd,
-        "--cpus",
-        "2",
-        "--cmdline",
-        "quiet nohz=off check=cpus",
-    ];
-    vec![job("cpus", "status.sh", &words)]
-}
-
 /// What became of the boots; made when first asked for.
 #[derive(Clone, Default)]
-struct Boots(Arc<[OnceLock<Results>; 2]>);
+struct Boots(Arc<OnceLock<Result<Results, String>>>);
 
 impl Boots {
     /// What a boot said on standard output and error.
     fn said(&self, context: &Context, boot: &str) -> Result<(Vec<u8>, String), String> {
-        let files = Files::new(&context.build)?;
-        let (lab, jobs, cpus) = match boot {
-            "cpus" => (&self.0[1], jobs_on_two_cpus(&files), 2),
-            _ => (&self.0[0], jobs(&files), 1),
-        };
-        let results = lab.get_or_init(|| {
+        let results = self.0.get_or_init(|| {
+            let files = Files::new(&context.build)?;
             let is_asked_for = |job: &Job| names(&job.name).any(|name| context.is_selected(&name));
-            let jobs: Vec<_> = jobs.into_iter().filter(is_asked_for).collect();
-            stock::run(&context.build, &files, &jobs, cpus)
+            let jobs: Vec<_> = jobs(&files).into_iter().filter(is_asked_for).collect();
+            Ok(stock::run(&context.build, &files, &jobs))
         });
+        let results = results.as_ref().map_err(Clone::clone)?;
         let outcome = results.get(boot).ok_or("it was not run")?.as_ref().map_err(Clone::clone)?;
         Ok((outcome.stdout.clone(), String::from_utf8_lossy(&outcome.stderr).into_owned()))
     }
