@@ -1,0 +1,14 @@
+//! What a debugger sees of a machine and can do with it, without a word about GDB's protocol.
+//!
+//! A machine is shown as the person who debugs it thinks of it: as processes with threads. Every L4 task is a process, the servers and the
+//! Linux programs alike, and the kernel is one more, whose threads are the vCPUs.
+//!
+//! - [`thread`]: names of processes and threads
+//! - [`registers`]: the registers of a thread or vCPU
+//! - [`view`]: a machine that stands still, to look at: one that is stopped, or the core of one that has crashed
+//! - [`debuggee`]: what a debugger does with it
+
+pub mod debuggee;
+pub mod registers;
+pub mod thread;
+pub mod view;
