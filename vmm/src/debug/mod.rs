@@ -4,7 +4,7 @@
 //! Linux programs alike, and the kernel is one more, whose threads are the vCPUs.
 //!
 //! - [`thread`]: names of processes and threads
-//! - [`registers`]: the registers of a thread or vCPU
+//! - [`registers`]: the registers of a thread or vCPU; [`xsave`]: those that XSAVE and FXSAVE have in memory
 //! - [`view`]: a machine that stands still, to look at: one that is stopped, or the core of one that has crashed
 //! - [`debuggee`]: what a debugger does with it
 
@@ -12,3 +12,4 @@ pub mod debuggee;
 pub mod registers;
 pub mod thread;
 pub mod view;
+pub mod xsave;
