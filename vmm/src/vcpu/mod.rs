@@ -6,6 +6,7 @@
 //! - [`thread`]: the thread and its loop
 //! - [`group`]: all of a machine's, started and stopped together
 //! - [`kick`]: how another thread gets a vCPU out of the guest
+//! - [`registers`]: all registers of one, as debuggers show them
 //! - [`moments`]: when the guest did what, in its own time
 //! - [`snapshot`]: where the guest was, for messages
 
@@ -15,5 +16,6 @@ pub mod exit;
 pub mod group;
 pub mod kick;
 pub mod moments;
+pub mod registers;
 pub mod snapshot;
 pub mod thread;
