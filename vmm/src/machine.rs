@@ -64,7 +64,8 @@ pub fn run(mut config: Config) -> Result<Ending, Error> {
         events.add_subscriber(Box::new(Timer::new(after, mailbox.clone())?));
     }
     let done = move |id| mailbox.send(Notice::Stopped(id));
-    let vcpus = Group::start(vcpus, World::new(ports, devices.windows.clone(), vm.memory().clone()), done)?;
+    let world = World::new(ports, devices.windows.clone(), vm.memory().clone(), None);
+    let vcpus = Group::start(vcpus, world, done)?;
     let (request, stopped) = serve(&mut events, &notices, &vcpus)?;
     devices.end();
     Ok(Ending::of(&vcpus.join(&stopped), request, &kernel_path))

@@ -7,7 +7,9 @@
 //! - [`registers`]: the registers of a thread or vCPU; [`xsave`]: those that XSAVE and FXSAVE have in memory
 //! - [`view`]: a machine that stands still, to look at: one that is stopped, or the core of one that has crashed
 //! - [`debuggee`]: what a debugger does with it
+//! - [`control`]: stops the vCPUs of a machine that runs, and lets them go on
 
+pub mod control;
 pub mod debuggee;
 pub mod registers;
 pub mod thread;

@@ -95,7 +95,7 @@ pub fn run(kvm: Kvm) -> Result<Probe, ProbeError> {
     ports.add(PORT_SYSCALL, PORT_DONE + 4 - PORT_SYSCALL, results.clone());
     let (sender, done) = channel();
     // The receiver outlives the thread unless we are gone already.
-    let world = World::new(ports, Windows::default(), vm.memory().clone());
+    let world = World::new(ports, Windows::default(), vm.memory().clone(), None);
     let vcpus = Group::start(vcpus, world, move |_| {
         let _ = sender.send(());
     })?;

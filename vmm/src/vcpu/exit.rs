@@ -18,7 +18,7 @@ pub enum Next {
 }
 
 /// Why a vCPU does not go on.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Stop {
     /// The guest wrote this value to the exit port.
     Exit(u32),

@@ -1,9 +1,10 @@
 //! The thread of a vCPU: runs it until something stops it, then says what and where.
 
 use super::exit::{Next, Stop, handle, handle_error};
-use super::kick::{Kicked, Kicker};
+use super::kick::Kicker;
 use super::moments::{Moments, Told};
 use super::snapshot::Snapshot;
+use crate::debug::control::Control;
 use crate::kvm::{KvmError, failed};
 use crate::memory::GuestMemory;
 use crate::virtio::attach::Windows;
@@ -18,12 +19,14 @@ pub struct World {
     pub ports: Arc<PortBus>,
     pub windows: Windows,
     pub memory: GuestMemory,
+    /// Of a machine that may be debugged.
+    pub control: Option<Arc<Control>>,
     told: Arc<Told>,
 }
 
 impl World {
-    pub fn new(ports: PortBus, windows: Windows, memory: GuestMemory) -> Self {
-        Self { ports: Arc::new(ports), windows, memory, told: Arc::default() }
+    pub fn new(ports: PortBus, windows: Windows, memory: GuestMemory, control: Option<Arc<Control>>) -> Self {
+        Self { ports: Arc::new(ports), windows, memory, control, told: Arc::default() }
     }
 }
 
@@ -39,8 +42,10 @@ pub struct Report {
 
 /// A vCPU that runs.
 pub struct Vcpu {
+    id: usize,
     thread: JoinHandle<Report>,
-    kicker: Kicker,
+    kicker: Arc<Kicker>,
+    control: Option<Arc<Control>>,
 }
 
 impl Vcpu {
@@ -51,25 +56,32 @@ impl Vcpu {
         world: World,
         done: impl FnOnce() + Send + 'static,
     ) -> Result<Self, KvmError> {
-        let kicker = Kicker::new(&fd)?;
-        let kicked = kicker.kicked();
+        let control = world.control.clone();
+        let kicker = match control.as_ref().and_then(|control| control.kicker(id)) {
+            Some(kicker) => kicker,
+            None => Arc::new(Kicker::new(&fd)?),
+        };
+        let its_kicker = kicker.clone();
         let body = move || {
             let _done = AtEnd(Some(done));
             // Goes before `_done`. With the last vCPU the devices end, and with them what they had not printed yet.
             let world = world;
-            run(id, fd, &world, &kicked)
+            run(id, fd, &world, &its_kicker)
         };
         let thread = thread::Builder::new().name(format!("vcpu{id}")).spawn(body).map_err(|e| {
             failed("starting a vCPU's thread")(kvm_ioctls::Error::new(
                 e.raw_os_error().unwrap_or(libc::EAGAIN),
             ))
         })?;
-        Ok(Self { thread, kicker })
+        Ok(Self { id, thread, kicker, control })
     }
 
     /// Has it stop soon.
     pub fn kick(&self) {
-        self.kicker.kick(&self.thread);
+        self.kicker.kick();
+        if let Some(control) = &self.control {
+            control.wake(self.id);
+        }
     }
 
     /// Waits for its end. `None` if its thread panicked.
@@ -89,31 +101,41 @@ impl<F: FnOnce()> Drop for AtEnd<F> {
     }
 }
 
-fn run(id: usize, mut fd: VcpuFd, world: &World, kicked: &Kicked) -> Report {
+fn run(id: usize, mut fd: VcpuFd, world: &World, kicker: &Kicker) -> Report {
+    let _entered = kicker.enter();
     let moments = Moments::new(&fd, &world.told);
     if id == 0 {
         moments.first_run();
     }
-    let stop = loop {
-        let next = match fd.run() {
-            Ok(exit) => {
-                moments.exit(&exit);
-                handle(exit, &world.ports, &world.windows)
-            }
-            Err(error) => handle_error(error, kicked.get()),
-        };
-        if let Next::Stop(stop) = next {
-            break stop.with(&world.memory);
-        }
+    let stop = match &world.control {
+        None => run_freely(&mut fd, world, kicker, &moments),
+        Some(control) => control.run(id, &mut fd, world, &moments),
     };
     moments.end();
-    let suberror = if stop == Stop::InternalError { internal_suberror(&mut fd) } else { 0 };
+    let suberror = if stop == Stop::InternalError { suberror(&mut fd) } else { 0 };
     // Nobody asks where a guest was that ended by itself, and every run would pay for it.
     let at = if stop.is_chosen() { None } else { Snapshot::take(&fd, &world.memory) };
     Report { stop, at, suberror }
 }
 
-fn internal_suberror(fd: &mut VcpuFd) -> u32 {
+/// The loop of a vCPU that nobody debugs.
+fn run_freely(fd: &mut VcpuFd, world: &World, kicker: &Kicker, moments: &Moments<'_>) -> Stop {
+    loop {
+        let next = match fd.run() {
+            Ok(exit) => {
+                moments.exit(&exit);
+                handle(exit, &world.ports, &world.windows)
+            }
+            Err(error) => handle_error(error, kicker.is_kicked()),
+        };
+        if let Next::Stop(stop) = next {
+            return stop.with(&world.memory);
+        }
+    }
+}
+
+/// KVM's reason for [`Stop::InternalError`], with which the vCPU has left last.
+pub(crate) fn suberror(fd: &mut VcpuFd) -> u32 {
     // SAFETY: the exit reason was KVM_EXIT_INTERNAL_ERROR, for which KVM fills this member of the union; every bit
     // pattern is a valid u32.
     unsafe { fd.get_kvm_run().__bindgen_anon_1.internal.suberror }
