@@ -10,6 +10,7 @@
 //! - [`utcb`]: the user thread control block and the register state in it
 //! - [`kip`]: the kernel interface page
 //! - [`layout`]: the parts of the address space that the kernel gives a meaning
+//! - [`names`]: names of tasks, for a debugger
 
 #![no_std]
 #![forbid(unsafe_code)]
@@ -20,6 +21,7 @@ pub mod id;
 pub mod kip;
 pub mod layout;
 pub mod msg;
+pub mod names;
 pub mod utcb;
 
 pub use call::{Call, Status};

@@ -9,6 +9,7 @@
 //! event loop waits again, to be sent by the same call. An implementation that holds a reply back must send it before
 //! it does anything else to the same task.
 
+use crate::signal::set::Signal;
 use crate::tty::Channel;
 use alloc::string::String;
 use ukernel_abi::utcb::{FpuState, Regs, RunState};
@@ -76,6 +77,12 @@ pub trait Machine {
     fn restart(&self, thread: ThreadId, regs: &Regs) -> Result<(), MachineError>;
     /// Sets the FS base of a thread that is in a foreign call; the call goes on.
     fn set_fs_base(&self, thread: ThreadId, base: u64) -> Result<(), MachineError>;
+    /// Tells a debugger what runs in the task of `thread`, until that is deleted.
+    fn name_task(&self, thread: ThreadId, name: &[u8]);
+    /// Tells a debugger that the thread is about to get a signal because of what it has done, and returns which one it is to get:
+    /// the same one as a rule, or what the debugger wants; `None` for none.
+    fn program_signal(&self, thread: ThreadId, signal: Signal) -> Option<Signal>;
+
     /// Takes the thread off the processor until [`Machine::resume`].
     fn stop(&self, thread: ThreadId);
     fn resume(&self, thread: ThreadId);

@@ -244,8 +244,7 @@ impl Server {
             Err(FaultError::NoMemory) => return self.out_of_memory(thread),
         };
         thread.last_fault.set(LastFault { vector: 14, code: fault.code, cr2: fault.addr });
-        self.force_signal(thread, &process, SigInfo::fault(signal, code, fault.addr));
-        self.go_on(thread, Resume::Fault(Vec::new()));
+        self.fault_signal(thread, &process, SigInfo::fault(signal, code, fault.addr));
     }
 
     /// There is no memory for a page that the program needs: it is ended, the others go on.
@@ -260,7 +259,16 @@ impl Server {
         thread.last_fault.set(LastFault { vector: e.vector, code: e.code, cr2: 0 });
         let signal =
             crate::signal::fault::signal_for(&e, || self.machine.state(thread.l4.get()).ok().map(|s| s.fpu));
-        self.force_signal(thread, &process, signal);
+        self.fault_signal(thread, &process, signal);
+    }
+
+    /// What a thread has done gets it this signal; or another, or none, if a debugger wants it so.
+    fn fault_signal(self: &Rc<Self>, thread: &Rc<Thread>, process: &Rc<Process>, info: SigInfo) {
+        match self.machine.program_signal(thread.l4.get(), info.signal) {
+            Some(signal) if signal == info.signal => self.force_signal(thread, process, info),
+            Some(other) => self.force_signal(thread, process, SigInfo::kernel(other)),
+            None => {}
+        }
         self.go_on(thread, Resume::Fault(Vec::new()));
     }
 }

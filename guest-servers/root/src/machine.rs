@@ -11,6 +11,7 @@ pub mod mock;
 /// A server's first thread, to be made.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct NewServer {
+    pub name: &'static str,
     pub entry: u64,
     pub stack_end: u64,
     pub kernel_frames: u64,

@@ -16,13 +16,15 @@ use userlib::io::Port;
 use userlib::ipc::{self, Received};
 use userlib::task::{self, NewTask};
 use userlib::utcb::Utcb;
-use userlib::{Me, Status, ThreadId, log, sigma0};
+use userlib::{Me, Status, ThreadId, log, names, sigma0};
 use vmm_abi::ports;
 
 userlib::server!(main);
 
 fn main(me: Me) -> ! {
     log::use_debug_port();
+    names::set(ThreadId::SIGMA0.task(), b"sigma0");
+    names::set(ThreadId::ROOT.task(), b"root");
     let mut machine = Real { me, clock: Clock::of(userlib::kip::kip()) };
     match root::start(&mut machine) {
         Ok(mut root) => serve(&mut machine, &mut root),
@@ -125,6 +127,7 @@ impl Machine for Real {
     }
 
     fn delete(&mut self, thread: ThreadId) -> Result<(), Status> {
+        names::clear(thread.task());
         task::delete(thread)
     }
 
@@ -150,7 +153,9 @@ impl Machine for Real {
             kernel_frames: server.kernel_frames,
             priority: server.priority,
         };
-        task.make()
+        let thread = task.make()?;
+        names::set(thread.task(), server.name.as_bytes());
+        Ok(thread)
     }
 
     fn debug(&mut self, bytes: &[u8]) {

@@ -98,8 +98,13 @@ impl Server {
         if is_restarted(&self.set) {
             self.copy_data(memory, machine).map_err(NotStarted::Memory)?;
         }
-        let (kernel_frames, priority) = (self.kernel_frames, self.set.prio);
-        let new = NewServer { entry: self.image.entry, stack_end: place::STACK_END, kernel_frames, priority };
+        let new = NewServer {
+            name: self.set.name,
+            entry: self.image.entry,
+            stack_end: place::STACK_END,
+            kernel_frames: self.kernel_frames,
+            priority: self.set.prio,
+        };
         let thread = machine.new_server(&new).map_err(NotStarted::Task)?;
         self.state = State::Runs(thread);
         self.life.start(machine.now());

@@ -13,6 +13,7 @@
 //! - [`sigma0`], [`root`], [`console`]: clients of these servers
 //! - [`drivers`]: what root does for drivers and their clients; [`beat`]: a server says that it is alive
 //! - [`ranges`]: a set of addresses, for servers that hand out memory
+//! - [`names`], [`debug`]: what servers tell a debugger
 //! - [`kip`], [`clock`], [`cpu`], [`io`], [`log`]
 //!
 //! The target is soft-float: the kernel saves no FPU state for servers.
@@ -24,6 +25,7 @@ pub mod beat;
 pub mod clock;
 pub mod console;
 pub mod cpu;
+pub mod debug;
 pub mod drivers;
 pub mod gate;
 mod heap;
@@ -33,6 +35,7 @@ pub mod irq;
 pub mod kip;
 pub mod lock;
 pub mod log;
+pub mod names;
 pub mod ranges;
 pub mod root;
 pub mod sigma0;

@@ -5,6 +5,7 @@
 
 use core::cell::{Cell, RefCell};
 use linux::machine::{Machine, MachineError, ThreadState};
+use linux::signal::set::Signal;
 use linux::tty::Channel;
 use proto::Message;
 use ukernel_abi::call::{ex_regs, task_new};
@@ -14,7 +15,7 @@ use userlib::clock::{Clock, tsc};
 use userlib::console::Console;
 use userlib::thread::{Before, ExRegs, set_schedule};
 use userlib::utcb::Utcb;
-use userlib::{Me, cpu, ipc, kip, root, task};
+use userlib::{Me, cpu, debug, ipc, kip, names, root, task};
 
 use alloc::string::{String, ToString};
 
@@ -101,6 +102,7 @@ impl Machine for Kernel {
     }
     fn delete_task(&self, thread: ThreadId) {
         self.flush_task(thread);
+        names::clear(thread.task());
         let _gone_already = task::delete(thread);
     }
     fn new_thread(
@@ -153,6 +155,12 @@ impl Machine for Kernel {
     }
     fn set_fs_base(&self, thread: ThreadId, base: u64) -> Result<(), MachineError> {
         self.exchange(thread, ExRegs::new(0).fs_base(base)).map(|_| ())
+    }
+    fn name_task(&self, thread: ThreadId, name: &[u8]) {
+        names::set(thread.task(), name);
+    }
+    fn program_signal(&self, thread: ThreadId, signal: Signal) -> Option<Signal> {
+        Signal::new(debug::program_signal(thread, signal.number().into()))
     }
     fn stop(&self, thread: ThreadId) {
         let _gone = self.exchange(thread, ExRegs::new(ex_regs::STOP));

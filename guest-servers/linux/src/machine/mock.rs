@@ -6,6 +6,7 @@
 use super::{MAX_ITEMS, Machine, MachineError, ThreadState};
 use crate::frames::tests::TestMemory;
 use crate::frames::{FRAME_SIZE, FrameMemory};
+use crate::signal::set::Signal;
 use crate::tty::Channel;
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -33,6 +34,11 @@ pub(crate) struct MockMachine {
     /// Calls of `unmap` so far, and map items received.
     pub unmaps: Cell<usize>,
     pub items: Cell<usize>,
+    /// What tasks are called.
+    pub names: RefCell<BTreeMap<u16, String>>,
+    /// Signals that a debugger was told of, and which one it then wants in place of one.
+    pub told: RefCell<Vec<(ThreadId, Signal)>>,
+    pub wanted: RefCell<BTreeMap<Signal, Option<Signal>>>,
     /// Tasks that can still be made.
     pub task_quota: Cell<usize>,
     next: Cell<u16>,
@@ -71,6 +77,9 @@ impl MockMachine {
             exit: Cell::new(None),
             unmaps: Cell::new(0),
             items: Cell::new(0),
+            names: RefCell::default(),
+            told: RefCell::default(),
+            wanted: RefCell::default(),
             task_quota: Cell::new(usize::MAX),
             next: Cell::new(10),
         })
@@ -138,6 +147,7 @@ impl Machine for MockMachine {
         assert!(self.threads.borrow().contains_key(&thread), "stale thread {thread:?}");
         self.task_quota.set(self.task_quota.get().saturating_add(1));
         self.tasks.borrow_mut().remove(&thread.task());
+        self.names.borrow_mut().remove(&thread.task());
         self.threads.borrow_mut().retain(|id, _| id.task() != thread.task());
     }
     fn new_thread(
@@ -177,6 +187,14 @@ impl Machine for MockMachine {
     fn set_fs_base(&self, thread: ThreadId, base: u64) -> Result<(), MachineError> {
         self.change(thread, |t| t.state.fs_base = base);
         Ok(())
+    }
+    fn name_task(&self, thread: ThreadId, name: &[u8]) {
+        let name = String::from_utf8_lossy(name).into_owned();
+        self.names.borrow_mut().insert(thread.task(), name);
+    }
+    fn program_signal(&self, thread: ThreadId, signal: Signal) -> Option<Signal> {
+        self.told.borrow_mut().push((thread, signal));
+        self.wanted.borrow().get(&signal).copied().unwrap_or(Some(signal))
     }
     fn stop(&self, thread: ThreadId) {
         self.change(thread, |t| t.stopped = true);

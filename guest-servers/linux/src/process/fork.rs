@@ -139,6 +139,7 @@ impl Server {
         if !args.has(CLONE_VM) || args.has(CLONE_VFORK) {
             thread.alt_stack.set(c.thread.alt_stack.get());
         }
+        self.tell_name(&child, &thread);
         child.threads.borrow_mut().push(thread.clone());
         self.processes.add_thread(thread);
         self.processes.add(child.clone());

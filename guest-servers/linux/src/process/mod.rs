@@ -5,7 +5,7 @@
 //! - [`credentials`], [`limits`]: who a process is and what it may use
 //! - [`fork`]: making them; [`exit`]: ending them; [`wait`]: hearing about it
 //! - [`jobs`]: process groups, sessions, stopping and continuing
-//! - [`info`]: what `/proc` tells about them
+//! - [`info`]: what `/proc` tells about them; [`name`]: what a debugger calls them
 
 pub mod credentials;
 pub mod exit;
@@ -13,6 +13,7 @@ pub mod fork;
 pub mod info;
 pub mod jobs;
 pub mod limits;
+pub mod name;
 #[allow(clippy::module_inception)]
 pub mod process;
 pub mod table;

@@ -187,6 +187,7 @@ impl Server {
         *process.cmdline.borrow_mut() = joined(&ready.argv);
         *process.environ.borrow_mut() = joined(&ready.envp);
         process.has_execed.set(true);
+        self.tell_name(process, thread);
     }
 
     fn end_other_threads(self: &Rc<Self>, process: &Rc<Process>, keep: &Rc<Thread>) {

@@ -106,6 +106,7 @@ fn prctl(c: &Ctx) -> SysResult {
                 e => Err(e),
             })?;
             c.proc.set_comm(&name);
+            c.server.tell_name(&c.proc, &c.thread);
         }
         PR_GET_NAME => c.user().write(arg, &c.proc.comm.get())?,
         PR_GET_DUMPABLE => return Ok(1),

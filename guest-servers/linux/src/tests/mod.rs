@@ -1,5 +1,6 @@
 //! The server as a whole, on the mock machine: programs are what these tests do in their name.
 
+mod debugger;
 mod docs;
 mod memory;
 mod processes;

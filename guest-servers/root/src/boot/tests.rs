@@ -28,13 +28,14 @@ fn servers_start_in_order_with_their_shares() {
     let elf = file(&GOOD);
     let (mock, root) = start_with(SET.as_bytes(), &[("console", &elf), ("linux", &elf)]);
     assert!(root.is_ok());
-    let new = |kernel_frames, priority| NewServer {
+    let new = |name, kernel_frames, priority| NewServer {
+        name,
         entry: 0x20_1000,
         stack_end: place::STACK_END,
         kernel_frames,
         priority,
     };
-    assert_eq!(mock.tasks, [new(128, 200), new(3000, 100)]);
+    assert_eq!(mock.tasks, [new("console", 128, 200), new("linux", 3000, 100)]);
     assert_eq!(mock.text(), "", "nothing is printed when all is well");
 }
 
