@@ -11,11 +11,13 @@
 //! - [`kip`]: the kernel interface page
 //! - [`layout`]: the parts of the address space that the kernel gives a meaning
 //! - [`names`]: names of tasks, for a debugger
+//! - [`debug`]: where debuggers find things in the kernel's memory
 
 #![no_std]
 #![forbid(unsafe_code)]
 
 pub mod call;
+pub mod debug;
 pub mod fpage;
 pub mod id;
 pub mod kip;

@@ -10,9 +10,9 @@ use crate::thread::ThreadRef;
 pub const LINES: usize = 64;
 
 #[derive(Default)]
-struct Line {
-    owner: Cell<Option<ThreadRef>>,
-    pending: Cell<u64>,
+pub(crate) struct Line {
+    pub(crate) owner: Cell<Option<ThreadRef>>,
+    pub(crate) pending: Cell<u64>,
 }
 
 impl Line {
@@ -28,7 +28,7 @@ impl Line {
 
 /// Each owner counts its lines on which something has come ([`crate::thread::Thread::pending_lines`]): every open receive asks.
 pub struct Irqs {
-    lines: [Line; LINES],
+    pub(crate) lines: [Line; LINES],
 }
 
 impl Default for Irqs {

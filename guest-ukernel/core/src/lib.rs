@@ -14,6 +14,7 @@
 //! - [`irq`]: interrupts as messages
 //! - [`clan`]: who may send to whom
 //! - [`smp`]: the kernel's lock on several CPUs
+//! - [`debug`]: what debuggers have to know of all this
 
 #![no_std]
 #![forbid(unsafe_code)]
@@ -22,6 +23,7 @@
 extern crate std;
 
 pub mod clan;
+pub mod debug;
 pub mod ipc;
 pub mod irq;
 pub mod mem;

@@ -11,7 +11,7 @@ use crate::thread::ThreadRef;
 /// Neighbours in a list.
 #[derive(Default)]
 pub struct Link {
-    next: Cell<Option<ThreadRef>>,
+    pub(crate) next: Cell<Option<ThreadRef>>,
     prev: Cell<Option<ThreadRef>>,
 }
 
@@ -31,7 +31,7 @@ impl Link {
 /// First and last of a list.
 #[derive(Default)]
 pub struct Queue {
-    head: Cell<Option<ThreadRef>>,
+    pub(crate) head: Cell<Option<ThreadRef>>,
     tail: Cell<Option<ThreadRef>>,
 }
 

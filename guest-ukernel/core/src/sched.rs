@@ -50,7 +50,7 @@ pub struct Sched {
     /// Number of threads in the queues.
     queued: Cell<u32>,
     /// The thread whose registers the CPU has; none while idle.
-    current: Cell<Option<ThreadRef>>,
+    pub(crate) current: Cell<Option<ThreadRef>>,
     /// Woken by the running system call: next, if nothing speaks against it.
     handover: Cell<Option<ThreadRef>>,
     /// A time slice runs: the timer will end it.

@@ -7,6 +7,7 @@
 use core::cell::Cell;
 use core::mem::offset_of;
 use ukernel_abi::call::Timeouts;
+use ukernel_abi::debug::outgoing;
 use ukernel_abi::msg::StringItem;
 use ukernel_abi::utcb::{BUFFERS, FpuState, RESERVED_WORDS, RunState, Utcb};
 use ukernel_abi::{Fpage, ThreadId};
@@ -96,22 +97,25 @@ impl Frame {
 }
 
 /// What the thread is about to send or has sent and not had answered.
+///
+/// Debuggers read it ([`crate::debug`]): the kind is the first word, what belongs to it follows.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u64)]
 pub enum Outgoing {
     /// The message in its registers and UTCB.
-    Ipc,
+    Ipc = outgoing::IPC,
     PageFault {
         addr: u64,
         access: u64,
-    },
+    } = outgoing::PAGE_FAULT,
     Exception {
         vector: u64,
-    },
-    Foreign,
+    } = outgoing::EXCEPTION,
+    Foreign = outgoing::FOREIGN,
     /// The end of its time slice, at a TSC reading.
     Preemption {
         now: u64,
-    },
+    } = outgoing::PREEMPTION,
 }
 
 /// A page that the thread shares with the kernel, as cells: the program may change it at any time.
@@ -328,7 +332,7 @@ impl Thread {
 
     /// In the partner of a closed receive: it is in another clan, and what is sent in its name comes through a chief. To the fast path that is nobody,
     /// so it never lets a message past the chief.
-    const ABROAD: u64 = 1 << 63;
+    pub(crate) const ABROAD: u64 = 1 << 63;
 
     pub const fn abroad(id: ThreadId) -> ThreadId {
         ThreadId(id.0 | Self::ABROAD)

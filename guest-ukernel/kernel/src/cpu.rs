@@ -9,6 +9,7 @@ use core::cell::Cell;
 use core::mem::offset_of;
 
 use ukernel_abi::utcb::RunState;
+use ukernel_core::debug;
 use ukernel_core::sched::{Queues, Sched};
 use ukernel_core::thread::{FRAME_END, Frame, ThreadRef};
 
@@ -54,6 +55,7 @@ pub const CPU_OPEN: usize = offset_of!(Cpu, open);
 pub const CPU_FLOOR: usize = offset_of!(Cpu, sched) + offset_of!(Sched, floor);
 pub const CPU_IN_STUB: usize = offset_of!(Cpu, fpu) + fpu::IN_STUB;
 pub const CPU_FPU_OWNER: usize = offset_of!(Cpu, fpu) + fpu::OWNER;
+pub const CPU_CURRENT: usize = offset_of!(Cpu, sched) + debug::CURRENT;
 /// `rsp0` of the TSS, as an offset from the CPU's structure.
 pub const CPU_RSP0: usize = TSS_OFFSET as usize + 4;
 

@@ -4,24 +4,29 @@
 use core::cell::Cell;
 
 use ukernel_abi::ThreadId;
+use ukernel_abi::debug::event;
 
 #[derive(Clone, Copy, Debug)]
+#[repr(u8)]
 pub enum Event {
-    None,
-    Exception,
-    TaskNew,
-    TaskDelete,
-    ThreadNew,
-    ThreadDelete,
-    Orphan,
+    None = event::NONE,
+    Exception = event::EXCEPTION,
+    TaskNew = event::TASK_NEW,
+    TaskDelete = event::TASK_DELETE,
+    ThreadNew = event::THREAD_NEW,
+    ThreadDelete = event::THREAD_DELETE,
+    Orphan = event::ORPHAN,
 }
 
-const COUNT: usize = 32;
+/// What the ring consists of.
+pub type Entry = (Event, ThreadId, u64);
+
+pub const COUNT: usize = 32;
 
 /// A ring of the most recent events.
 pub struct Events {
-    next: Cell<usize>,
-    ring: [Cell<(Event, ThreadId, u64)>; COUNT],
+    pub next: Cell<usize>,
+    pub ring: [Cell<Entry>; COUNT],
 }
 
 impl Events {

@@ -35,7 +35,7 @@ pub struct Kernel {
 // ever accessed from two sides. Until `Smp::begin` one CPU runs.
 unsafe impl Sync for Kernel {}
 
-static KERNEL: Kernel = Kernel {
+pub static KERNEL: Kernel = Kernel {
     queues: Queues::new(),
     timeouts: Timeouts::new(),
     irqs: Irqs::new(),

@@ -19,12 +19,14 @@
 //! - [`mem`]: spaces and mappings
 //! - [`kip`]: the pages that every task sees
 //! - [`events`], [`panic`]: last words
+//! - [`debug`]: where debuggers find all this
 
 #![no_std]
 #![no_main]
 
 mod arch;
 mod cpu;
+mod debug;
 mod events;
 mod kernel;
 mod kip;

@@ -27,7 +27,7 @@ const LOAD_FPU: u32 = 4;
 pub struct Smp {
     lock: Lock<MAX_CPUS>,
     /// CPUs that run or are about to.
-    count: AtomicU32,
+    pub count: AtomicU32,
     /// Root of a space that is about to be destroyed.
     dying: Cell<u64>,
 }

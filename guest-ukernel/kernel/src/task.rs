@@ -25,12 +25,12 @@ const LINK: ukernel_core::queue::LinkOf = |t: &'static Thread| -> &'static Link 
 /// A task. It lies in the TCB page of its first thread.
 pub struct Task {
     /// 0 where there is no task.
-    number: Cell<u16>,
-    chief: Cell<u16>,
+    pub number: Cell<u16>,
+    pub chief: Cell<u16>,
     /// Identifier of its first thread, living or dead: it stays the task's name.
     first: Cell<ThreadId>,
-    space: Cell<Option<Space>>,
-    threads: Queue,
+    pub space: Cell<Option<Space>>,
+    pub threads: Queue,
     /// The tasks that this one made, as a list through `next` and `prev`; 0 ends it.
     first_child: Cell<u16>,
     next: Cell<u16>,
@@ -87,7 +87,7 @@ pub struct Start {
 pub struct Tasks {
     pub tcbs: Array,
     /// Bit n of word m: task number 64 m + n is in use; and the same of the words.
-    used: [Cell<u64>; ThreadId::TASKS / 64],
+    pub used: [Cell<u64>; ThreadId::TASKS / 64],
     full: [Cell<u64>; ThreadId::TASKS / 64 / 64],
 }
 

@@ -36,10 +36,10 @@ pub const BOUND: u64 = 64 << 10;
 /// A thread's part in a transfer of strings.
 #[derive(Default)]
 pub struct Transfer {
-    peer: Cell<Option<ThreadRef>>,
-    sends: Cell<bool>,
+    pub(crate) peer: Cell<Option<ThreadRef>>,
+    pub(crate) sends: Cell<bool>,
     /// What follows is the sender's. Where its program goes on.
-    rip: Cell<u64>,
+    pub(crate) rip: Cell<u64>,
     /// A map item of the message was not mapped.
     unmapped: Cell<bool>,
     /// The item that is being copied, and how much of it has been.

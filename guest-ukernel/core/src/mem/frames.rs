@@ -42,7 +42,7 @@ pub struct Frames<M> {
     end: Cell<PhysAddr>,
     /// Address that the information word of frame number 0 would have.
     info_base: Cell<u64>,
-    free: Cell<u64>,
+    pub(crate) free: Cell<u64>,
 }
 
 impl<M: Machine> Frames<M> {

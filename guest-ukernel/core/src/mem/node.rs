@@ -25,7 +25,7 @@ use ukernel_abi::layout::PAGE;
 pub(super) struct Node(NonZeroU64);
 
 /// Words of a node.
-pub(super) mod field {
+pub(crate) mod field {
     /// The mapping that this one was made from, or 0. In a free node: the next free node.
     pub const PARENT: u64 = 0;
     /// First child of the same size.
@@ -45,7 +45,7 @@ pub(super) mod field {
 }
 
 /// Header words of a slab.
-mod slab {
+pub(crate) mod slab {
     pub const OLDER: u64 = 0;
     pub const SPACE: u64 = 8;
 }

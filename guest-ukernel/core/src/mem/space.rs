@@ -20,7 +20,7 @@ use super::take::Part;
 pub struct Space(pub(super) NonZeroU64);
 
 /// Words of the control frame. Word 0 and 1 are those of every slab (see `node`).
-pub(super) mod word {
+pub(crate) mod word {
     /// Top-level table.
     pub const CR3: u64 = 16;
     /// Quota and what is used of it, in frames.

@@ -192,7 +192,7 @@ boot_stack:
 );
 
 unsafe extern "C" {
-    static boot_pml4: [u64; 512];
+    pub static boot_pml4: [u64; 512];
     static boot_pdpt_low: [u64; 512];
     static kernel_start: u8;
     static kernel_end: u8;

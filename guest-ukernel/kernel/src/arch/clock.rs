@@ -6,7 +6,7 @@ use super::insn::{cpuid, inb, outb, rdtsc};
 
 /// Converts microseconds to TSC ticks and ticks to APIC timer ticks.
 pub struct Clock {
-    khz: Cell<u64>,
+    pub khz: Cell<u64>,
     apic_tick_ns: Cell<u64>,
 }
 

@@ -151,6 +151,9 @@ leave_kernel:
     swapgs
 leave_iretq:
     iretq
+    .pushsection .data.exits, "aw"
+    .quad leave_iretq
+    .popsection
 
 4:  lea rax, [rip + leave_kernel]
     push rax
@@ -246,14 +249,15 @@ first_syscall:
 );
 
 unsafe extern "C" {
-    static exception_entries: u8;
+    pub static exception_entries: u8;
     static irq_entries: u8;
     static timer_entry: u8;
     static ipi_entry: u8;
     static spurious_entry: u8;
     static nmi_entry: u8;
-    static syscall_entry: u8;
+    pub static syscall_entry: u8;
     static first_syscall: u8;
+    pub static page_fault_entry: u8;
     /// Takes the frame from rax: not to be called, only jumped to.
     fn leave_kernel();
     #[link_name = "wait_for_interrupt"]

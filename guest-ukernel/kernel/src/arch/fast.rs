@@ -98,7 +98,15 @@ global_asm!(
     mov r11, [rsp + {own_rflags}]
     mov rsp, [rsp + {own_rsp}]
     swapgs
+    EXIT
     sysretq
+    .endm
+
+    /* What follows goes on in user mode: a debugger has to know (`crate::debug`). */
+    .macro EXIT
+9:  .pushsection .data.exits, "aw"
+    .quad 9b
+    .popsection
     .endm
 
     .section .text.fast, "ax"
@@ -349,6 +357,7 @@ page_fault_entry:
     mov r11, [rsp + {own_rflags}]
     lea rsp, [rsp + {own_rip}]
     swapgs
+    EXIT
     iretq
 
     /* To the trampoline, with all registers as they were: rcx holds the way back. */
@@ -359,6 +368,7 @@ reflect:
     mov r11, [rsp + {own_rflags}]
     lea rsp, [rsp + {own_rip}]
     swapgs
+    EXIT
     iretq
 
 not_foreign:

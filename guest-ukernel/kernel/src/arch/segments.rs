@@ -25,12 +25,12 @@ pub const TSS_OFFSET: u64 = 0x1000 - 0x68;
 const TSS_LIMIT: u64 = 0x68 + 0x2000;
 
 #[repr(C, align(16))]
-struct Idt([Cell<[u64; 2]>; 256]);
+pub struct Idt([Cell<[u64; 2]>; 256]);
 
 // SAFETY: changed only by `init_tables`, on one CPU; afterwards the processors only read it.
 unsafe impl Sync for Idt {}
 
-static IDT: Idt = Idt([const { Cell::new([0; 2]) }; 256]);
+pub static IDT: Idt = Idt([const { Cell::new([0; 2]) }; 256]);
 
 /// Room for the few words that an entry without an error code pushes.
 #[repr(C, align(16))]

@@ -23,7 +23,7 @@ pub use physmap::{Physmap, copy};
 pub static MEM: Locked = Locked(ukernel_core::mem::Mem::new(Physmap));
 
 /// Reaches memory management from the CPU that has the kernel's lock.
-pub struct Locked(ukernel_core::mem::Mem<Physmap>);
+pub struct Locked(pub ukernel_core::mem::Mem<Physmap>);
 
 // SAFETY: `Mem` is changed through cells, so it must never be used from two sides at once. Kernel code runs with interrupts off and
 // exceptions in kernel mode do not come back (entry.rs), so on one CPU nothing comes between; other CPUs are kept out by the lock in `smp`.
