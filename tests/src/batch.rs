@@ -8,6 +8,7 @@
 
 use crate::compare;
 use crate::process::{End, Outcome};
+use crate::stream::Stream;
 use std::collections::HashMap;
 use std::fmt::Write;
 use std::time::{Duration, Instant};
@@ -66,6 +67,12 @@ pub fn run(
         rest = rest.get(count + 1..).unwrap_or(&[]);
     }
     results
+}
+
+/// Waits until a job has been started on a machine that says this, and returns where its output begins.
+pub fn begin(said: &Stream, name: &str, deadline: Instant) -> Option<usize> {
+    let mark = format!("{MARK}{name} BEGIN\n");
+    said.wait(0, deadline, |said| split(said, &mark).map(|(before, _)| before.len() + mark.len()))
 }
 
 /// The script that runs the jobs.

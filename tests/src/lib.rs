@@ -8,6 +8,7 @@
 //! - [`programs`]: compiles the test programs
 //! - [`cpio`]: puts them into the guest's root file system
 //! - [`process`]: runs a command with a deadline and collects what it says
+//! - [`stream`]: what it says while it runs
 //! - [`terminal`]: runs a command on a pseudo-terminal and converses with it
 //! - [`case`]: what to run and how to judge it
 //! - [`tap`]: the output of programs that judge themselves
@@ -16,6 +17,7 @@
 //! - [`batch`]: many programs in one go, for where starting a machine is slow
 //! - [`peer`]: a server for guests that use the network
 //! - [`stock`]: stock Linux kernels as guests
+//! - [`gdb`]: sessions of GDB with a guest
 //! - [`qemu`]: the same guest, booted by QEMU; [`bundle`]: its boot files
 
 #![forbid(unsafe_code)]
@@ -26,11 +28,13 @@ pub mod bundle;
 pub mod case;
 pub mod compare;
 pub mod cpio;
+pub mod gdb;
 pub mod guest;
 pub mod peer;
 pub mod process;
 pub mod programs;
 pub mod qemu;
 pub mod stock;
+pub mod stream;
 pub mod tap;
 pub mod terminal;

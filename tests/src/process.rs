@@ -2,14 +2,16 @@
 //!
 //! The command gets a process group of its own, so that the deadline ends its children too (the lab's QEMU is one).
 
-use std::io::{Read, Write};
+use crate::stream::Stream;
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
+use std::io::Write;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// Output beyond this many bytes is not kept: a guest gone mad must not fill the machine's memory.
-const OUTPUT_LIMIT: u64 = 64 << 20;
+/// How often it is looked whether a command has ended.
+pub const NAP: Duration = Duration::from_millis(5);
 
 /// How a command ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,7 +65,12 @@ pub fn command_line(command: &Command) -> String {
 }
 
 /// Runs `command` with `stdin` as its input, for `timeout` at most.
-pub fn run(mut command: Command, stdin: &[u8], timeout: Duration) -> Result<Outcome, String> {
+pub fn run(command: Command, stdin: &[u8], timeout: Duration) -> Result<Outcome, String> {
+    start(command, stdin)?.finish(timeout)
+}
+
+/// Starts `command` with `stdin` as its input.
+pub fn start(mut command: Command, stdin: &[u8]) -> Result<Running, String> {
     let text = command_line(&command);
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
     let mut child = command.spawn().map_err(|e| format!("cannot run {text}: {e}"))?;
@@ -71,44 +78,64 @@ pub fn run(mut command: Command, stdin: &[u8], timeout: Duration) -> Result<Outc
     let input = stdin.to_vec();
     // A program that does not read its input closes the pipe: that is no error.
     thread::spawn(move || drop(to_child.write_all(&input)));
-    let stdout = collect(child.stdout.take().expect("stdout is a pipe"));
-    let stderr = collect(child.stderr.take().expect("stderr is a pipe"));
-    let end = wait(&mut child, timeout).map_err(|e| format!("cannot wait for {text}: {e}"))?;
-    let join = |reader: thread::JoinHandle<Vec<u8>>| reader.join().expect("a reader does not panic");
-    Ok(Outcome { end, stdout: join(stdout), stderr: join(stderr) })
+    let stdout = Stream::collect(child.stdout.take().expect("stdout is a pipe"));
+    let stderr = Stream::collect(child.stderr.take().expect("stderr is a pipe"));
+    Ok(Running { child, text, is_gone: false, stdout, stderr })
 }
 
-fn collect(stream: impl Read + Send + 'static) -> thread::JoinHandle<Vec<u8>> {
-    thread::spawn(move || {
-        let mut bytes = Vec::new();
-        let mut stream = stream.take(OUTPUT_LIMIT);
-        // An error ends the output as the end of file does; the status tells the rest.
-        drop(stream.read_to_end(&mut bytes));
-        drop(std::io::copy(&mut stream.into_inner(), &mut std::io::sink()));
-        bytes
-    })
+/// A command that runs. It is ended, with all of its process group, when this is dropped.
+pub struct Running {
+    child: Child,
+    text: String,
+    /// Nobody has its number any more, or somebody else.
+    is_gone: bool,
+    pub stdout: Stream,
+    pub stderr: Stream,
 }
 
-/// Waits until the child has ended or the deadline has passed; then nothing of its process group is left.
-fn wait(child: &mut Child, timeout: Duration) -> std::io::Result<End> {
-    let deadline = Instant::now() + timeout;
-    let end = loop {
-        if let Some(status) = child.try_wait()? {
-            break status.into();
+impl Running {
+    pub fn signal(&self, signal: Signal) {
+        if let Some(pid) = Pid::from_raw(self.child.id() as i32) {
+            // It may have ended by itself meanwhile.
+            let _ = kill_process(pid, signal);
         }
-        if Instant::now() >= deadline {
-            break End::TimedOut;
+    }
+
+    pub fn has_ended(&mut self) -> bool {
+        !matches!(self.child.try_wait(), Ok(None))
+    }
+
+    /// Waits until it has ended, or ends it when the time is over; then nothing of its process group is left.
+    pub fn finish(mut self, timeout: Duration) -> Result<Outcome, String> {
+        let deadline = Instant::now() + timeout;
+        let end = loop {
+            match self.child.try_wait() {
+                Ok(Some(status)) => break status.into(),
+                Ok(None) if Instant::now() >= deadline => break End::TimedOut,
+                Ok(None) => thread::sleep(NAP),
+                Err(e) => return Err(format!("cannot wait for {}: {e}", self.text)),
+            }
+        };
+        self.kill_group();
+        Ok(Outcome { end, stdout: self.stdout.whole(), stderr: self.stderr.whole() })
+    }
+
+    fn kill_group(&mut self) {
+        if std::mem::replace(&mut self.is_gone, true) {
+            return;
         }
-        thread::sleep(Duration::from_millis(5));
-    };
-    if let Some(group) = rustix::process::Pid::from_raw(child.id() as i32) {
-        // Fails if nobody is left in the group, which is what is wanted.
-        let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
+        if let Some(group) = Pid::from_raw(self.child.id() as i32) {
+            // Fails if nobody is left in the group, which is what is wanted.
+            let _ = kill_process_group(group, Signal::KILL);
+        }
+        drop(self.child.wait());
     }
-    if end == End::TimedOut {
-        child.wait()?;
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.kill_group();
     }
-    Ok(end)
 }
 
 #[cfg(test)]
@@ -137,6 +164,18 @@ mod tests {
         assert_eq!(outcome.end, End::TimedOut);
         assert_eq!(outcome.stdout, b"begin\n");
         assert!(start.elapsed() < Duration::from_secs(10));
+    }
+
+    #[test]
+    fn what_is_said_can_be_waited_for() {
+        let running = start(sh("echo one; read -r line; echo two; sleep 100"), b"\n").unwrap();
+        let deadline = Instant::now() + Duration::from_secs(10);
+        let two = |bytes: &[u8]| bytes.windows(3).position(|window| window == b"two");
+        assert_eq!(running.stdout.wait(0, deadline, two), Some(4));
+        assert_eq!(running.stdout.wait(3, deadline, two), Some(1));
+        assert_eq!(running.stdout.wait(5, Instant::now(), two), None);
+        running.signal(Signal::TERM);
+        assert_eq!(running.finish(Duration::from_secs(10)).unwrap().end, End::Signal(15));
     }
 
     #[test]

@@ -19,6 +19,8 @@ pub const GUEST_DIR: &str = "/tests";
 enum Kind {
     Script,
     C(&'static [&'static str]),
+    /// C with debug information, and as it is written.
+    DebugC(&'static [&'static str]),
     Rust,
 }
 
@@ -36,6 +38,10 @@ const PROGRAMS: &[(&str, &str, Kind)] = &[
 
 /// Folder whose C files are one program each.
 const HOSTILE: &str = "hostile";
+/// Another one: programs to debug.
+const DEBUG: &str = "debug";
+/// The one of them that is also made as a static PIE, and that one's name.
+const DEBUG_PIE: (&str, &str) = ("counter", "counter-pie");
 
 /// Compiles what is older than its source, once. Returns the names of all programs.
 pub fn compile(build: &Build) -> Result<Vec<String>, String> {
@@ -52,12 +58,34 @@ fn compile_all(build: &Build) -> Result<Vec<String>, String> {
         compile_one(&sources.join(source), &out.join(name), kind)?;
         names.push(name.to_owned());
     }
-    for source in hostile_sources(&sources.join(HOSTILE))? {
-        let name = source.file_stem().expect("it has the extension c").to_string_lossy().into_owned();
-        compile_one(&source, &out.join(&name), STATIC)?;
-        names.push(name);
+    for source in c_sources(&sources.join(HOSTILE))? {
+        names.push(compile_as(stem(&source), &source, &out, STATIC)?);
     }
     Ok(names)
+}
+
+/// Compiles the programs to debug, and returns their names.
+fn compile_debug(build: &Build) -> Result<Vec<String>, String> {
+    let out = build.tests();
+    fs::create_dir_all(&out).map_err(|e| format!("cannot make {}: {e}", out.display()))?;
+    let mut names = Vec::new();
+    for source in c_sources(&repository().join("tests/programs").join(DEBUG))? {
+        let name = stem(&source);
+        if name == DEBUG_PIE.0 {
+            let pie = Kind::DebugC(&["-static-pie"]);
+            names.push(compile_as(DEBUG_PIE.1.to_owned(), &source, &out, pie)?);
+        }
+        names.push(compile_as(name, &source, &out, Kind::DebugC(&["-static", "-no-pie"]))?);
+    }
+    Ok(names)
+}
+
+fn compile_as(name: String, source: &Path, out: &Path, kind: Kind) -> Result<String, String> {
+    compile_one(source, &out.join(&name), kind).map(|()| name)
+}
+
+fn stem(source: &Path) -> String {
+    source.file_stem().expect("it has the extension c").to_string_lossy().into_owned()
 }
 
 /// Writes a root file system with the test programs in [`GUEST_DIR`] to `build/tests`. Returns its path.
@@ -66,14 +94,29 @@ pub fn image(build: &Build) -> Result<PathBuf, String> {
     WRITTEN.get_or_init(|| image_with(build, "tests.cpio", &[])).clone()
 }
 
+/// The same with the programs to debug, and only those.
+pub fn debug_image(build: &Build) -> Result<PathBuf, String> {
+    static WRITTEN: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+    WRITTEN.get_or_init(|| write_image(build, "debug.cpio", &compile_debug(build)?, &[])).clone()
+}
+
 /// As [`image`], with more files beside the programs, in the file `name`.
 pub fn image_with(build: &Build, name: &str, files: &[(String, Vec<u8>)]) -> Result<PathBuf, String> {
+    write_image(build, name, &compile(build)?, files)
+}
+
+fn write_image(
+    build: &Build,
+    name: &str,
+    programs: &[String],
+    files: &[(String, Vec<u8>)],
+) -> Result<PathBuf, String> {
     let initrd = build.initrd()?;
     let mut archive = Archive::open(read(&initrd)?).map_err(|e| format!("{}: {e}", initrd.display()))?;
     let folder = GUEST_DIR.trim_start_matches('/');
     archive.directory(folder);
-    for program in compile(build)? {
-        archive.program(&format!("{folder}/{program}"), &read(&build.tests().join(&program))?);
+    for program in programs {
+        archive.program(&format!("{folder}/{program}"), &read(&build.tests().join(program))?);
     }
     for (file, data) in files {
         archive.program(&format!("{folder}/{file}"), data);
@@ -87,7 +130,7 @@ fn read(path: &Path) -> Result<Vec<u8>, String> {
     fs::read(path).map_err(|e| format!("cannot read {}: {e}", path.display()))
 }
 
-fn hostile_sources(folder: &Path) -> Result<Vec<PathBuf>, String> {
+fn c_sources(folder: &Path) -> Result<Vec<PathBuf>, String> {
     let entries = fs::read_dir(folder).map_err(|e| format!("cannot list {}: {e}", folder.display()))?;
     let mut sources: Vec<_> =
         entries.flatten().map(|e| e.path()).filter(|p| p.extension().is_some_and(|e| e == "c")).collect();
@@ -110,9 +153,11 @@ fn compile_one(source: &Path, program: &Path, kind: Kind) -> Result<(), String> 
         Kind::Script => {
             fs::copy(source, &fresh).map_err(|e| format!("cannot copy {}: {e}", source.display()))?;
         }
-        Kind::C(flags) => {
+        Kind::C(flags) | Kind::DebugC(flags) => {
             let mut gcc = Command::new("gcc");
-            gcc.args(["-std=gnu17", "-O1", "-g0", "-Wall", "-Wextra", "-Werror"]).args(flags);
+            let debug = matches!(kind, Kind::DebugC(_));
+            gcc.args(if debug { ["-O0", "-g"] } else { ["-O1", "-g0"] });
+            gcc.args(["-std=gnu17", "-Wall", "-Wextra", "-Werror"]).args(flags);
             gcc.arg("-Wno-unused-result").arg("-o").arg(&fresh).arg(source).arg("-lm");
             check(gcc, "gcc and the static C library come with Debian's packages gcc and libc6-dev")?;
         }

@@ -40,6 +40,11 @@ pub fn for_stock() -> Result<()> {
     kernel::fetch_guests()
 }
 
+/// What the tests of the debugger's stub need besides.
+pub fn for_debugging() -> Result<()> {
+    apt::install(&[apt::GDB])
+}
+
 /// What `cargo xtask bochs` needs besides.
 pub fn for_bochs() -> Result<()> {
     apt::install(&[apt::BOCHS])

@@ -10,6 +10,7 @@
 //! - [`soak`]: random system calls
 //! - [`stock`]: stock Linux kernels
 //! - [`drivers`], [`console`], [`rng`], [`net`], [`share`]: drivers that are killed while they are used; [`driven`]: what most of them share
+//! - [`gdb`]: sessions of GDB
 //! - [`trials`]: tests of libtest-mimic, and what they share
 
 #![forbid(unsafe_code)]
@@ -19,6 +20,7 @@ mod conformance;
 mod console;
 mod driven;
 mod drivers;
+mod gdb;
 mod idle;
 mod ipc;
 mod net;
@@ -56,6 +58,7 @@ fn main() {
     trials.extend(rng::trials(&context));
     trials.extend(net::trials(&context));
     trials.extend(share::trials(&context));
+    trials.extend(gdb::trials(&context));
     trials.extend(stock::trials(&context));
     libtest_mimic::run(&arguments, trials).exit();
 }

@@ -20,6 +20,9 @@ pub struct Args {
     /// Memory of the lab in MiB
     #[arg(long, default_value_t = MEMORY_MIB)]
     memory: u32,
+    /// Make a Unix socket on this machine; what connects to it reaches /dev/vport0p4 of the lab, to the next one vport0p5, and so on
+    #[arg(long = "socket", value_name = "PATH")]
+    sockets: Vec<PathBuf>,
     /// Use what is in build/ as it is
     #[arg(long, env = "UKVMM_NO_BUILD", value_parser = clap::builder::FalseyValueParser::new())]
     no_build: bool,
@@ -50,6 +53,7 @@ pub fn lab(args: Args, rest: Option<&[OsString]>) -> Result<ExitCode> {
         stdin: stdin()?,
         timeout: Duration::from_secs(args.timeout),
         memory_mib: args.memory,
+        sockets: args.sockets,
     };
     let outcome = lab::run(&job, &mut PassOn)?;
     if args.verbose {

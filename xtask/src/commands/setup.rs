@@ -10,6 +10,7 @@ pub fn setup() -> Result<ExitCode> {
     setup::for_lint()?;
     let kernel = setup::for_lab()?;
     setup::for_stock()?;
+    setup::for_debugging()?;
     eprintln!("everything is there; the lab's kernel is {}", kernel.image.display());
     Ok(ExitCode::SUCCESS)
 }

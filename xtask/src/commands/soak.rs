@@ -82,6 +82,7 @@ fn in_lab(args: &Args, words: &[String]) -> Result<ExitCode> {
         stdin: Vec::new(),
         timeout: Duration::from_secs(args.timeout),
         memory_mib: lab::MEMORY_MIB,
+        sockets: vec![],
     };
     Ok(ExitCode::from(crate::lab::run(&job, &mut lab::PassOn)?.status))
 }

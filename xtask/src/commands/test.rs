@@ -26,7 +26,8 @@ pub fn test() -> Result<ExitCode> {
         setup::for_build()?;
         setup::for_lint()?;
         setup::for_lab()?;
-        setup::for_stock()
+        setup::for_stock()?;
+        setup::for_debugging()
     });
     report.step("formatting", || fmt::fmt(true).map(drop));
     report.step("clippy, host", lint::host);

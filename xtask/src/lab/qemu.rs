@@ -19,6 +19,9 @@ const GRACE: &str = "5";
 /// Lines of the console shown when the lab itself fails.
 const LAST_LINES: usize = 15;
 
+/// Number of the virtio console's first port that is a socket; those below are the program's streams and status.
+const FIRST_SOCKET: usize = 4;
+
 /// The lab's kernel: says little, and nothing in it is random. `nolapic_timer` makes it use the HPET: to find the
 /// frequency of the local APIC's timer it would spin for 0.2 s, which takes seconds in an emulated CPU.
 const KERNEL_ARGS: &str = "console=ttyS0 quiet panic=-1 reboot=t rdinit=/init nokaslr norandmaps \
@@ -92,9 +95,8 @@ fn follow(
 
 /// QEMU's command line. `timeout` sees to it that QEMU ends even if xtask is killed.
 fn command(folder: &Path, kernel: &Kernel, job: &Job) -> Result<Command> {
-    let file = |name: &str| {
-        format!("file,id={name},path={}", folder.join(name).display().to_string().replace(',', ",,"))
-    };
+    let escaped = |path: &Path| path.display().to_string().replace(',', ",,");
+    let file = |name: &str| format!("file,id={name},path={}", escaped(&folder.join(name)));
     let mut command = Command::new("timeout");
     command.args(["--foreground", "--kill-after", GRACE, &job.timeout.as_secs().to_string()]);
     command.args(["qemu-system-x86_64", "-machine", "q35", "-accel", "tcg", "-cpu", "EPYC,+svm,+npt"]);
@@ -126,6 +128,10 @@ fn command(folder: &Path, kernel: &Kernel, job: &Job) -> Result<Command> {
     command.args(["-device", "virtio-serial-pci,ioeventfd=off"]);
     for (nr, name) in (1..).zip(["stdout", "stderr", "status"]) {
         command.args(["-chardev", &file(name), "-device", &format!("virtserialport,chardev={name},nr={nr}")]);
+    }
+    for (nr, path) in (FIRST_SOCKET..).zip(&job.sockets) {
+        let socket = format!("socket,id=socket{nr},server=on,wait=off,path={}", escaped(path));
+        command.args(["-chardev", &socket, "-device", &format!("virtserialport,chardev=socket{nr},nr={nr}")]);
     }
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(File::create(folder.join("qemu.log"))?);
     Ok(command)

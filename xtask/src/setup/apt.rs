@@ -26,6 +26,12 @@ pub const QEMU: Package = Package {
     is_there: || process::succeeds(Command::new("qemu-system-x86_64").arg("--version")),
 };
 
+pub const GDB: Package = Package {
+    name: "gdb",
+    purpose: "the debugger that the tests debug with",
+    is_there: || process::succeeds(Command::new("gdb").args(["-nx", "-batch", "-ex", "python print(1)"])),
+};
+
 pub const BOCHS: Package = Package {
     name: "bochs",
     purpose: "an emulated CPU with PCID",

@@ -43,6 +43,7 @@ pub fn run_in_lab(args: &[OsString], further: &[PathBuf]) -> Result<(String, Str
         stdin: vec![],
         timeout: Duration::from_secs(120),
         memory_mib: 1024,
+        sockets: vec![],
     };
     let mut output = Collected::default();
     let outcome = lab::run(&job, &mut output)?;

@@ -94,6 +94,7 @@ fn run(script: &str, files: Vec<PathBuf>) -> Result<Loads> {
         stdin: vec![],
         timeout: TIMEOUT,
         memory_mib: LAB_MIB,
+        sockets: vec![],
     };
     let mut output = Collected::default();
     let outcome = lab::run(&job, &mut output)?;

@@ -1,0 +1,80 @@
+//! Runs GDB in batch mode.
+
+use super::machine::Guest;
+use super::session::Session;
+use crate::process::{self, Running};
+use rustix::process::Signal;
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+/// How long a session may take, the guest's run included.
+pub const LIMIT: Duration = Duration::from_secs(60);
+/// Separates what commands print. ASCII has a character for it.
+const SEPARATOR: char = '\u{1e}';
+
+/// What is set before the first command: nothing of the person's whose machine this is, nothing that differs from machine to machine.
+const SETTINGS: &[&str] = &[
+    "set width 0",
+    "set height 0",
+    "set confirm off",
+    "set style enabled off",
+    "set debuginfod enabled off",
+    "set filename-display basename",
+    "set print thread-events off",
+    "set print inferior-events off",
+];
+
+/// Gives a session's commands to GDB, and returns what it printed, a command each. `SOCKET` in a command is where the guest's is, `BUILD` the folder of
+/// the build.
+pub fn run(session: &Session, guest: &Guest, build: &Path) -> Result<Vec<String>, String> {
+    let deadline = Instant::now() + LIMIT;
+    if let Some(text) = &session.after {
+        guest.wait(0, text, deadline)?;
+    }
+    let input: String =
+        session.steps.iter().flat_map(|step| &step.input).map(|line| format!("{line}\n")).collect();
+    let gdb = process::start(command(session, &guest.socket, build), input.as_bytes())?;
+    let interrupted = interrupt(session, guest, &gdb, deadline);
+    let outcome = gdb.finish(deadline.saturating_duration_since(Instant::now()))?;
+    let text = String::from_utf8_lossy(&outcome.stdout);
+    let outputs = text.split(SEPARATOR).skip(1).map(str::to_owned).collect();
+    match (interrupted, outcome.end) {
+        (Ok(()), process::End::Exited(_)) => Ok(outputs),
+        (Ok(()), end) => Err(format!("gdb: {end}; it printed:\n{text}")),
+        (Err(error), _) => Err(format!("{error}; gdb printed:\n{text}")),
+    }
+}
+
+/// Presses Ctrl-C where the session says so.
+fn interrupt(session: &Session, guest: &Guest, gdb: &Running, deadline: Instant) -> Result<(), String> {
+    for (number, step) in session.steps.iter().enumerate() {
+        let Some(text) = &step.interrupt else { continue };
+        let begun = |said: &[u8]| {
+            (said.iter().filter(|&&byte| byte == SEPARATOR as u8).count() > number).then_some(())
+        };
+        gdb.stdout
+            .wait(0, deadline, begun)
+            .ok_or_else(|| format!("gdb did not come to `{}`", step.command))?;
+        guest.wait(guest.output.length(), text, deadline)?;
+        gdb.signal(Signal::INT);
+    }
+    Ok(())
+}
+
+/// What GDB says on standard error belongs between what it prints.
+fn command(session: &Session, socket: &Path, build: &Path) -> Command {
+    let mut gdb = Command::new("sh");
+    gdb.args(["-c", r#"exec gdb "$@" 2>&1"#, "sh", "-nx", "-batch"]).env("LC_ALL", "C");
+    for setting in SETTINGS {
+        gdb.args(["-iex", setting]);
+    }
+    gdb.arg("-iex").arg(format!("add-auto-load-safe-path {}", build.display()));
+    for step in &session.steps {
+        let command = step.command.replace("SOCKET", &socket.to_string_lossy());
+        let command = command.replace("BUILD", &build.to_string_lossy());
+        // An argument a command: an error ends a file of commands, but not the next argument.
+        gdb.args(["-ex", r"echo \036", "-ex", &command]);
+    }
+    gdb
+}
