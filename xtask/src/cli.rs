@@ -31,6 +31,8 @@ enum Command {
     Soak(commands::soak::Args),
     /// Run a server set in Bochs, on an emulated CPU with PCID and AVX-512
     Bochs(commands::bochs::Args),
+    /// Set up what is missing, build, and run a program (or a shell) on the L4 system under gdb
+    Gdb(commands::gdb::Args),
     /// Measure, and write docs/performance.md
     Bench(commands::bench::Args),
     /// Install what building, testing and the lab need
@@ -59,6 +61,7 @@ pub fn dispatch() -> Result<ExitCode> {
         Command::Lab(args) => commands::lab::lab(args, rest),
         Command::Soak(args) => commands::soak::soak(&args),
         Command::Bochs(args) => commands::bochs::bochs(&args),
+        Command::Gdb(args) => commands::gdb::gdb(&args, rest),
         Command::Bench(args) => commands::bench::bench(&args),
         Command::Setup => commands::setup::setup(),
         Command::Fmt(args) => commands::fmt::fmt(args.check),

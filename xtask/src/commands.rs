@@ -4,6 +4,7 @@ pub mod bench;
 pub mod bochs;
 pub mod build;
 pub mod fmt;
+pub mod gdb;
 pub mod lab;
 pub mod lint;
 pub mod loc;

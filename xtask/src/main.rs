@@ -5,6 +5,7 @@
 //! - [`lab`]: a Linux with `kvm_amd` inside an emulated CPU that counts instructions
 //! - [`bochs`]: another emulated CPU, for what the lab's has not
 //! - [`cargo`], [`process`]: running other programs
+//! - [`gdb`]: what a debugger gets to know
 //! - [`archive`], [`rootfs`], [`elf`]: the images of the guest
 //! - [`paths`]: where things are
 
@@ -16,6 +17,7 @@ mod cargo;
 mod cli;
 mod commands;
 mod elf;
+mod gdb;
 mod lab;
 mod paths;
 mod process;

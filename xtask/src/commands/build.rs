@@ -5,13 +5,14 @@
 //! | `ukvmm` | the VMM; needs no shared library |
 //! | `guest.elf` | the kernel, with debug information |
 //! | `servers/NAME` | a server as it is loaded, `servers/NAME.debug` the same with symbols |
+//! | `gdb/`, `ukvmm-gdb.py`, `PROGRAM-gdb.py` | what gdb gets to know |
 //! | `images/initrd.cpio` | the root file system of `images/rootfs/linux.toml` |
 //! | `images/stock.cpio` | that of `images/rootfs/stock.toml`, for stock kernels, if there are any (`cargo xtask setup`) |
 //! | `images/servers/NAME.toml` | the server sets |
 //! | `images/bundle-NAME.img` | a server set in one file, for QEMU's `-initrd` |
 
 use crate::cargo::{self, KERNEL, cargo};
-use crate::{elf, paths, process, rootfs, setup};
+use crate::{elf, gdb, paths, process, rootfs, setup};
 use anyhow::{Context, Result};
 use std::collections::BTreeMap;
 use std::fs;
@@ -53,6 +54,9 @@ fn guest() -> Result<()> {
         strip(program, &folder.join(name))?;
         let stripped = fs::read(folder.join(name))?;
         elf::check_server(&stripped).with_context(|| format!("server {name} cannot be mapped in place"))?;
+    }
+    for (from, to) in gdb::files(&servers)? {
+        install(&from, &to)?;
     }
     Ok(())
 }
