@@ -9,17 +9,19 @@ use std::path::Path;
 use std::process::ExitCode;
 
 /// An area of the project, and the folders that it is in.
-const AREAS: [(&str, &[&str]); 6] = [
+const AREAS: [(&str, &[&str]); 7] = [
     ("abi", &["abi"]),
     ("µ-kernel", &["guest-ukernel"]),
     ("servers", &["guest-servers"]),
     ("VMM and devices", &["vmm", "devices"]),
+    ("gdb", &["gdb"]),
     ("xtask", &["xtask"]),
     ("guest tests", &["tests"]),
 ];
 
 /// Endings of source files, and what begins a comment in them.
-const LANGUAGES: [(&str, &str); 5] = [("rs", "//"), ("c", "//"), ("h", "//"), ("S", "//"), ("sh", "#")];
+const LANGUAGES: [(&str, &str); 6] =
+    [("rs", "//"), ("c", "//"), ("h", "//"), ("S", "//"), ("sh", "#"), ("py", "#")];
 
 /// Lines of code.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
