@@ -5,7 +5,7 @@
 //! ends → [`ending`] (message and exit status).
 //!
 //! - [`cli`], [`config`], [`set`], [`size`], [`options`]: what the user asks for
-//! - [`kvm`], [`vm`], [`memory`], [`guest`], [`loader`], [`acpi`], [`vcpu`], `xcr0`: the machine
+//! - [`kvm`], [`vm`], [`memory`], [`slots`], [`guest`], [`loader`], [`acpi`], [`vcpu`], `xcr0`: the machine
 //! - [`board`], [`virtio`], [`disk`], [`console`], [`net`], [`share`], [`vsock`], [`socket`]: its devices
 //! - [`events`], [`output`], [`terminal`]: the world around it
 //! - [`debug`]: what a debugger sees and does
@@ -35,6 +35,7 @@ pub mod output;
 pub mod set;
 pub mod share;
 pub mod size;
+pub mod slots;
 pub mod socket;
 pub mod symbols;
 pub mod terminal;

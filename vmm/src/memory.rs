@@ -34,6 +34,21 @@ pub enum MemoryError {
 ///
 /// The mapping is never undone: vCPUs and devices use it until the process ends.
 pub fn allocate(bytes: u64) -> Result<GuestMemory, MemoryError> {
+    let low = bytes.min(LOW_END);
+    let mut regions = vec![(GuestAddress(0), 0, low as usize)];
+    if bytes > low {
+        regions.push((GuestAddress(HIGH_START), low as usize, (bytes - low) as usize));
+    }
+    map_regions(bytes, regions)
+}
+
+/// The same in one piece from guest-physical address `start` on.
+pub fn allocate_at(start: u64, bytes: u64) -> Result<GuestMemory, MemoryError> {
+    map_regions(bytes, vec![(GuestAddress(start), 0, bytes as usize)])
+}
+
+/// Maps `bytes` and makes regions of it: guest-physical start, offset in the mapping, size; disjoint and within it.
+fn map_regions(bytes: u64, regions: Vec<(GuestAddress, usize, usize)>) -> Result<GuestMemory, MemoryError> {
     let len = usize::try_from(bytes).map_err(|_| map_error(bytes, libc::ENOMEM))?;
     let with_slack = len.checked_add(HUGE).ok_or_else(|| map_error(bytes, libc::ENOMEM))?;
     let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
@@ -48,11 +63,6 @@ pub fn allocate(bytes: u64) -> Result<GuestMemory, MemoryError> {
     // SAFETY: `base..base + len` is within the mapping made above, since less than HUGE was skipped.
     unsafe { libc::madvise(base.cast(), len, libc::MADV_HUGEPAGE) };
 
-    let low = bytes.min(LOW_END);
-    let mut regions = vec![(GuestAddress(0), 0, low as usize)];
-    if bytes > low {
-        regions.push((GuestAddress(HIGH_START), low as usize, (bytes - low) as usize));
-    }
     let describe = |e: &dyn std::fmt::Display| MemoryError::Describe(e.to_string());
     let mut ram = Vec::new();
     for (start, offset, size) in regions {

@@ -6,12 +6,13 @@ use crate::memory::GuestMemory;
 use crate::vcpu::cpuid::{self, Extras, Place};
 use crate::xcr0;
 use kvm_bindings::{
-    KVM_CAP_X86_APIC_BUS_CYCLES_NS, KVM_MAX_CPUID_ENTRIES, KVM_PIT_SPEAKER_DUMMY, Msrs, kvm_msr_entry,
-    kvm_pit_config, kvm_userspace_memory_region,
+    KVM_CAP_X86_APIC_BUS_CYCLES_NS, KVM_MAX_CPUID_ENTRIES, KVM_MEM_READONLY, KVM_PIT_SPEAKER_DUMMY, Msrs,
+    kvm_msr_entry, kvm_pit_config, kvm_userspace_memory_region,
 };
 use kvm_ioctls::{Cap, IoEventAddress, Kvm, VcpuFd, VmFd};
+use std::ops::Range;
 use std::time::{SystemTime, UNIX_EPOCH};
-use vm_memory::{GuestMemoryBackend, GuestMemoryRegion};
+use vm_memory::{GuestAddress, GuestMemoryBackend, GuestMemoryRegion};
 use vmm_abi::boot::{BootInfo, INFO_MAGIC};
 use vmm_sys_util::eventfd::EventFd;
 
@@ -37,26 +38,57 @@ pub struct Vm {
 }
 
 impl Vm {
+    /// RAM has one or two slots, the first ones.
+    pub const FIRST_FREE_SLOT: u32 = 2;
+
     /// Makes a machine with `memory` and interrupt controllers (two PICs, IOAPIC, local APICs) in KVM.
     pub fn new(kvm: Kvm, memory: GuestMemory) -> Result<Self, KvmError> {
         let fd = kvm.create_vm().map_err(failed("creating a virtual machine (KVM_CREATE_VM)"))?;
         fd.set_identity_map_address(IDENTITY_MAP).map_err(failed("KVM_SET_IDENTITY_MAP_ADDR"))?;
         fd.set_tss_address(TSS_ADDRESS).map_err(failed("KVM_SET_TSS_ADDR"))?;
-        for (slot, region) in (0..).zip(memory.iter()) {
-            let slot = kvm_userspace_memory_region {
-                slot,
-                flags: 0,
-                guest_phys_addr: region.start_addr().0,
-                memory_size: region.len(),
-                userspace_addr: region.as_ptr() as u64,
-            };
-            // SAFETY: the slot is a region of `memory`, whose mapping is never undone (`memory::allocate`), and the
-            // regions do not overlap.
-            unsafe { fd.set_user_memory_region(slot) }
-                .map_err(failed("giving it memory (KVM_SET_USER_MEMORY_REGION)"))?;
+        let this = Self { kvm, fd, memory };
+        for (slot, region) in (0..).zip(this.memory.iter()) {
+            let start = region.start_addr().0;
+            this.set_slot(slot, &this.memory, start..start + region.len(), false)?;
         }
-        fd.create_irq_chip().map_err(failed("making interrupt controllers (KVM_CREATE_IRQCHIP)"))?;
-        Ok(Self { kvm, fd, memory })
+        this.fd.create_irq_chip().map_err(failed("making interrupt controllers (KVM_CREATE_IRQCHIP)"))?;
+        Ok(this)
+    }
+
+    /// Maps `range` of `memory`, which is in one region of it, for the guest, at the same addresses. The slot is not in use, and no other covers the range.
+    pub fn set_slot(
+        &self,
+        slot: u32,
+        memory: &GuestMemory,
+        range: Range<u64>,
+        read_only: bool,
+    ) -> Result<(), KvmError> {
+        let what = "giving it memory (KVM_SET_USER_MEMORY_REGION)";
+        let size = range.end - range.start;
+        let host = memory.get_slice(GuestAddress(range.start), size as usize);
+        let host = host.map_err(|_| failed(what)(kvm_ioctls::Error::new(libc::EFAULT)))?;
+        let region = kvm_userspace_memory_region {
+            slot,
+            flags: if read_only { KVM_MEM_READONLY } else { 0 },
+            guest_phys_addr: range.start,
+            memory_size: size,
+            userspace_addr: host.ptr_guard_mut().as_ptr() as u64,
+        };
+        // SAFETY: the slot is `host`, a part of `memory`, whose mapping is never undone (`memory::allocate`).
+        unsafe { self.fd.set_user_memory_region(region) }.map_err(failed(what))
+    }
+
+    /// Takes what [`Vm::set_slot`] has mapped away from the guest.
+    pub fn remove_slot(&self, slot: u32) -> Result<(), KvmError> {
+        let region = kvm_userspace_memory_region { slot, ..Default::default() };
+        // SAFETY: a slot of size 0 refers to no memory.
+        unsafe { self.fd.set_user_memory_region(region) }
+            .map_err(failed("taking memory away (KVM_SET_USER_MEMORY_REGION)"))
+    }
+
+    /// Whether slots may be read-only.
+    pub fn has_read_only_memory(&self) -> bool {
+        self.kvm.check_extension(Cap::ReadonlyMem)
     }
 
     pub fn memory(&self) -> &GuestMemory {
