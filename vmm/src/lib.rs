@@ -8,7 +8,7 @@
 //! - [`kvm`], [`vm`], [`memory`], [`slots`], [`guest`], [`loader`], [`acpi`], [`vcpu`], `xcr0`: the machine
 //! - [`board`], [`virtio`], [`disk`], [`console`], [`net`], [`share`], [`vsock`], [`socket`]: its devices
 //! - [`events`], [`output`], [`terminal`]: the world around it
-//! - [`debug`]: what a debugger sees and does
+//! - [`debug`]: what a debugger sees and does; [`inspect`]: what the guest's kernel says about it
 //! - [`ending`], [`symbols`], [`log`], [`error`]: what the user is told
 //! - [`doctor`]: what this host can do
 
@@ -24,6 +24,7 @@ pub mod ending;
 pub mod error;
 pub mod events;
 pub mod guest;
+pub mod inspect;
 pub mod kvm;
 pub mod loader;
 pub mod log;

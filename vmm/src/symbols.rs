@@ -1,7 +1,8 @@
-//! Which function of the kernel an address is in. Only asked when something has gone wrong, so the file is read then.
+//! Which function of a program an address is in, and where a symbol is. Only asked when something has gone wrong or somebody debugs, so the file is read
+//! then.
 
 use elf::ElfBytes;
-use elf::abi::{SHF_ALLOC, STT_FUNC, STT_NOTYPE};
+use elf::abi::{PT_LOAD, SHF_ALLOC, STT_FUNC, STT_NOTYPE};
 use elf::endian::LittleEndian;
 use std::path::Path;
 
@@ -10,10 +11,40 @@ const FILE_MAX: u64 = 256 << 20;
 
 /// `name+offset` of the function around `address`, if the ELF at `path` has a symbol table that knows it.
 pub fn lookup(path: &Path, address: u64) -> Option<String> {
+    search(&load(path)?, address)
+}
+
+fn load(path: &Path) -> Option<Vec<u8>> {
     if std::fs::metadata(path).ok().filter(|m| m.is_file())?.len() > FILE_MAX {
         return None;
     }
-    search(&std::fs::read(path).ok()?, address)
+    std::fs::read(path).ok()
+}
+
+/// A symbol of an ELF file.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Symbol {
+    pub address: u64,
+    /// Where the file says that a loader without paging puts it.
+    pub physical: u64,
+    /// What the file has there, up to the end of the segment.
+    pub content: Vec<u8>,
+}
+
+/// The symbol `name` of the ELF file at `path`, if it lies in a segment.
+pub fn find(path: &Path, name: &str) -> Option<Symbol> {
+    let file = load(path)?;
+    let elf = ElfBytes::<LittleEndian>::minimal_parse(&file).ok()?;
+    let (symbols, names) = elf.symbol_table().ok()??;
+    let symbol = symbols.iter().find(|s| names.get(s.st_name as usize).is_ok_and(|n| n == name))?;
+    let address = symbol.st_value;
+    let inside = |s: &elf::segment::ProgramHeader| {
+        s.p_type == PT_LOAD && address.checked_sub(s.p_vaddr).is_some_and(|offset| offset < s.p_memsz)
+    };
+    let segment = elf.segments()?.iter().find(inside)?;
+    let offset = address - segment.p_vaddr;
+    let content = elf.segment_data(&segment).ok()?.get(usize::try_from(offset).ok()?..).unwrap_or_default();
+    Some(Symbol { address, physical: segment.p_paddr.wrapping_add(offset), content: content.to_vec() })
 }
 
 fn search(file: &[u8], address: u64) -> Option<String> {

@@ -1,0 +1,145 @@
+//! The registers of a thread.
+//!
+//! Those of one that is in user mode are the vCPU's. Of all others the kernel has saved what they will go on with, general registers in the TCB; but not what
+//! is nobody's: a thread that waits for a message has only rbp, rsp, r15, rip and flags, and the rest is what it was when they were last saved.
+//!
+//! Vector registers, FS base and GS base are saved when another program needs them, so they may still be in a vCPU that runs somebody else. Where they are
+//! saved depends on the machine, as `docs/kernel.md` says (*FPU*).
+
+use super::kernel::Kernel;
+use super::paging;
+use super::thread::Tcb;
+use crate::debug::registers::{Registers, Vector, general, segment};
+use crate::debug::thread::Thread;
+use crate::debug::view::View;
+use crate::debug::xsave::{FXSAVE, XSAVE};
+use std::mem::offset_of;
+use ukernel_abi::layout;
+use ukernel_abi::utcb::{FpuState, Regs, RunState};
+
+/// Of the header of an XSAVE area: the components that are in it.
+const XSTATE_BV: usize = 512;
+/// x87 and SSE.
+const LEGACY: u8 = 3;
+
+impl Kernel {
+    /// The registers with which `thread` goes on in user mode, or is there now; of a vCPU, its own.
+    pub fn registers(&self, view: &dyn View, thread: Thread) -> Option<Registers> {
+        if let Some(vcpu) = thread.as_vcpu() {
+            return view.registers(vcpu);
+        }
+        let tcb = self.thread(view, thread)?;
+        let running = (0..self.cpus(view)).find_map(|n| self.running(view, n).filter(|r| r.thread == thread));
+        let of_vcpu = view.registers(running.map_or(tcb.cpu as usize, |r| r.vcpu)).unwrap_or_default();
+        let mut registers = self.saved(&tcb);
+        if running.is_some_and(|r| !r.in_stub) {
+            if of_vcpu.in_user_mode() {
+                return Some(of_vcpu);
+            }
+            let entry = self.info().addresses.syscall_entry..self.info().addresses.page_fault_entry;
+            if entry.contains(&of_vcpu.rip) {
+                keep_general(&mut registers, &of_vcpu);
+            }
+            registers.cr2 = of_vcpu.cr2;
+        }
+        registers.cr0 = of_vcpu.cr0;
+        registers.cr4 = of_vcpu.cr4;
+        registers.efer = of_vcpu.efer;
+        self.add_fpu(view, &tcb, of_vcpu.vector.ymm_high.is_some(), &mut registers);
+        Some(registers)
+    }
+
+    /// What is in the TCB.
+    fn saved(&self, tcb: &Tcb) -> Registers {
+        let fields = &self.info().thread;
+        let at = |register: usize| tcb.record.u64(fields.frame.wrapping_add(register as u64));
+        let mut registers = Registers { cr3: tcb.cr3 & !(1 << 63), ..Registers::default() };
+        for (to, from) in registers.general.iter_mut().zip(GENERAL) {
+            *to = at(from);
+        }
+        registers.rip = at(offset_of!(Regs, rip));
+        registers.rflags = at(offset_of!(Regs, rflags));
+        registers.segments[segment::CS] = at(offset_of!(Regs, cs)) as u16;
+        registers.segments[segment::SS] = at(offset_of!(Regs, ss)) as u16;
+        if tcb.state == RunState::Foreign {
+            // SYSCALL has made this of them; the fast path does not save it.
+            registers.general[general::RCX] = registers.rip;
+            registers.general[R11] = registers.rflags;
+        }
+        if tcb.transfer_peer.is_some() && tcb.record.bool(fields.transfer_sends) {
+            registers.rip = tcb.record.u64(fields.transfer_rip);
+        }
+        registers
+    }
+
+    /// Adds vector registers, FS base and GS base. `avx`: whether the machine has AVX.
+    fn add_fpu(&self, view: &dyn View, tcb: &Tcb, avx: bool, registers: &mut Registers) {
+        if !tcb.uses_fpu {
+            registers.vector = with_avx(Vector::from_fxsave(&FpuState::INIT.0), avx);
+            return;
+        }
+        let thread = tcb.thread();
+        let owns = |&vcpu: &usize| self.fpu_owner(view, vcpu) == Some(thread);
+        let owner = (0..self.cpus(view)).find(owns).and_then(|vcpu| Some((vcpu, view.registers(vcpu)?)));
+        if let Some((vcpu, of_vcpu)) = owner {
+            registers.fs_base = of_vcpu.fs_base;
+            registers.gs_base = self.user_gs_base(vcpu, &of_vcpu);
+            registers.vector = of_vcpu.vector;
+        } else {
+            registers.fs_base = tcb.record.u64(self.info().thread.fs_base);
+            registers.gs_base = tcb.record.u64(self.info().thread.gs_base);
+            registers.vector = with_avx(self.saved_vector(view, tcb), avx);
+        }
+    }
+
+    fn saved_vector(&self, view: &dyn View, tcb: &Tcb) -> Vector {
+        let fields = &self.info().thread;
+        let in_tcb: [u8; FXSAVE] = tcb.record.bytes(fields.fpu);
+        let frame = tcb.record.u64(fields.vector_frame);
+        let mut area = [0; XSAVE];
+        if frame == 0 || view.read(frame, &mut area).is_err() {
+            return Vector::from_fxsave(&in_tcb);
+        }
+        let mapped = paging::translate(view, tcb.cr3, layout::vector_area(tcb.id.lthread()));
+        if mapped.is_some_and(|page| page.frame == frame) {
+            // Saved by code in user mode, which leaves these to the kernel.
+            area[..FXSAVE].copy_from_slice(&in_tcb);
+            area[XSTATE_BV] |= LEGACY;
+        }
+        Vector::from_xsave(&area, true)
+    }
+}
+
+/// Where the general registers are, in the order of [`Registers::general`].
+const GENERAL: [usize; 16] = [
+    offset_of!(Regs, rax),
+    offset_of!(Regs, rbx),
+    offset_of!(Regs, rcx),
+    offset_of!(Regs, rdx),
+    offset_of!(Regs, rsi),
+    offset_of!(Regs, rdi),
+    offset_of!(Regs, rbp),
+    offset_of!(Regs, rsp),
+    offset_of!(Regs, r8),
+    offset_of!(Regs, r9),
+    offset_of!(Regs, r10),
+    offset_of!(Regs, r11),
+    offset_of!(Regs, r12),
+    offset_of!(Regs, r13),
+    offset_of!(Regs, r14),
+    offset_of!(Regs, r15),
+];
+const R11: usize = general::R8 + 3;
+
+/// The vCPU is about to save the registers, and has saved rsp, rip and flags: all others are still the thread's but what SYSCALL destroys.
+fn keep_general(registers: &mut Registers, of_vcpu: &Registers) {
+    let kept = (0..16).filter(|n| ![general::RSP, general::RCX, R11].contains(n));
+    for n in kept {
+        registers.general[n] = of_vcpu.general[n];
+    }
+}
+
+/// Where a machine has AVX, all threads have its registers.
+fn with_avx(vector: Vector, avx: bool) -> Vector {
+    Vector { ymm_high: vector.ymm_high.or(avx.then_some([0; 16])), ..vector }
+}
