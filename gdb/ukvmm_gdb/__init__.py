@@ -4,7 +4,8 @@
 - `values`: words out of gdb's values
 - `printers`: how gdb prints the kernel's types
 - `machine`: the machine that gdb is attached to: its threads, its monitor
-- `attach`: settings, attaching, detaching; `run`: a machine of gdb's own
+- `settings`: what is set when this is loaded; `paths`: where things are
+- `attach`: attaching and detaching; `run`: a machine of gdb's own
 - `decode`, `calls`: commands on words and on registers
 - `threads`: commands on threads
 - `functions`: convenience functions for conditions of breakpoints
@@ -21,7 +22,7 @@ def install():
     if _installed:
         return
     _installed = True
-    from . import attach, calls, command, decode, functions, printers, run, threads
+    from . import attach, calls, command, decode, functions, printers, run, settings, threads
 
-    for module in (command, attach, calls, decode, functions, printers, run, threads):
+    for module in (command, attach, calls, decode, functions, printers, run, settings, threads):
         module.install()

@@ -1,4 +1,4 @@
-"""Settings, attaching, detaching."""
+"""Attaching and detaching."""
 
 import gdb
 
@@ -6,13 +6,6 @@ from . import machine
 from .command import Command, words
 
 DEFAULT = "localhost:1234"
-
-
-def install():
-    # The machine runs and stands as a whole: `continue` is for all its tasks, not for the selected one.
-    gdb.execute("set schedule-multiple on")
-    Attach()
-    Detach()
 
 
 class Attach(Command):
@@ -49,3 +42,8 @@ class Detach(Command):
         machine.require()
         numbers = sorted(inferior.num for inferior in machine.tasks().values())
         gdb.execute("detach inferiors " + " ".join(map(str, numbers)), from_tty)
+
+
+def install():
+    Attach()
+    Detach()

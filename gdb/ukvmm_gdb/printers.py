@@ -10,7 +10,7 @@ import sys
 import gdb
 import gdb.printing
 
-from . import values, words
+from . import paths, values, words
 
 
 def install():
@@ -52,7 +52,7 @@ class CellPrinter:
 
 
 def _install_rusts():
-    folder = os.path.join(os.path.dirname(os.path.dirname(os.path.realpath(__file__))), "rust")
+    folder = os.path.join(paths.PACKAGES, "rust")
     if not os.path.isfile(os.path.join(folder, "gdb_lookup.py")):
         return
     sys.path.append(folder)

@@ -8,7 +8,7 @@ import time
 
 import gdb
 
-from . import machine
+from . import machine, paths
 from .command import Command, words
 
 # ukvmm makes its socket before anything else.
@@ -68,7 +68,7 @@ class Run(Command):
         gdb.events.gdb_exiting.connect(lambda event: self.end())
 
     def run(self, argument, from_tty):
-        build = _build_folder()
+        build = paths.build()
         self.end()
         self.machine = Machine(os.path.join(build, "ukvmm"), _with_defaults(words(argument), build))
         try:
@@ -85,15 +85,6 @@ class Run(Command):
             gdb.execute("disconnect", to_string=True)
         self.machine.end()
         self.machine = None
-
-
-def _build_folder():
-    """Beside this package as it is installed, or `build` in the repository."""
-    above = os.path.dirname(os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
-    for folder in (above, os.path.join(above, "build")):
-        if os.path.isfile(os.path.join(folder, "ukvmm")):
-            return folder
-    raise gdb.GdbError("there is no ukvmm in %s: cargo xtask build" % above)
 
 
 def _with_defaults(arguments, build):

@@ -44,9 +44,7 @@ impl Build {
         for folder in ["servers", "images/servers"] {
             let folder = self.require(folder)?;
             let entries = folder.read_dir().map_err(|e| format!("cannot list {}: {e}", folder.display()))?;
-            files.extend(
-                entries.flatten().map(|e| e.path()).filter(|p| p.extension().is_none_or(|e| e != "debug")),
-            );
+            files.extend(entries.flatten().map(|e| e.path()).filter(|p| !is_for_debugging(p)));
         }
         Ok(files)
     }
@@ -55,6 +53,11 @@ impl Build {
     pub fn tests(&self) -> PathBuf {
         self.path("tests")
     }
+}
+
+/// Programs with symbols, and what gdb loads with them.
+fn is_for_debugging(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension == "debug" || extension == "py")
 }
 
 /// The root of the repository.

@@ -1,7 +1,8 @@
-//! gdb's commands (`gdb/`) read the words of the kernel's interface as the kernel does. They need no machine for it.
+//! gdb's commands and printers (`gdb/`) read the words of the kernel's interface as the kernel does. They need no machine for it.
 
+use guest_tests::build::Build;
 use std::fmt::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use ukernel_abi::call::{Timeout, Timeouts};
 use ukernel_abi::{Call, Fpage, Label, Rights, Status, Tag, ThreadId};
@@ -9,6 +10,7 @@ use ukernel_abi::{Call, Fpage, Label, Rights, Status, Tag, ThreadId};
 /// Commands of gdb's, and what they have to print.
 #[derive(Default)]
 struct Session {
+    program: Option<PathBuf>,
     commands: Vec<String>,
     expected: String,
 }
@@ -18,7 +20,9 @@ fn gdb() -> Command {
     let loader = Path::new(env!("CARGO_MANIFEST_DIR")).join("../gdb/ukvmm-gdb.py");
     let mut gdb = Command::new("gdb");
     // Nothing is to be left in the folder of the sources.
-    gdb.env("PYTHONDONTWRITEBYTECODE", "1").args(["-nx", "-batch", "-x"]).arg(loader);
+    gdb.env("PYTHONDONTWRITEBYTECODE", "1")
+        .args(["-nx", "-batch", "-iex", "set auto-load python-scripts off", "-x"])
+        .arg(loader);
     gdb
 }
 
@@ -30,6 +34,7 @@ impl Session {
 
     fn run(self) {
         let mut gdb = gdb();
+        gdb.args(&self.program);
         for command in &self.commands {
             gdb.args(["-ex", command]);
         }
@@ -140,6 +145,31 @@ fn calls() {
 
 fn name_of(rax: u64) -> String {
     format!("python from ukvmm_gdb import words; print(words.call({rax:#x}))")
+}
+
+/// A value of a type, made of a word, as gdb prints it.
+fn printed(of: &str, word: u64) -> String {
+    format!(
+        "python t = gdb.lookup_type('{of}'); print(gdb.Value(({word:#x}).to_bytes(8, 'little')[:t.sizeof], t).format_string())"
+    )
+}
+
+#[test]
+fn printers() {
+    let program = Build::locate().kernel().unwrap();
+    let mut session = Session { program: Some(program), ..Session::default() };
+    for (of, word, text) in [
+        ("ukernel_abi::id::ThreadId", ThreadId::ROOT.0, "2.0v1"),
+        ("ukernel_abi::fpage::Fpage", Fpage::ports(0x3f8, 3).0, "ports 0x3f8+8"),
+        ("core::cell::Cell<ukernel_abi::id::ThreadId>", ThreadId::irq(4).0, "irq4"),
+        ("core::cell::Cell<ukernel_abi::utcb::RunState>", 2, "ukernel_abi::utcb::RunState::Receiving"),
+        ("core::cell::Cell<ukernel_abi::call::Timeouts>", 0, "send never, receive never"),
+        ("core::cell::Cell<ukernel_core::mem::machine::PhysAddr>", 0x1000, "phys 0x1000"),
+        ("core::cell::Cell<u64>", 42, "42"),
+    ] {
+        session.expect(printed(of, word), text);
+    }
+    session.run();
 }
 
 #[test]

@@ -124,7 +124,7 @@ pub fn build_files() -> Result<Vec<PathBuf>> {
             std::fs::read_dir(&folder).with_context(|| format!("cannot list {}", folder.display()))?;
         files.extend(entries.filter_map(|entry| Some(entry.ok()?.path())));
     }
-    files.retain(|path| path.is_file() && path.extension().is_none_or(|e| e != "debug"));
+    files.retain(|path| path.is_file() && !path.extension().is_some_and(|e| e == "debug" || e == "py"));
     Ok(files)
 }
 
