@@ -6,12 +6,14 @@
 //! - [`thread`]: the thread and its loop
 //! - [`group`]: all of a machine's, started and stopped together
 //! - [`kick`]: how another thread gets a vCPU out of the guest
-//! - [`registers`]: all registers of one, as debuggers show them
+//! - [`registers`]: all registers of one, as debuggers show them, and back
 //! - [`moments`]: when the guest did what, in its own time
+//! - [`excursion`]: has a vCPU run other code for a moment
 //! - [`snapshot`]: where the guest was, for messages
 
 pub mod cpuid;
 pub mod entry;
+pub mod excursion;
 pub mod exit;
 pub mod group;
 pub mod kick;
