@@ -52,6 +52,9 @@ pub struct Run {
     /// Stop the guest after so many seconds, with status 124
     #[arg(long, value_name = "SECONDS", value_parser = timeout)]
     pub timeout: Option<Duration>,
+    /// Should the guest die, write its core to this file, which must not exist; see `ukvmm gdb-core`
+    #[arg(long, value_name = "FILE")]
+    pub core: Option<PathBuf>,
     /// Command line of the kernel; a stock kernel gets it behind `console=ttyS0 panic=-1 reboot=panic_warm`
     #[arg(long, value_name = "STRING", default_value = "")]
     pub cmdline: String,

@@ -2,6 +2,7 @@
 
 use crate::cli::{Run, Strace};
 use crate::console::{Endpoint, EndpointError, PortOptions};
+use crate::core::wish::{Wish, WishError};
 use crate::disk::{DiskOptions, Image, ImageError};
 use crate::loader::defect::KernelError;
 use crate::loader::file::{self, FileError, Input};
@@ -70,6 +71,8 @@ pub enum ConfigError {
     Share(#[from] ShareError),
     #[error(transparent)]
     Vsock(#[from] VsockError),
+    #[error(transparent)]
+    Core(#[from] WishError),
 }
 
 impl ConfigError {
@@ -80,6 +83,7 @@ impl ConfigError {
             Self::File(error) => error.status(),
             Self::Disk(error) => error.status(),
             Self::Share(error) => error.status(),
+            Self::Core(error) => error.status(),
             _ => exit::VMM,
         }
     }
@@ -108,6 +112,8 @@ pub struct Config {
     pub shares: Vec<Folder>,
     /// The guest's address, and who is to be reached from there.
     pub vsock: Option<(Cid, Host)>,
+    /// Where its core is to go, should it die.
+    pub core: Option<Wish>,
 }
 
 impl Config {
@@ -132,6 +138,7 @@ impl Config {
         if let Some(initrd) = &run.initrd {
             modules.push(Module::file(INITRD_MODULE, file::open("initrd", initrd, "")?));
         }
+        let core = run.core.map(|path| Wish::new(path, &kernel, &modules)).transpose()?;
         Ok(Self {
             kernel,
             format,
@@ -147,6 +154,7 @@ impl Config {
             rng: run.rng || format.is_stock(),
             shares: shares(&run.share)?,
             vsock: vsock(run.vsock.as_deref())?,
+            core,
         })
     }
 }

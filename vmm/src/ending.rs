@@ -1,5 +1,6 @@
 //! How a run ended: the exit status of `ukvmm`, and what it says about it.
 
+use crate::core::wish::Deposit;
 use crate::symbols;
 use crate::vcpu::exit::Stop;
 use crate::vcpu::group::Reports;
@@ -42,14 +43,16 @@ pub struct Ending {
     pub message: Option<String>,
     /// The vCPUs' registers, where there is a message and they are known.
     pub registers: Option<String>,
+    /// What became of the core that was asked for, if the guest has died.
+    pub core: Option<Deposit>,
 }
 
 impl Ending {
     fn new(status: u8, message: impl Into<String>) -> Self {
-        Self { status: Status::Exit(status), message: Some(message.into()), registers: None }
+        Self { status: Status::Exit(status), message: Some(message.into()), registers: None, core: None }
     }
     fn silent(status: Status) -> Self {
-        Self { status, message: None, registers: None }
+        Self { status, message: None, registers: None, core: None }
     }
 
     /// The end of a machine whose vCPUs left `reports`, after `request` if there was one.
@@ -75,6 +78,16 @@ impl Ending {
             }
         };
         Self { registers: ending.message.as_ref().and_then(|_| registers(reports)), ..ending }
+    }
+
+    /// The exit status of a guest that has died, or was stopped before its time.
+    pub fn death(&self) -> Option<u8> {
+        match self.status {
+            Status::Exit(status @ (exit::KERNEL_PANIC | exit::RESET | exit::TIMEOUT | exit::VMM)) => {
+                Some(status)
+            }
+            Status::Exit(_) | Status::Signal(_) => None,
+        }
     }
 
     fn exited(value: u32) -> Self {
@@ -216,11 +229,11 @@ mod tests {
     }
 
     fn ending(stop: Stop, selector: u16, suberror: u32, code: &[u8]) -> Ending {
-        of(vec![Some(Report { stop, at: at(selector, code), suberror })], Some(0), None)
+        of(vec![Some(Report { stop, at: at(selector, code), suberror, last: None })], Some(0), None)
     }
 
     fn report(stop: Stop, at: Option<Snapshot>) -> Option<Report> {
-        Some(Report { stop, at, suberror: 0 })
+        Some(Report { stop, at, suberror: 0, last: None })
     }
 
     #[track_caller]

@@ -8,7 +8,7 @@
 //! - [`kvm`], [`vm`], [`memory`], [`slots`], [`guest`], [`loader`], [`acpi`], [`vcpu`], `xcr0`: the machine
 //! - [`board`], [`virtio`], [`disk`], [`console`], [`net`], [`share`], [`vsock`], [`socket`]: its devices
 //! - [`events`], [`output`], [`terminal`]: the world around it
-//! - [`debug`]: what a debugger sees and does; [`inspect`]: what the guest's kernel says about it
+//! - [`debug`]: what a debugger sees and does; [`inspect`]: what the guest's kernel says about it; [`core`]: what is left of a guest that has died
 //! - [`ending`], [`symbols`], [`log`], [`error`]: what the user is told
 //! - [`doctor`]: what this host can do
 
@@ -17,6 +17,7 @@ pub mod board;
 pub mod cli;
 pub mod config;
 pub mod console;
+pub mod core;
 pub mod debug;
 pub mod disk;
 pub mod doctor;

@@ -3,6 +3,7 @@
 use crate::board::{self, Board, Streams};
 use crate::config::Config;
 use crate::console::Standard;
+use crate::core::wish::Wish;
 use crate::ending::{Ending, Request};
 use crate::error::Error;
 use crate::events::input::Input;
@@ -64,11 +65,17 @@ pub fn run(mut config: Config) -> Result<Ending, Error> {
         events.add_subscriber(Box::new(Timer::new(after, mailbox.clone())?));
     }
     let done = move |id| mailbox.send(Notice::Stopped(id));
-    let world = World::new(ports, devices.windows.clone(), vm.memory().clone(), None);
+    let mut world = World::new(ports, devices.windows.clone(), vm.memory().clone(), None);
+    world.keeps_state = config.core.is_some();
     let vcpus = Group::start(vcpus, world, done)?;
     let (request, stopped) = serve(&mut events, &notices, &vcpus)?;
     devices.end();
-    Ok(Ending::of(&vcpus.join(&stopped), request, &kernel_path))
+    let reports = vcpus.join(&stopped);
+    let ending = Ending::of(&reports, request, &kernel_path);
+    let message = ending.message.as_deref().unwrap_or_default();
+    let deposit = |wish: Wish| Some(wish.fulfil(ending.death()?, message, &reports, vm.memory()));
+    let core = config.core.and_then(deposit);
+    Ok(Ending { core, ..ending })
 }
 
 /// Serves events until a vCPU has stopped by itself or something was requested, then stops all. Returns the request, and

@@ -31,12 +31,15 @@ fn main() -> ExitCode {
     let result = Config::new(cli.run).map_err(Error::from).and_then(machine::run);
     terminal::restore();
     match result {
-        Ok(Ending { status, message, registers }) => {
+        Ok(Ending { status, message, registers, core }) => {
             if let Some(message) = message {
                 tracing::error!("{message}");
             }
             if let Some(registers) = registers {
                 tracing::info!("registers\n{registers}");
+            }
+            if let Some(core) = core {
+                core.report();
             }
             end(status)
         }

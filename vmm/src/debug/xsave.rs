@@ -7,6 +7,8 @@ use super::registers::Vector;
 
 /// Bytes of an FXSAVE area, with which an XSAVE area begins.
 pub const FXSAVE: usize = 512;
+/// Bytes of an XSAVE area of a machine without AVX.
+pub const XSAVE_WITHOUT_AVX: usize = YMM_HIGH;
 /// Bytes of an XSAVE area with the upper halves of ymm0–ymm15, in the format that is the same on all CPUs.
 pub const XSAVE: usize = YMM_HIGH + 256;
 

@@ -127,7 +127,7 @@ mod tests {
     use super::*;
 
     fn report(stop: Stop) -> Report {
-        Report { stop, at: None, suberror: 0 }
+        Report { stop, at: None, suberror: 0, last: None }
     }
 
     #[test]

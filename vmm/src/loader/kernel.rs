@@ -99,6 +99,14 @@ fn check(input: &Input, entrance: Entrance, ram: u64) -> Result<(u64, u64), Defe
     }
 }
 
+/// Where the segments of a kernel are: virtual and physical address, and length in memory. Nothing if it is no ELF file.
+pub fn image(input: &Input) -> impl Iterator<Item = (u64, u64, u64)> {
+    let header = file_header(input).ok();
+    let all = header.into_iter().flat_map(|header| segments(input, &header)).filter_map(Result::ok);
+    all.filter(|segment| segment.p_type == PT_LOAD)
+        .map(|segment| (segment.p_vaddr, segment.p_paddr, segment.p_memsz))
+}
+
 /// The program headers, as far as they can be read.
 pub(super) fn segments<'a>(
     input: &'a Input,

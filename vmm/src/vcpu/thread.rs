@@ -3,11 +3,14 @@
 use super::exit::{Next, Stop, handle, handle_error};
 use super::kick::Kicker;
 use super::moments::{Moments, Told};
+use super::registers;
 use super::snapshot::Snapshot;
+use crate::core;
 use crate::debug::control::Control;
 use crate::kvm::{KvmError, failed};
 use crate::memory::GuestMemory;
 use crate::virtio::attach::Windows;
+use crate::vm;
 use devices::PortBus;
 use kvm_ioctls::VcpuFd;
 use std::sync::Arc;
@@ -21,12 +24,14 @@ pub struct World {
     pub memory: GuestMemory,
     /// Of a machine that may be debugged.
     pub control: Option<Arc<Control>>,
+    /// Whether the vCPUs are to leave everything behind that is known of them, for a core.
+    pub keeps_state: bool,
     told: Arc<Told>,
 }
 
 impl World {
     pub fn new(ports: PortBus, windows: Windows, memory: GuestMemory, control: Option<Arc<Control>>) -> Self {
-        Self { ports: Arc::new(ports), windows, memory, control, told: Arc::default() }
+        Self { ports: Arc::new(ports), windows, memory, control, keeps_state: false, told: Arc::default() }
     }
 }
 
@@ -38,6 +43,8 @@ pub struct Report {
     pub at: Option<Snapshot>,
     /// For [`Stop::InternalError`]: KVM's `suberror`.
     pub suberror: u32,
+    /// Everything, if somebody wants that ([`World::keeps_state`]).
+    pub last: Option<core::vcpu::Vcpu>,
 }
 
 /// A vCPU that runs.
@@ -115,7 +122,17 @@ fn run(id: usize, mut fd: VcpuFd, world: &World, kicker: &Kicker) -> Report {
     let suberror = if stop == Stop::InternalError { suberror(&mut fd) } else { 0 };
     // Nobody asks where a guest was that ended by itself, and every run would pay for it.
     let at = if stop.is_chosen() { None } else { Snapshot::take(&fd, &world.memory) };
-    Report { stop, at, suberror }
+    let last = world.keeps_state.then(|| last(&fd, world));
+    Report { stop, at, suberror, last }
+}
+
+/// What can be had of a vCPU at its end.
+fn last(fd: &VcpuFd, world: &World) -> core::vcpu::Vcpu {
+    let known = Snapshot::take(fd, &world.memory).is_some();
+    core::vcpu::Vcpu {
+        registers: known.then(|| registers::read(fd).ok()).flatten(),
+        tsc: vm::read_tsc(fd).ok(),
+    }
 }
 
 /// The loop of a vCPU that nobody debugs.

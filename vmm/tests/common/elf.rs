@@ -48,8 +48,9 @@ impl Elf {
         let shoff = sections.map_or(0, |_| code_at + tail.len() as u64 - 4 * 64);
         out.extend([self.entry, 64, shoff].map(u64::to_le_bytes).concat());
         out.extend(0u32.to_le_bytes());
-        let shnum = if sections.is_some() { 4 } else { 0 };
-        out.extend([64, 56, self.phnum, 64, shnum, 0].map(u16::to_le_bytes).concat());
+        // Sections have no names, but the table that they would be in.
+        let (shnum, names) = if sections.is_some() { (4, 3) } else { (0, 0) };
+        out.extend([64, 56, self.phnum, 64, shnum, names].map(u16::to_le_bytes).concat());
         // PT_LOAD, readable and executable.
         out.extend([1u32, 5].map(u32::to_le_bytes).concat());
         let size = self.code.len() as u64;

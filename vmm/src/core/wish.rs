@@ -1,0 +1,124 @@
+//! `--core FILE`: a core is wanted, should the guest die.
+//!
+//! Kernel and servers are hashed when the guest starts: by the time it dies, other builds may be where they were.
+
+use super::dead::Dead;
+use super::layout::Contents;
+use super::manifest::{Manifest, Program};
+use super::space::Mapping;
+use super::target::{Target, TargetError};
+use super::write::write;
+use crate::loader::file::{FileError, Input};
+use crate::loader::kernel;
+use crate::loader::module::{Content, Module};
+use crate::memory::GuestMemory;
+use crate::vcpu::group::Reports;
+use std::io;
+use std::path::PathBuf;
+use vmm_abi::boot::INITRD_MODULE;
+use vmm_abi::exit;
+
+#[derive(Debug, thiserror::Error)]
+pub enum WishError {
+    #[error(transparent)]
+    Target(#[from] TargetError),
+    #[error(transparent)]
+    File(#[from] FileError),
+}
+
+impl WishError {
+    /// The exit status that it ends `ukvmm` with.
+    pub fn status(&self) -> u8 {
+        match self {
+            Self::Target(error) => error.status(),
+            Self::File(error) => error.status(),
+        }
+    }
+}
+
+/// Where a core is to be written, and of what programs.
+#[derive(Debug)]
+pub struct Wish {
+    target: Target,
+    kernel: Program,
+    servers: Vec<Program>,
+    image: Vec<Mapping>,
+}
+
+impl Wish {
+    pub fn new(path: PathBuf, kernel: &Input, modules: &[Module]) -> Result<Self, WishError> {
+        let target = Target::new(path)?;
+        let program = |name: &str, input: &Input| {
+            Program::of(name, input).map_err(|source| FileError::Unreadable {
+                what: name.into(),
+                path: input.path.clone(),
+                source,
+            })
+        };
+        let files = modules.iter().filter(|module| module.name != INITRD_MODULE);
+        let files = files.filter_map(|module| match &module.content {
+            Content::File(input) => Some(program(&module.name, input)),
+            Content::Bytes(_) => None,
+        });
+        let servers = files.collect::<Result<_, _>>()?;
+        let image = kernel::image(kernel).map(|(virt, phys, length)| Mapping { virt, phys, length });
+        Ok(Self { target, kernel: program("kernel", kernel)?, servers, image: image.collect() })
+    }
+
+    /// Writes the core of a machine that ended with `status` and `message`, and whose vCPUs left `reports`.
+    pub fn fulfil(self, status: u8, message: &str, reports: &Reports, memory: &GuestMemory) -> Deposit {
+        let view = Dead::new(memory, reports);
+        let manifest = Manifest {
+            ukvmm: env!("CARGO_PKG_VERSION").into(),
+            status,
+            message: message.into(),
+            vcpus: reports.all.len(),
+            kernel: self.kernel,
+            servers: self.servers,
+            ram: Vec::new(),
+        };
+        let contents = Contents {
+            view: &view,
+            culprit: reports.first,
+            signal: signal(status),
+            threads: Vec::new(),
+            image: self.image,
+            manifest,
+        };
+        let written = self.target.create(|file| write(file, &contents));
+        Deposit { path: self.target.path().into(), written }
+    }
+}
+
+/// The signal as whose death a debugger shows that of a guest.
+fn signal(status: u8) -> u8 {
+    let signal = match status {
+        exit::KERNEL_PANIC => libc::SIGABRT,
+        exit::RESET => libc::SIGSEGV,
+        exit::TIMEOUT => libc::SIGALRM,
+        _ => libc::SIGBUS,
+    };
+    signal as u8
+}
+
+/// What became of a wish.
+#[derive(Debug)]
+pub struct Deposit {
+    pub path: PathBuf,
+    /// Bytes of RAM in the core that are not zero.
+    pub written: io::Result<u64>,
+}
+
+impl Deposit {
+    /// Says it. The run has ended as it has, with or without a core.
+    pub fn report(&self) {
+        let path = self.path.display();
+        match &self.written {
+            Ok(bytes) => tracing::warn!(
+                "the guest's core is in {path} ({} KiB of memory); open it with: ukvmm gdb-core {path}",
+                bytes.div_ceil(1024)
+            ),
+            Err(error) => tracing::error!("--core {path}: there is no core, it cannot be written: {error}"),
+        }
+    }
+}
