@@ -8,6 +8,7 @@
 //! - [`set`]: the server set, as text
 //! - [`transports`]: virtio devices, as words on the command line
 //! - [`exit`]: exit statuses
+//! - [`report`]: what a debugger asks the Linux server
 //! - [`virtio`]: where virtio devices are
 
 #![no_std]
@@ -17,6 +18,7 @@ pub mod boot;
 pub mod console;
 pub mod exit;
 pub mod ports;
+pub mod report;
 pub mod set;
 pub mod transports;
 pub mod virtio;

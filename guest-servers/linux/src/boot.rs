@@ -1,15 +1,16 @@
 //! From nothing to the first program: file systems, console, process 1.
 
 use crate::errno::Errno;
-use crate::exec::{Interrupt, Timers, WaitQueue};
+use crate::exec::{Timers, WaitQueue};
 use crate::frames::FramePool;
 use crate::fs::context::FsInfo;
 use crate::fs::path::Base;
 use crate::fs::vfs::{DeviceNumbers, Vfs};
-use crate::fs::{Caller, Credentials, FdTable, FsContext, Time, cpio, devices, procfs, tmpfs};
+use crate::fs::{Caller, Credentials, FdTable, FsContext, cpio, devices, procfs, tmpfs};
 use crate::machine::{Machine, MachineError, ThreadState};
 use crate::process::info::ServerHandle;
 use crate::process::limits::Limits;
+use crate::process::outsider::Outsider;
 use crate::process::process::Times;
 use crate::process::{Pid, Process, State, Thread};
 use crate::program::exec::{Ready, Request};
@@ -75,48 +76,11 @@ impl ConsoleHost for Host {
     }
 }
 
-/// Process 1 before it is there: root, leader of its own session.
-struct FirstCaller {
-    machine: Rc<dyn Machine>,
-    timers: Timers,
-    interrupt: Interrupt,
-}
-
-impl Caller for FirstCaller {
-    fn process(&self) -> u32 {
-        INIT as u32
-    }
-    fn process_group(&self) -> u32 {
-        INIT as u32
-    }
-    fn session(&self) -> u32 {
-        INIT as u32
-    }
-    fn now(&self) -> Time {
-        Time::from_ns(self.machine.wall_ns())
-    }
-    fn timers(&self) -> &Timers {
-        &self.timers
-    }
-    fn interrupt(&self) -> &Interrupt {
-        &self.interrupt
-    }
-    fn shuts_out(&self, _signal: u32) -> bool {
-        true
-    }
-    fn group_is_orphaned(&self) -> bool {
-        false
-    }
-    fn signal_group(&self, _group: u32, _signal: u32) {}
-    fn signal_self(&self, _signal: u32) {}
-}
-
 /// Sets everything up and starts the first program. If that cannot be run, says so and ends the machine.
 pub fn boot(b: Boot<'_>) -> Result<Rc<Server>, Errno> {
     let timers = Timers::new();
     timers.advance(b.machine.monotonic_ns());
-    let caller =
-        FirstCaller { machine: b.machine.clone(), timers: timers.clone(), interrupt: Interrupt::new() };
+    let caller = Outsider::new(INIT, b.machine.clone(), timers.clone());
     let handle = Rc::new(ServerHandle::default());
     let numbers = DeviceNumbers::default();
     let root = tmpfs::root(b.frames.clone(), numbers.next(), 0o755, caller.now())?;
@@ -196,7 +160,7 @@ fn directory(ctx: &FsContext<'_>, name: &[u8], permissions: u32) -> Result<Rc<cr
 /// Starts process 1. On failure says which file it was about.
 fn start_first(
     server: &Rc<Server>,
-    caller: &FirstCaller,
+    caller: &Outsider,
     info: FsInfo,
     argv: Vec<Vec<u8>>,
     envp: Vec<Vec<u8>>,

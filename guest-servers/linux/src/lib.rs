@@ -14,6 +14,7 @@
 //! - [`program`]: loading ELF files and scripts
 //! - [`mm`]: address spaces, faults, copy-on-write, access to user memory
 //! - [`signal`]: dispositions, delivery, frames
+//! - [`report`]: what a debugger asks
 //! - [`strace`]: system calls as text, and the list of those that are missing
 //! - [`time`], [`random`], [`futex`], [`bytes`]: smaller things
 //! - [`errno`], [`frames`], [`buf`], [`exec`]: error numbers, physical memory, buffers, the executor
@@ -38,6 +39,7 @@ pub mod mm;
 pub mod process;
 pub mod program;
 pub mod random;
+pub mod report;
 pub mod server;
 pub mod signal;
 pub mod strace;

@@ -22,7 +22,7 @@ use linux::frames::FramePool;
 use linux::tty::console::Terminals;
 use linux::tty::terminal::WindowSize;
 use userlib::console::Console;
-use userlib::{Me, root};
+use userlib::{Me, report, root};
 use vmm_abi::{boot as modules, console};
 
 userlib::server!(main);
@@ -50,6 +50,10 @@ fn main(me: Me) -> ! {
     })
     .unwrap_or_else(|e| fail(format_args!("cannot start: {e:?}")));
     input.start(terminal.sender, attachment).unwrap_or_else(|e| fail(format_args!("no input: {e:?}")));
+    let for_reports = server.clone();
+    report::offer(Box::leak(Box::new(move |request: &[u8], out: &mut [u8]| {
+        linux::report::answer(&for_reports, request, out)
+    })));
     EventLoop::new(server, kernel, input.thread()).run()
 }
 

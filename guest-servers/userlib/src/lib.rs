@@ -13,7 +13,7 @@
 //! - [`sigma0`], [`root`], [`console`]: clients of these servers
 //! - [`drivers`]: what root does for drivers and their clients; [`beat`]: a server says that it is alive
 //! - [`ranges`]: a set of addresses, for servers that hand out memory
-//! - [`names`], [`debug`]: what servers tell a debugger
+//! - [`names`], [`debug`], [`report`]: what servers tell a debugger
 //! - [`kip`], [`clock`], [`cpu`], [`io`], [`log`]
 //!
 //! The target is soft-float: the kernel saves no FPU state for servers.
@@ -37,6 +37,7 @@ pub mod lock;
 pub mod log;
 pub mod names;
 pub mod ranges;
+pub mod report;
 pub mod root;
 pub mod sigma0;
 pub mod space;

@@ -11,7 +11,7 @@ use crate::errno::{Errno, Result};
 
 /// Reports the entries of `dir` from position `offset` on until `each` returns false, and moves the position behind the
 /// last one that it took.
-pub(super) fn read_dir(
+pub(crate) fn read_dir(
     dir: &Rc<Dentry>,
     offset: &Cell<u64>,
     ctx: &FsContext<'_>,

@@ -5,6 +5,7 @@
 //! - [`credentials`], [`limits`]: who a process is and what it may use
 //! - [`fork`]: making them; [`exit`]: ending them; [`wait`]: hearing about it
 //! - [`jobs`]: process groups, sessions, stopping and continuing
+//! - [`outsider`]: who uses files and is no process
 //! - [`info`]: what `/proc` tells about them; [`name`]: what a debugger calls them
 
 pub mod credentials;
@@ -14,6 +15,7 @@ pub mod info;
 pub mod jobs;
 pub mod limits;
 pub mod name;
+pub mod outsider;
 #[allow(clippy::module_inception)]
 pub mod process;
 pub mod table;

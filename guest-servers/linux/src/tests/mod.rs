@@ -4,6 +4,7 @@ mod debugger;
 mod docs;
 mod memory;
 mod processes;
+mod reports;
 mod signals;
 
 use crate::boot::{Boot, boot};
