@@ -8,7 +8,8 @@
 //! - [`kvm`], [`vm`], [`memory`], [`slots`], [`guest`], [`loader`], [`acpi`], [`vcpu`], `xcr0`: the machine
 //! - [`board`], [`virtio`], [`disk`], [`console`], [`net`], [`share`], [`vsock`], [`socket`]: its devices
 //! - [`events`], [`output`], [`terminal`]: the world around it
-//! - [`debug`]: what a debugger sees and does; [`inspect`]: what the guest's kernel says about it; [`core`]: what is left of a guest that has died
+//! - [`debug`]: what a debugger sees and does; [`inspect`]: what the guest's kernel says about it; [`report`]: what its servers say;
+//!   [`core`]: what is left of a guest that has died
 //! - [`ending`], [`symbols`], [`log`], [`error`]: what the user is told
 //! - [`doctor`]: what this host can do
 
@@ -34,6 +35,7 @@ pub mod memory;
 pub mod net;
 pub mod options;
 pub mod output;
+pub mod report;
 pub mod set;
 pub mod share;
 pub mod size;

@@ -18,7 +18,7 @@ use vmm_sys_util::eventfd::EventFd;
 
 /// Three pages that Intel's VMX without "unrestricted guest" needs, and the page of its identity map below them. Both
 /// are in the hole from 3 to 4 GiB, away from the APICs.
-const TSS_ADDRESS: usize = 0xfffb_d000;
+pub(crate) const TSS_ADDRESS: usize = 0xfffb_d000;
 const IDENTITY_MAP: u64 = 0xfffb_c000;
 const MSR_TSC: u32 = 0x10;
 /// What firmware sets (SDM vol. 4, table 2-2): all memory is cached, and string instructions are fast.
