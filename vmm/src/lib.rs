@@ -9,7 +9,7 @@
 //! - [`board`], [`virtio`], [`disk`], [`console`], [`net`], [`share`], [`vsock`], [`socket`]: its devices
 //! - [`events`], [`output`], [`terminal`]: the world around it
 //! - [`debug`]: what a debugger sees and does; [`inspect`]: what the guest's kernel says about it; [`report`]: what its servers say;
-//!   [`core`]: what is left of a guest that has died
+//!   [`core`]: what is left of a guest that has died; [`gdb`]: how GDB says it
 //! - [`ending`], [`symbols`], [`log`], [`error`]: what the user is told
 //! - [`doctor`]: what this host can do
 
@@ -25,6 +25,7 @@ pub mod doctor;
 pub mod ending;
 pub mod error;
 pub mod events;
+pub mod gdb;
 pub mod guest;
 pub mod inspect;
 pub mod kvm;

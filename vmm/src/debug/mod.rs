@@ -8,9 +8,11 @@
 //! - [`view`]: a machine that stands still, to look at: one that is stopped, or the core of one that has crashed
 //! - [`debuggee`]: what a debugger does with it
 //! - [`control`]: stops the vCPUs of a machine that runs, and lets them go on
+//! - [`mock`]: a machine that is only thought up, for tests and fuzzers
 
 pub mod control;
 pub mod debuggee;
+pub mod mock;
 pub mod registers;
 pub mod thread;
 pub mod view;

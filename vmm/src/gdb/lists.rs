@@ -1,0 +1,97 @@
+//! The list of threads.
+//!
+//! gdb reads it as XML, with a line on each thread, in one go (`qXfer:threads:read`; GDB manual, "Thread List Format"). It asks for it at each
+//! stop that it shows, and would ask for each thread's line by itself otherwise. Other debuggers know `qfThreadInfo` alone.
+
+use super::framing::PACKET_SIZE;
+use super::session::Session;
+use super::{ids, translate};
+use std::fmt::Write;
+
+/// The longest thread id in a list, `p10000.ffff,`, and some room.
+const ID: usize = 16;
+const AT_ONCE: usize = PACKET_SIZE / ID - 1;
+
+impl Session<'_> {
+    /// Does a packet about the list of threads, or says that it is none.
+    pub(super) fn about_lists(&mut self, body: &[u8]) -> bool {
+        match body {
+            b"qfThreadInfo" => {
+                let answers = self.stub.ask(&mut self.target, body);
+                self.listing = answers.iter().flat_map(|answer| translate::thread_list(answer)).collect();
+                self.next_threads();
+            }
+            b"qsThreadInfo" => self.next_threads(),
+            _ => match body.strip_prefix(b"qXfer:threads:read::") {
+                Some(range) => self.threads_as_xml(range),
+                None => return false,
+            },
+        }
+        true
+    }
+
+    /// Sends as many threads of the list as fit into a packet.
+    fn next_threads(&mut self) {
+        let rest = self.listing.split_off(self.listing.len().min(AT_ONCE));
+        let now = std::mem::replace(&mut self.listing, rest);
+        if now.is_empty() {
+            return self.out.send(b"l");
+        }
+        let ids: Vec<String> = now.into_iter().map(|thread| ids::write(thread, self.multiprocess)).collect();
+        self.out.send(format!("m{}", ids.join(",")).as_bytes());
+    }
+
+    fn threads_as_xml(&mut self, range: &[u8]) {
+        let mut numbers = range.split(|&byte| byte == b',').map(ids::hex);
+        let (Some(Some(offset)), Some(Some(length)), None) = (numbers.next(), numbers.next(), numbers.next())
+        else {
+            return self.out.send(b"E01");
+        };
+        if offset == 0 {
+            self.thread_list = self.xml();
+        }
+        let text = self.thread_list.as_bytes();
+        let rest = &text[text.len().min(offset as usize)..];
+        // It may be twice as long on the wire.
+        let count = rest.len().min(length as usize).min(PACKET_SIZE / 2 - ID);
+        let kind = if count == rest.len() { b'l' } else { b'm' };
+        let mut answer = vec![kind];
+        rest[..count].iter().for_each(|&byte| escape(byte, &mut answer));
+        self.out.send(&answer);
+    }
+
+    fn xml(&mut self) -> String {
+        let mut text = String::from("<?xml version=\"1.0\"?>\n<threads>\n");
+        for thread in self.target.threads() {
+            let line = self.target.debuggee().describe(thread).unwrap_or_default();
+            let id = ids::write(thread, self.multiprocess);
+            let _ = writeln!(text, "<thread id=\"{id}\">{}</thread>", in_xml(&line));
+        }
+        text += "</threads>\n";
+        text
+    }
+}
+
+/// A program gives itself any name that it likes.
+fn in_xml(text: &str) -> String {
+    let mut safe = String::new();
+    for character in text.chars() {
+        match character {
+            '<' => safe += "&lt;",
+            '>' => safe += "&gt;",
+            '&' => safe += "&amp;",
+            _ if character.is_control() => safe.push('?'),
+            _ => safe.push(character),
+        }
+    }
+    safe
+}
+
+/// A byte of binary data in a packet (GDB manual, "Overview", *Binary Data*).
+fn escape(byte: u8, into: &mut Vec<u8>) {
+    if matches!(byte, b'#' | b'$' | b'}' | b'*') {
+        into.extend([b'}', byte ^ 0x20]);
+    } else {
+        into.push(byte);
+    }
+}

@@ -1,0 +1,230 @@
+//! Waits for debuggers, for what they send, and for the machine, all at once; one debugger at a time.
+
+use super::framing::frame;
+use super::session::{End, Session};
+use crate::debug::debuggee::{Debuggee, Event};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+use rustix::net::{RecvFlags, SendFlags, Shutdown, recv, send, shutdown};
+use std::io;
+use std::net::TcpListener;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::net::UnixListener;
+
+/// Where debuggers come.
+pub enum Listener {
+    Tcp(TcpListener),
+    Unix(UnixListener),
+}
+
+impl Listener {
+    /// The next connection, which does not wait; `None` if nobody is there any more.
+    fn accept(&self) -> io::Result<Option<OwnedFd>> {
+        let accepted = match self {
+            Self::Tcp(listener) => listener.accept().and_then(|(stream, _)| {
+                // Packets are small and each is waited for.
+                stream.set_nodelay(true)?;
+                stream.set_nonblocking(true)?;
+                Ok(stream.into())
+            }),
+            Self::Unix(listener) => listener.accept().and_then(|(stream, _)| {
+                stream.set_nonblocking(true)?;
+                Ok(stream.into())
+            }),
+        };
+        match accepted {
+            Ok(stream) => Ok(Some(stream)),
+            Err(error) if has_gone(&error) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn set_nonblocking(&self) -> io::Result<()> {
+        match self {
+            Self::Tcp(listener) => listener.set_nonblocking(true),
+            Self::Unix(listener) => listener.set_nonblocking(true),
+        }
+    }
+}
+
+/// Whether it is the one who has come whose fault this is.
+fn has_gone(error: &io::Error) -> bool {
+    use io::ErrorKind::{
+        ConnectionAborted, ConnectionReset, Interrupted, InvalidInput, NotConnected, WouldBlock,
+    };
+    matches!(
+        error.kind(),
+        WouldBlock | ConnectionAborted | ConnectionReset | Interrupted | NotConnected | InvalidInput
+    )
+}
+
+impl AsFd for Listener {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match self {
+            Self::Tcp(listener) => listener.as_fd(),
+            Self::Unix(listener) => listener.as_fd(),
+        }
+    }
+}
+
+/// Serves debuggers, one after the other, until the machine has ended. `running` says whether it runs now; if it does not, the first
+/// debugger finds it as it is.
+pub fn serve(listener: &Listener, debuggee: &mut dyn Debuggee, mut running: bool) -> io::Result<()> {
+    while serve_one(listener, debuggee, running)? == End::Left {
+        running = true;
+    }
+    Ok(())
+}
+
+/// Waits for one debugger and serves it until it is gone, or the machine is.
+pub fn serve_one(listener: &Listener, debuggee: &mut dyn Debuggee, running: bool) -> io::Result<End> {
+    listener.set_nonblocking()?;
+    let ready = debuggee.ready().try_clone_to_owned()?;
+    match wait(listener, &ready, debuggee)? {
+        Some(connection) => Conversation::new(connection, debuggee, running).hold(listener, &ready),
+        None => Ok(End::Exited),
+    }
+}
+
+/// Waits for a debugger; `None` if the machine ends before one comes.
+fn wait(listener: &Listener, ready: &OwnedFd, debuggee: &mut dyn Debuggee) -> io::Result<Option<OwnedFd>> {
+    loop {
+        let mut waiting = [PollFd::new(listener, PollFlags::IN), PollFd::new(ready, PollFlags::IN)];
+        wait_for(&mut waiting, None)?;
+        let [comes, happens] = waiting.map(|fd| !fd.revents().is_empty());
+        if happens {
+            match debuggee.event() {
+                Some(Event::Exited(_)) => return Ok(None),
+                // With nobody to look at it, it goes its way.
+                Some(_) => debuggee.detach(),
+                None => {}
+            }
+        }
+        if comes && let Some(connection) = listener.accept()? {
+            return Ok(Some(connection));
+        }
+    }
+}
+
+fn wait_for(waiting: &mut [PollFd<'_>], limit: Option<&Timespec>) -> io::Result<()> {
+    match poll(waiting, limit) {
+        Ok(_) | Err(Errno::INTR) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// A session and its connection.
+struct Conversation<'d> {
+    /// `None` when it is gone.
+    connection: Option<OwnedFd>,
+    session: Session<'d>,
+    /// What has come in and is not taken yet.
+    inbox: Vec<u8>,
+    /// The last one who came meanwhile. It is kept until another comes, so that it can read what it is told.
+    told_off: Option<OwnedFd>,
+}
+
+impl<'d> Conversation<'d> {
+    fn new(connection: OwnedFd, debuggee: &'d mut dyn Debuggee, running: bool) -> Self {
+        tracing::debug!("a debugger has come");
+        let session = Session::new(debuggee, running);
+        Self { connection: Some(connection), session, inbox: Vec::new(), told_off: None }
+    }
+
+    fn hold(mut self, listener: &Listener, ready: &OwnedFd) -> io::Result<End> {
+        loop {
+            let taken = self.session.receive(&self.inbox);
+            self.inbox.drain(..taken);
+            self.write();
+            if let Some(end) = self.session.end() {
+                self.finish()?;
+                tracing::debug!(?end, "the debugger is gone");
+                return Ok(end);
+            }
+            // What was in the way of the inbox may be written now.
+            if !self.inbox.is_empty() && self.session.takes() {
+                continue;
+            }
+            self.wait(listener, ready)?;
+        }
+    }
+
+    /// Waits until there is something to do, and does what is not the session's.
+    fn wait(&mut self, listener: &Listener, ready: &OwnedFd) -> io::Result<()> {
+        let mut wanted = PollFlags::empty();
+        wanted.set(PollFlags::IN, self.inbox.is_empty());
+        wanted.set(PollFlags::OUT, !self.session.outbox().bytes().is_empty());
+        let mut waiting = vec![PollFd::new(listener, PollFlags::IN), PollFd::new(ready, PollFlags::IN)];
+        waiting.extend(self.connection.as_ref().map(|connection| PollFd::new(connection, wanted)));
+        wait_for(&mut waiting, None)?;
+        let happened: Vec<PollFlags> = waiting.iter().map(PollFd::revents).collect();
+        if !happened[0].is_empty()
+            && let Some(other) = listener.accept()?
+        {
+            self.told_off = tell_off(other);
+        }
+        if !happened[1].is_empty() {
+            self.session.happened();
+        }
+        match happened.get(2) {
+            Some(&flags) if flags.contains(PollFlags::IN) => self.read(),
+            Some(&flags) if flags.intersects(PollFlags::HUP | PollFlags::ERR) => self.hang_up(),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn read(&mut self) {
+        let Some(connection) = &self.connection else { return };
+        let mut bytes = [0; 0x1000];
+        match recv(connection, &mut bytes[..], RecvFlags::empty()) {
+            Ok((_, 0)) => self.hang_up(),
+            Ok((_, count)) => self.inbox.extend(&bytes[..count]),
+            Err(Errno::AGAIN | Errno::INTR) => {}
+            Err(_) => self.hang_up(),
+        }
+    }
+
+    fn write(&mut self) {
+        let Some(connection) = &self.connection else { return };
+        let out = self.session.outbox();
+        while !out.bytes().is_empty() {
+            match send(connection, out.bytes(), SendFlags::NOSIGNAL) {
+                Ok(count) => out.sent(count),
+                Err(Errno::INTR) => {}
+                Err(Errno::AGAIN) => return,
+                Err(_) => return self.hang_up(),
+            }
+        }
+    }
+
+    fn hang_up(&mut self) {
+        self.connection = None;
+        self.inbox.clear();
+        self.session.hang_up();
+    }
+
+    /// Sends what is left, to whoever reads it within a second.
+    fn finish(&mut self) -> io::Result<()> {
+        let limit = Timespec { tv_sec: 1, tv_nsec: 0 };
+        while !self.session.outbox().bytes().is_empty()
+            && let Some(connection) = &self.connection
+        {
+            let mut waiting = [PollFd::new(connection, PollFlags::OUT)];
+            wait_for(&mut waiting, Some(&limit))?;
+            if waiting[0].revents().is_empty() {
+                break;
+            }
+            self.write();
+        }
+        Ok(())
+    }
+}
+
+/// Tells one who has come while another is there that it is so.
+fn tell_off(other: OwnedFd) -> Option<OwnedFd> {
+    let message = [b"+", &frame(b"E.another debugger is attached")[..]].concat();
+    send(&other, &message, SendFlags::NOSIGNAL).ok()?;
+    shutdown(&other, Shutdown::Write).ok()?;
+    Some(other)
+}
