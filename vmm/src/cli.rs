@@ -49,7 +49,7 @@ pub struct Run {
     /// Number of virtual CPUs, 1 to 64
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub cpus: u32,
-    /// Stop the guest after so many seconds, with status 124
+    /// Stop the guest after so many seconds, with status 124; time in a debugger counts
     #[arg(long, value_name = "SECONDS", value_parser = timeout)]
     pub timeout: Option<Duration>,
     /// Should the guest die, write its core to this file, which must not exist; see `ukvmm gdb-core`
@@ -89,6 +89,16 @@ pub struct Run {
     /// always have it
     #[arg(long)]
     pub uart: bool,
+    /// Let GDB come to a TCP port (of this machine alone if no address is given) or a socket; with ",wait=on" the guest starts when
+    /// it has come
+    #[arg(long, value_name = "tcp:[ADDRESS:]PORT|unix:PATH[,wait=on|off]")]
+    pub gdb: Option<OsString>,
+    /// Short for --gdb tcp:1234
+    #[arg(short = 's', conflicts_with = "gdb")]
+    pub gdb_default: bool,
+    /// Do not start the guest before the debugger says so; with --gdb or -s
+    #[arg(short = 'S')]
+    pub stopped: bool,
     /// Program to run, and its arguments; without it, a shell
     #[arg(last = true, value_name = "CMD")]
     pub program: Vec<OsString>,
@@ -163,6 +173,7 @@ mod tests {
             &["--kernel", "k", "--timeout", "inf"],
             &["--kernel", "k", "--timeout", "NaN"],
             &["--kernel", "k", "--cpus", "x"],
+            &["--kernel", "k", "-s", "--gdb", "tcp:1"],
             &["--kernel", "k", "doctor"],
         ] {
             assert!(parse(args).is_err(), "{args:?}");

@@ -3,6 +3,8 @@
 use crate::cli::{Run, Strace};
 use crate::console::{Endpoint, EndpointError, PortOptions};
 use crate::core::wish::{Wish, WishError};
+use crate::debug::listen::{Gdb, ListenError};
+use crate::debug::options::{self, GdbOptions};
 use crate::disk::{DiskOptions, Image, ImageError};
 use crate::loader::defect::KernelError;
 use crate::loader::file::{self, FileError, Input};
@@ -73,6 +75,10 @@ pub enum ConfigError {
     Vsock(#[from] VsockError),
     #[error(transparent)]
     Core(#[from] WishError),
+    #[error("-S: nobody could start the guest; add -s, or --gdb with a place")]
+    NoDebugger,
+    #[error(transparent)]
+    Gdb(#[from] ListenError),
 }
 
 impl ConfigError {
@@ -114,6 +120,8 @@ pub struct Config {
     pub vsock: Option<(Cid, Host)>,
     /// Where its core is to go, should it die.
     pub core: Option<Wish>,
+    /// Where debuggers come, if the guest may be debugged.
+    pub gdb: Option<Gdb>,
 }
 
 impl Config {
@@ -155,6 +163,7 @@ impl Config {
             shares: shares(&run.share)?,
             vsock: vsock(run.vsock.as_deref())?,
             core,
+            gdb: gdb(run.gdb, run.gdb_default, run.stopped)?,
         })
     }
 }
@@ -175,6 +184,15 @@ fn nets(given: &[OsString]) -> Result<Vec<Network>, ConfigError> {
 /// Where both say something, Linux goes by what comes last; and the last console is the one of the programs.
 fn stock_cmdline(given: &str) -> String {
     format!("{STOCK_CMDLINE} {given}").trim_end().into()
+}
+
+/// Listens for debuggers, if there are to be any: by `--gdb` or `-s`. `stopped`: `-S`.
+fn gdb(given: Option<OsString>, default: bool, stopped: bool) -> Result<Option<Gdb>, ConfigError> {
+    let Some(given) = given.or_else(|| default.then(|| options::DEFAULT.into())) else {
+        return if stopped { Err(ConfigError::NoDebugger) } else { Ok(None) };
+    };
+    let options = GdbOptions::parse(&given)?;
+    Ok(Some(Gdb::open(GdbOptions { wait: options.wait || stopped, ..options })?))
 }
 
 /// Makes the socket that programs of the host connect to.

@@ -11,13 +11,11 @@
 //! - `station`: where one vCPU is parked, and how it is called
 //! - `run`: the loop of a vCPU that may be debugged
 //! - [`trap`]: what vCPUs leave for the debugger
-//! - [`view`]: the machine whose vCPUs are parked, to look at
 //! - [`watch`]: places where there is memory, but the guest's accesses come to us
 
 mod run;
 mod station;
 pub mod trap;
-pub mod view;
 pub mod watch;
 
 use crate::events::Mailbox;
@@ -179,3 +177,6 @@ impl Control {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -7,12 +7,15 @@
 //! - [`registers`]: the registers of a thread or vCPU; [`xsave`]: those that XSAVE and FXSAVE have in memory
 //! - [`view`]: a machine that stands still, to look at: one that is stopped, or the core of one that has crashed
 //! - [`debuggee`]: what a debugger does with it
+//! - [`options`], [`listen`]: how and where the user wants it
 //! - [`control`]: stops the vCPUs of a machine that runs, and lets them go on
 //! - [`mock`]: a machine that is only thought up, for tests and fuzzers
 
 pub mod control;
 pub mod debuggee;
+pub mod listen;
 pub mod mock;
+pub mod options;
 pub mod registers;
 pub mod thread;
 pub mod view;

@@ -3,8 +3,8 @@
 use crate::debug::registers::{Registers, Vector, general, segment};
 use crate::debug::xsave::XSAVE;
 use kvm_bindings::{
-    KVM_MP_STATE_HALTED, KVM_MP_STATE_RUNNABLE, Msrs, kvm_mp_state, kvm_msr_entry, kvm_regs, kvm_segment,
-    kvm_sregs,
+    KVM_MP_STATE_HALTED, KVM_MP_STATE_INIT_RECEIVED, KVM_MP_STATE_RUNNABLE, KVM_MP_STATE_SIPI_RECEIVED,
+    KVM_MP_STATE_UNINITIALIZED, Msrs, kvm_mp_state, kvm_msr_entry, kvm_regs, kvm_segment, kvm_sregs,
 };
 use kvm_ioctls::{Error, VcpuFd};
 
@@ -20,6 +20,12 @@ const MXCSR_MASK: usize = 7;
 const XSTATE_BV: usize = 128;
 /// What MXCSR may have if its mask is 0.
 const MXCSR_DEFAULT_MASK: u32 = 0xffbf;
+
+/// Whether the vCPU has been started: it does not wait for INIT and SIPI.
+pub fn is_started(vcpu: &VcpuFd) -> Result<bool, Error> {
+    let waiting = [KVM_MP_STATE_UNINITIALIZED, KVM_MP_STATE_INIT_RECEIVED, KVM_MP_STATE_SIPI_RECEIVED];
+    Ok(!waiting.contains(&vcpu.get_mp_state()?.mp_state))
+}
 
 /// Reads them. For the vCPU's own thread: KVM has others wait until it leaves the guest.
 pub fn read(vcpu: &VcpuFd) -> Result<Registers, Error> {
