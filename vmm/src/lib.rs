@@ -8,8 +8,9 @@
 //! - [`kvm`], [`vm`], [`memory`], [`slots`], [`guest`], [`loader`], [`acpi`], [`vcpu`], `xcr0`: the machine
 //! - [`board`], [`virtio`], [`disk`], [`console`], [`net`], [`share`], [`vsock`], [`socket`]: its devices
 //! - [`events`], [`output`], [`terminal`]: the world around it
-//! - [`debug`]: what a debugger sees and does; [`inspect`]: what the guest's kernel says about it; [`report`]: what its servers say;
-//!   [`core`]: what is left of a guest that has died; [`gdb`]: how GDB says it
+//! - [`debug`]: what a debugger sees and does; [`gdb`]: how GDB says it
+//! - [`inspect`], [`monitor`]: what the guest's kernel says about it, in structures and in words; [`report`]: what its servers say
+//! - [`core`]: what is left of a guest that has died
 //! - [`ending`], [`symbols`], [`log`], [`error`]: what the user is told
 //! - [`doctor`]: what this host can do
 
@@ -33,6 +34,7 @@ pub mod loader;
 pub mod log;
 pub mod machine;
 pub mod memory;
+pub mod monitor;
 pub mod net;
 pub mod options;
 pub mod output;

@@ -28,3 +28,8 @@ pub mod task;
 pub mod thread;
 
 pub use kernel::Kernel;
+
+#[cfg(test)]
+pub(crate) mod mock;
+#[cfg(test)]
+mod tests;
