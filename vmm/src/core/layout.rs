@@ -16,7 +16,7 @@ const PT_NOTE: u32 = 4;
 /// Readable, writable, executable: what of it was so is not told.
 const ALL: u32 = 7;
 /// Threads that a core has at most; with so many it is the memory that matters.
-const THREADS_MAX: usize = 4096;
+pub const THREADS_MAX: usize = 4096;
 /// An offset that is written with more digits than any that there is.
 const LONG_OFFSET: u64 = i64::MAX as u64;
 
@@ -29,8 +29,8 @@ pub struct Contents<'a> {
     pub signal: u8,
     /// L4 threads.
     pub threads: Vec<(Thread, Registers)>,
-    /// What the kernel's file says about its addresses, for want of page tables.
-    pub image: Vec<Mapping>,
+    /// What the kernel sees if no vCPU's page tables are known.
+    pub space: Vec<Mapping>,
     /// Its `vcpus` and `ram` are filled in.
     pub manifest: Manifest,
 }
@@ -83,17 +83,14 @@ fn ranges(ram: &[(u64, u64)], offset: u64) -> Vec<Range> {
 }
 
 /// By the page tables of the vCPU that died, or of another one; preferably of one that was in the kernel, since a kernel may hide itself from its
-/// programs. For want of page tables by the kernel's file, and for want of that as a CPU without paging sees it.
+/// programs.
 fn mappings(contents: &Contents<'_>) -> Vec<Mapping> {
     let view = contents.view;
     let all = contents.culprit.into_iter().chain(0..view.vcpus());
-    let mut known: Vec<_> = all.filter_map(|index| view.registers(index)).filter(space::has_pages).collect();
+    let mut known: Vec<_> = all.filter_map(|index| view.registers(index)).collect();
     known.sort_by_key(Registers::in_user_mode);
-    match known.first() {
-        Some(registers) => space::kernel(view, registers),
-        None if contents.image.is_empty() => space::physical(view),
-        None => space::in_ram(view, &contents.image),
-    }
+    let by_tables = known.iter().find_map(|registers| space::of(view, registers));
+    by_tables.unwrap_or_else(|| contents.space.clone())
 }
 
 fn notes(contents: &Contents<'_>, ram: &[Range]) -> Notes {
@@ -107,7 +104,7 @@ fn notes(contents: &Contents<'_>, ram: &[Range]) -> Notes {
             linux::add_thread(&mut notes, Thread::vcpu(index), *signal, &registers);
         }
     }
-    for (thread, registers) in threads.iter().take(THREADS_MAX) {
+    for (thread, registers) in threads {
         linux::add_thread(&mut notes, *thread, *signal, registers);
     }
     for index in 0..view.vcpus() {

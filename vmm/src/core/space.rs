@@ -3,10 +3,11 @@
 //! A core has one address space, and so it is the kernel's half of the one in which the kernel was, with the image, the direct map of all memory,
 //! and whatever else it keeps there. All of that is in the file once, however often it is mapped.
 //!
-//! Page tables are the guest's, so they may lead anywhere, also in circles: a walk is bounded by the tables that it reads.
+//! Page tables are the guest's, so what they say has no end if they lead in circles.
 
 use crate::debug::registers::Registers;
 use crate::debug::view::View;
+use crate::inspect::paging::{self, Levels, Page, Translation};
 
 /// So many bytes at `virt` are those at `phys`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -16,40 +17,30 @@ pub struct Mapping {
     pub length: u64,
 }
 
-/// Tables that are read at most: enough for the 4-KiB pages of 64 GiB.
-const TABLES_MAX: usize = 1 << 15;
 /// Mappings that are collected at most, and that are kept: the largest. A file has no room for more than 65 534.
 const COLLECTED_MAX: usize = 1 << 18;
 const KEPT_MAX: usize = 1 << 12;
 
-// SDM vol. 3, 2.5 and 4.5.
-const CR0_PG: u64 = 1 << 31;
-const CR4_LA57: u64 = 1 << 12;
-const PRESENT: u64 = 1;
-const LARGE: u64 = 1 << 7;
-const ADDRESS: u64 = 0x000f_ffff_ffff_f000;
-const ENTRIES: usize = 512;
-const PAGE_BITS: u32 = 12;
-const TABLE_BITS: u32 = 9;
+/// End of the lower half of the addresses that page tables of four levels translate.
+const LOW_END: u64 = 1 << 47;
 
-/// What the kernel sees of RAM, in the order of addresses; what `registers` says is of a vCPU that has 64-bit paging.
-pub fn kernel(view: &dyn View, registers: &Registers) -> Vec<Mapping> {
-    let levels = if registers.cr4 & CR4_LA57 != 0 { 5 } else { 4 };
-    let mut walk = Walk::new(view);
+/// What a kernel sees of RAM, in the order of addresses, if a vCPU of its has these registers. `None` if it has no page tables.
+pub fn of(view: &dyn View, registers: &Registers) -> Option<Vec<Mapping>> {
+    let Translation::Tables(root, levels) = Translation::of(registers) else { return None };
+    let mut found = Found::new(view);
     // A kernel that runs in the lower half is at the beginning of its boot, or a small one.
-    if !registers.in_user_mode() && registers.rip >> 63 == 0 {
-        walk.table(registers.cr3 & ADDRESS, levels, 0, 0..ENTRIES / 2);
+    if !registers.in_user_mode() && registers.rip < LOW_END {
+        paging::for_each_page(view, root, LOW_END, &mut |virt, page| found.page(virt, page));
     }
-    // What is not translated of an address is like the highest bit that is.
-    let high = u64::MAX << (PAGE_BITS + TABLE_BITS * levels);
-    walk.table(registers.cr3 & ADDRESS, levels, high, ENTRIES / 2..ENTRIES);
-    let mut found = walk.found;
-    if found.len() > KEPT_MAX {
-        found.sort_by_key(|mapping| std::cmp::Reverse(mapping.length));
-        found.truncate(KEPT_MAX);
-        found.sort_by_key(|mapping| mapping.virt);
-    }
-    found
+    paging::for_each_upper_page(view, root, levels, &mut |virt, page| found.page(virt, page));
+    Some(found.largest())
+}
+
+/// The upper half by the page tables at `root`.
+pub fn upper(view: &dyn View, root: u64) -> Vec<Mapping> {
+    let mut found = Found::new(view);
+    paging::for_each_upper_page(view, root, Levels::Four, &mut |virt, page| found.page(virt, page));
+    found.largest()
 }
 
 /// What a CPU without paging sees.
@@ -59,64 +50,38 @@ pub fn physical(view: &dyn View) -> Vec<Mapping> {
 
 /// What of `mappings` is RAM.
 pub fn in_ram(view: &dyn View, mappings: &[Mapping]) -> Vec<Mapping> {
-    let mut walk = Walk::new(view);
-    for mapping in mappings {
-        walk.page(mapping.virt, mapping.phys, mapping.length);
-    }
-    walk.found
+    let mut found = Found::new(view);
+    mappings.iter().for_each(|mapping| found.add(*mapping));
+    found.mappings
 }
 
-/// Whether 64-bit paging is on.
-pub fn has_pages(registers: &Registers) -> bool {
-    registers.in_long_mode() && registers.cr0 & CR0_PG != 0
-}
-
-struct Walk<'a> {
-    view: &'a dyn View,
+/// Mappings that have been found.
+struct Found {
     ram: Vec<(u64, u64)>,
-    tables: usize,
-    found: Vec<Mapping>,
+    mappings: Vec<Mapping>,
 }
 
-impl<'a> Walk<'a> {
-    fn new(view: &'a dyn View) -> Self {
-        Self { view, ram: view.ram(), tables: 0, found: Vec::new() }
+impl Found {
+    fn new(view: &dyn View) -> Self {
+        Self { ram: view.ram(), mappings: Vec::new() }
     }
 
-    /// Walks through `entries` of the table at `phys`, which is of `level` (1: the last) and begins at virtual address `base`.
-    fn table(&mut self, phys: u64, level: u32, base: u64, entries: std::ops::Range<usize>) {
-        let mut table = [0; ENTRIES * 8];
-        if self.tables == TABLES_MAX || self.view.read(phys, &mut table).is_err() {
-            return;
-        }
-        self.tables += 1;
-        let bits = PAGE_BITS + TABLE_BITS * (level - 1);
-        for index in entries {
-            let entry = u64::from_le_bytes(table.as_chunks().0[index]);
-            if entry & PRESENT == 0 || self.found.len() >= COLLECTED_MAX {
-                continue;
-            }
-            let virt = base | (index as u64) << bits;
-            // Level 4 and 5 have no large pages; a set bit there is a fault that the kernel never gets past.
-            if level == 1 || level <= 3 && entry & LARGE != 0 {
-                let length = 1 << bits;
-                self.page(virt, entry & ADDRESS & !(length - 1), length);
-            } else {
-                self.table(entry & ADDRESS, level - 1, virt, 0..ENTRIES);
-            }
-        }
+    /// Adds a page. False: that is enough.
+    fn page(&mut self, virt: u64, page: Page) -> bool {
+        self.add(Mapping { virt, phys: page.frame, length: page.size });
+        self.mappings.len() < COLLECTED_MAX
     }
 
-    /// Notes a page, as far as it is RAM.
-    fn page(&mut self, virt: u64, phys: u64, length: u64) {
+    /// Adds what of `new` is RAM.
+    fn add(&mut self, Mapping { virt, phys, length }: Mapping) {
         for &(start, size) in &self.ram {
             let begin = phys.max(start);
-            let end = (phys + length).min(start.saturating_add(size));
+            let end = phys.saturating_add(length).min(start.saturating_add(size));
             if begin >= end {
                 continue;
             }
-            let new = Mapping { virt: virt + (begin - phys), phys: begin, length: end - begin };
-            match self.found.last_mut() {
+            let new = Mapping { virt: virt.wrapping_add(begin - phys), phys: begin, length: end - begin };
+            match self.mappings.last_mut() {
                 Some(last)
                     if last.virt.checked_add(last.length) == Some(new.virt)
                         && last.phys + last.length == new.phys =>
@@ -125,9 +90,19 @@ impl<'a> Walk<'a> {
                 }
                 // One page for all that is not there: it is worth one look.
                 Some(last) if (last.phys, last.length) == (new.phys, new.length) => {}
-                _ => self.found.push(new),
+                _ => self.mappings.push(new),
             }
         }
+    }
+
+    fn largest(self) -> Vec<Mapping> {
+        let mut mappings = self.mappings;
+        if mappings.len() > KEPT_MAX {
+            mappings.sort_by_key(|mapping| std::cmp::Reverse(mapping.length));
+            mappings.truncate(KEPT_MAX);
+            mappings.sort_by_key(|mapping| mapping.virt);
+        }
+        mappings
     }
 }
 
@@ -136,7 +111,11 @@ mod tests {
     use super::*;
     use crate::core::mock::Machine;
 
+    const PRESENT: u64 = 1;
     const WRITABLE: u64 = 2;
+    const LARGE: u64 = 1 << 7;
+    const CR0_PG: u64 = 1 << 31;
+    const CR4_LA57: u64 = 1 << 12;
     const PML4: u64 = 0x1000;
     const PDPT: u64 = 0x2000;
     const PD: u64 = 0x3000;
@@ -162,6 +141,10 @@ mod tests {
         (machine, registers)
     }
 
+    fn kernel(machine: &Machine, registers: &Registers) -> Vec<Mapping> {
+        of(machine, registers).unwrap()
+    }
+
     #[test]
     fn pages_that_are_ram_are_found_and_joined() {
         let (machine, registers) = machine();
@@ -172,7 +155,8 @@ mod tests {
             mapping(0xffff_ffff_8000_0000, 4 << 20, 2 << 20),
         ];
         assert_eq!(kernel(&machine, &registers), expected);
-        assert!(has_pages(&registers) && !has_pages(&Registers::default()));
+        assert_eq!(upper(&machine, PML4), expected);
+        assert_eq!(of(&machine, &Registers::default()), None, "there is no paging");
     }
 
     #[test]
@@ -219,7 +203,7 @@ mod tests {
             machine.put_u64(PML4 + 8 * index, PML4 | PRESENT);
         }
         assert!(kernel(&machine, &registers).len() <= KEPT_MAX);
-        let lost = Registers { cr3: ADDRESS, ..registers };
+        let lost = Registers { cr3: 1 << 40, ..registers };
         assert_eq!(kernel(&machine, &lost), []);
     }
 }

@@ -3,11 +3,15 @@
 //! Kernel and servers are hashed when the guest starts: by the time it dies, other builds may be where they were.
 
 use super::dead::Dead;
-use super::layout::Contents;
+use super::layout::{Contents, THREADS_MAX};
 use super::manifest::{Manifest, Program};
-use super::space::Mapping;
+use super::space::{self, Mapping};
 use super::target::{Target, TargetError};
 use super::write::write;
+use crate::debug::registers::Registers;
+use crate::debug::thread::Thread;
+use crate::debug::view::View;
+use crate::inspect;
 use crate::loader::file::{FileError, Input};
 use crate::loader::kernel;
 use crate::loader::module::{Content, Module};
@@ -77,16 +81,33 @@ impl Wish {
             servers: self.servers,
             ram: Vec::new(),
         };
+        let kernel = inspect::Kernel::find(&view, &manifest.kernel.path);
         let contents = Contents {
             view: &view,
             culprit: reports.first,
             signal: signal(status),
-            threads: Vec::new(),
-            image: self.image,
+            threads: kernel.as_ref().map_or(Vec::new(), |kernel| threads(&view, kernel)),
+            space: space_without_vcpus(&view, kernel.as_ref(), &self.image),
             manifest,
         };
         let written = self.target.create(|file| write(file, &contents));
         Deposit { path: self.target.path().into(), written }
+    }
+}
+
+/// The L4 threads with their registers.
+fn threads(view: &dyn View, kernel: &inspect::Kernel) -> Vec<(Thread, Registers)> {
+    let all = kernel.threads(view).into_iter().take(THREADS_MAX);
+    all.filter_map(|thread| Some((thread, kernel.registers(view, thread)?))).collect()
+}
+
+/// The kernel's address space by its own page tables if it is one that says where they are, and else by its file; for want of that as a CPU without
+/// paging sees it.
+fn space_without_vcpus(view: &dyn View, kernel: Option<&inspect::Kernel>, image: &[Mapping]) -> Vec<Mapping> {
+    match kernel {
+        Some(kernel) => space::upper(view, kernel.root()),
+        None if image.is_empty() => space::physical(view),
+        None => space::in_ram(view, image),
     }
 }
 

@@ -38,6 +38,11 @@ impl Kernel {
         &self.info
     }
 
+    /// Page-table root of the kernel's half, a physical address.
+    pub fn root(&self) -> u64 {
+        self.root
+    }
+
     /// Reads the kernel's memory at a virtual address. `None` if not all of it is there.
     pub fn read(&self, view: &dyn View, address: u64, into: &mut [u8]) -> Option<()> {
         (paging::read(view, self.root, address, into) == into.len()).then_some(())

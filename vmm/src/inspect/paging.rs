@@ -112,13 +112,12 @@ pub fn read(view: &dyn View, cr3: u64, va: u64, into: &mut [u8]) -> usize {
 }
 
 fn walk(view: &dyn View, root: u64, levels: Levels, va: u64) -> Option<Page> {
-    let top = if levels == Levels::Five { 48 } else { 39 };
+    let mut at = Step::top(root, levels);
     // Bits above those that are translated are copies of the highest that is.
-    let unused = 64 - (top + 9);
+    let unused = 64 - (at.shift + 9);
     if ((va << unused) as i64 >> unused) as u64 != va {
         return None;
     }
-    let mut at = Step { table: root & ADDRESS, shift: top, rights: Rights::ALL };
     loop {
         match at.next(view, at.table + (va >> at.shift & 0x1ff) * 8).ok()? {
             Next::Nothing => return None,
@@ -163,6 +162,11 @@ enum Next {
 }
 
 impl Step {
+    fn top(root: u64, levels: Levels) -> Self {
+        let shift = if levels == Levels::Five { 48 } else { 39 };
+        Self { table: root & ADDRESS, shift, rights: Rights::ALL }
+    }
+
     /// What the entry at `entry` leads to.
     fn next(self, view: &dyn View, entry: u64) -> Result<Next, NoMemory> {
         Ok(self.decode(entry, view.read_u64(entry)?))
@@ -195,9 +199,24 @@ const TABLES_MAX: u32 = 1 << 16;
 /// Calls `each` with every page below `end` of the space of page-table root `cr3`, in the order of addresses, until it returns false. Tables that
 /// cannot be read are as if they were empty.
 pub fn for_each_page(view: &dyn View, cr3: u64, end: u64, each: &mut dyn FnMut(u64, Page) -> bool) {
-    let top = Step { table: cr3 & ADDRESS, shift: 39, rights: Rights::ALL };
-    Visit { view, end, left: TABLES_MAX, each }.table(top, 0);
+    Visit { view, end, left: TABLES_MAX, each }.table(Step::top(cr3, Levels::Four), 0, 0);
 }
+
+/// Calls `each` with every page of the upper half, where kernels are, as [`for_each_page`].
+pub fn for_each_upper_page(
+    view: &dyn View,
+    root: u64,
+    levels: Levels,
+    each: &mut dyn FnMut(u64, Page) -> bool,
+) {
+    let top = Step::top(root, levels);
+    // Bits above those that are translated are copies of the highest that is.
+    let start = u64::MAX << (top.shift + 9);
+    Visit { view, end: u64::MAX, left: TABLES_MAX, each }.table(top, start, ENTRIES / 2);
+}
+
+/// Entries of a table.
+const ENTRIES: usize = 512;
 
 struct Visit<'a> {
     view: &'a dyn View,
@@ -207,22 +226,22 @@ struct Visit<'a> {
 }
 
 impl Visit<'_> {
-    /// Visits a table and what is below. False: that is enough.
-    fn table(&mut self, step: Step, start: u64) -> bool {
+    /// Visits a table, which is for addresses from `start` on, and what is below, from entry `first` on. False: that is enough.
+    fn table(&mut self, step: Step, start: u64, first: usize) -> bool {
         let Some(left) = self.left.checked_sub(1) else { return false };
         self.left = left;
         let mut table = [0; PAGE as usize];
         if self.view.read(step.table, &mut table).is_err() {
             return true;
         }
-        for (n, value) in table.as_chunks::<8>().0.iter().enumerate() {
+        for (n, value) in table.as_chunks::<8>().0.iter().enumerate().skip(first) {
             let va = start + ((n as u64) << step.shift);
             if va >= self.end {
                 break;
             }
             let go_on = match step.decode(step.table + n as u64 * 8, u64::from_le_bytes(*value)) {
                 Next::Nothing => true,
-                Next::Table(next) => self.table(next, va),
+                Next::Table(next) => self.table(next, va, 0),
                 Next::Page(page) => (self.each)(va, page),
             };
             if !go_on {
