@@ -19,7 +19,6 @@ use crate::memory::GuestMemory;
 use crate::vcpu::group::Reports;
 use std::io;
 use std::path::PathBuf;
-use vmm_abi::boot::INITRD_MODULE;
 use vmm_abi::exit;
 
 #[derive(Debug, thiserror::Error)]
@@ -50,7 +49,13 @@ pub struct Wish {
 }
 
 impl Wish {
-    pub fn new(path: PathBuf, kernel: &Input, modules: &[Module]) -> Result<Self, WishError> {
+    /// `servers` are their names and files, which `modules` has open.
+    pub fn new(
+        path: PathBuf,
+        kernel: &Input,
+        servers: &[(String, PathBuf)],
+        modules: &[Module],
+    ) -> Result<Self, WishError> {
         let target = Target::new(path)?;
         let program = |name: &str, input: &Input| {
             Program::of(name, input).map_err(|source| FileError::Unreadable {
@@ -59,12 +64,14 @@ impl Wish {
                 source,
             })
         };
-        let files = modules.iter().filter(|module| module.name != INITRD_MODULE);
-        let files = files.filter_map(|module| match &module.content {
-            Content::File(input) => Some(program(&module.name, input)),
-            Content::Bytes(_) => None,
-        });
-        let servers = files.collect::<Result<_, _>>()?;
+        let input = |path: &PathBuf| {
+            modules.iter().find_map(|module| match &module.content {
+                Content::File(input) if input.path == *path => Some(input),
+                _ => None,
+            })
+        };
+        let known = servers.iter().filter_map(|(name, path)| Some(program(name, input(path)?)));
+        let servers = known.collect::<Result<_, _>>()?;
         let image = kernel::image(kernel).map(|(virt, phys, length)| Mapping { virt, phys, length });
         Ok(Self { target, kernel: program("kernel", kernel)?, servers, image: image.collect() })
     }
