@@ -6,6 +6,7 @@
 //! - [`thread`]: names of processes and threads
 //! - [`registers`]: the registers of a thread or vCPU; [`xsave`]: those that XSAVE and FXSAVE have in memory
 //! - [`view`]: a machine that stands still, to look at: one that is stopped, or the core of one that has crashed
+//! - [`programs`]: the ELF files of kernel and servers
 //! - [`debuggee`]: what a debugger does with it
 //! - [`options`], [`listen`]: how and where the user wants it
 //! - [`control`]: stops the vCPUs of a machine that runs, and lets them go on
@@ -16,6 +17,7 @@ pub mod debuggee;
 pub mod listen;
 pub mod mock;
 pub mod options;
+pub mod programs;
 pub mod registers;
 pub mod thread;
 pub mod view;

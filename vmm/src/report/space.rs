@@ -9,7 +9,7 @@ use super::image::{Image, ImageError, PAGE, Rights};
 use crate::debug::view::View;
 use crate::inspect::paging::{self, Page, SUPERPAGE};
 use ukernel_abi::layout;
-use vm_memory::{Address, GuestAddress, GuestMemoryBackend, GuestMemoryMmap, GuestMemoryRegion};
+use vm_memory::{Address, Bytes, GuestAddress, GuestMemoryBackend, GuestMemoryMmap, GuestMemoryRegion};
 
 /// From here on a server has windows, which hold no objects of its own (`proto::place::WINDOWS`).
 const WINDOWS: u64 = 1 << 32;
@@ -65,12 +65,10 @@ const END: u64 = 1 << 47;
 /// The server that is asked.
 pub struct Server<'a> {
     pub view: &'a dyn View,
-    /// The RAM behind `view`.
+    /// The RAM behind `view`, which may differ from what is seen there: breakpoints are not seen.
     pub ram: &'a GuestMemoryMmap<()>,
     /// Its address space.
     pub cr3: u64,
-    /// What breakpoints have replaced in its code: addresses and bytes.
-    pub replaced: &'a [(u64, u8)],
 }
 
 pub struct Space {
@@ -160,19 +158,24 @@ impl Part {
 
 /// Adds a page, as it is or, where it has to be copied, in small ones. What is no memory is left out.
 fn add(image: &mut Image, server: &Server<'_>, all: Part) -> Result<(), ImageError> {
-    let end = all.address + all.page.size;
     let is_own = all.address < WINDOWS || all.address >= layout::USER_END;
-    let is_changed = server.replaced.iter().any(|(at, _)| (all.address..end).contains(at));
     for part in all.split(all.page.size.min(SUPERPAGE)) {
         if all.page.writable && is_own {
             copy(image, server, part)?;
-        } else if is_changed || !is_ram(server.ram, &part.page) {
+        } else if !is_ram(server.ram, &part.page) || is_own && !is_as_seen(server, &part.page) {
             copy(image, server, part.without_write())?;
         } else {
             image.map(part.address, part.page.frame, part.page.size, part.without_write().rights())?;
         }
     }
     Ok(())
+}
+
+/// Whether there are no breakpoints in a page.
+fn is_as_seen(server: &Server<'_>, page: &Page) -> bool {
+    let (mut seen, mut there) = (vec![0; page.size as usize], vec![0; page.size as usize]);
+    let is_seen = server.view.read(page.frame, &mut seen).is_ok();
+    is_seen && server.ram.read_slice(&mut there, GuestAddress(page.frame)).is_ok() && seen == there
 }
 
 /// Whether it is one piece of the RAM, which the virtual machine has at the same address.
@@ -186,9 +189,6 @@ fn copy(image: &mut Image, server: &Server<'_>, all: Part) -> Result<(), ImageEr
     for part in all.split(PAGE) {
         if server.view.read(part.page.frame, &mut bytes).is_err() {
             continue;
-        }
-        for (at, byte) in server.replaced.iter().filter(|(at, _)| page_of(*at) == page_of(part.address)) {
-            bytes[(at % PAGE) as usize] = *byte;
         }
         let physical = image.map_new(part.address, 1, part.rights())?;
         image.write(physical, &bytes)?;
