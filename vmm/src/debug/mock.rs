@@ -5,6 +5,8 @@
 //! to a breakpoint or touches a watched place, and then the machine "runs" until it is interrupted or told to do something
 //! ([`Mock::will`]).
 //!
+//! Its monitor repeats what it is told and, told `will exit`, `will crash`, `will segfault` or `will fork`, does that next.
+//!
 //! It panics when it is asked what can be asked only while it stands still.
 
 use super::debuggee::{Debuggee, Error, Event, File, Plan, Point};
@@ -377,10 +379,16 @@ impl Debuggee for Mock {
 
     fn monitor(&mut self, thread: Thread, command: &str) -> String {
         self.standing();
-        match command.split_once(' ') {
-            Some(("repeat", count)) => "a line of text\n".repeat(count.parse().unwrap_or(1)),
-            _ => format!("{command} in {thread}\n"),
+        let words: Vec<&str> = command.split(' ').collect();
+        match words[..] {
+            ["repeat", count] => return "a line of text\n".repeat(count.parse().unwrap_or(1)),
+            ["will", "exit"] => self.will(Event::Exited(3)),
+            ["will", "crash"] => self.will(Event::Crashed { thread, message: "it is all over".to_string() }),
+            ["will", "segfault"] => self.will(Event::Signal(thread, 11)),
+            ["will", "fork"] => self.begin(Process(14), "new[14]", 1),
+            _ => {}
         }
+        format!("{command} in {thread}\n")
     }
 }
 

@@ -10,6 +10,7 @@ use std::io;
 use std::net::TcpListener;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixListener;
+use std::time::{Duration, Instant};
 
 /// Where debuggers come.
 pub enum Listener {
@@ -204,22 +205,35 @@ impl<'d> Conversation<'d> {
         self.session.hang_up();
     }
 
-    /// Sends what is left, to whoever reads it within a second.
+    /// Sends what is left, and that this is the end, to whoever takes notice within a second. gdb may be about to send something: a connection
+    /// that is closed before that is an error to it, one that ends is not.
     fn finish(&mut self) -> io::Result<()> {
-        let limit = Timespec { tv_sec: 1, tv_nsec: 0 };
-        while !self.session.outbox().bytes().is_empty()
-            && let Some(connection) = &self.connection
-        {
-            let mut waiting = [PollFd::new(connection, PollFlags::OUT)];
-            wait_for(&mut waiting, Some(&limit))?;
-            if waiting[0].revents().is_empty() {
-                break;
+        let deadline = Instant::now() + PATIENCE;
+        let mut ended = false;
+        while let Some(connection) = &self.connection {
+            let sending = !self.session.outbox().bytes().is_empty();
+            if !sending && !ended {
+                ended = true;
+                let _ = shutdown(connection, Shutdown::Write);
             }
-            self.write();
+            let left = deadline.saturating_duration_since(Instant::now());
+            let limit = Timespec::try_from(left).map_err(|_| Errno::INVAL)?;
+            let flags = if sending { PollFlags::OUT } else { PollFlags::IN };
+            let mut waiting = [PollFd::new(connection, flags)];
+            wait_for(&mut waiting, Some(&limit))?;
+            match waiting[0].revents() {
+                happened if happened.is_empty() => break,
+                _ if sending => self.write(),
+                _ => self.read(),
+            }
+            self.inbox.clear();
         }
         Ok(())
     }
 }
+
+/// How long a debugger has to take notice of the end.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Tells one who has come while another is there that it is so.
 fn tell_off(other: OwnedFd) -> Option<OwnedFd> {
