@@ -11,7 +11,7 @@
 //! - `break main` is a breakpoint in each process with such a function, `break *main` one in the current process.
 //! - When gdb ends it lets go of one process after the other.
 //!
-//! - [`serve`]: waits for debuggers, and for the machine
+//! - [`serve`], `door`: waits for debuggers, and for the machine
 //! - [`session`]: one debugger's session, with [`stop`], `processes` and `lists`
 //! - [`framing`], [`ids`], [`translate`]: packets, and what is in them of several processes
 //! - [`stub`], [`target`]: all other packets, by crate `gdbstub`
@@ -19,6 +19,7 @@
 
 pub mod arch;
 pub mod description;
+mod door;
 pub mod framing;
 pub mod ids;
 mod lists;
@@ -32,4 +33,4 @@ mod stub;
 mod target;
 mod translate;
 
-pub use serve::{Listener, serve, serve_one};
+pub use serve::{serve, serve_one};

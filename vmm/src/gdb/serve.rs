@@ -1,72 +1,16 @@
 //! Waits for debuggers, for what they send, and for the machine, all at once; one debugger at a time.
 
+use super::door::Door;
 use super::framing::frame;
 use super::session::{End, Session};
 use crate::debug::debuggee::{Debuggee, Event};
+use crate::debug::listen::Listener;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags, Shutdown, recv, send, shutdown};
 use std::io;
-use std::net::TcpListener;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::net::UnixListener;
+use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
-
-/// Where debuggers come.
-pub enum Listener {
-    Tcp(TcpListener),
-    Unix(UnixListener),
-}
-
-impl Listener {
-    /// The next connection, which does not wait; `None` if nobody is there any more.
-    fn accept(&self) -> io::Result<Option<OwnedFd>> {
-        let accepted = match self {
-            Self::Tcp(listener) => listener.accept().and_then(|(stream, _)| {
-                // Packets are small and each is waited for.
-                stream.set_nodelay(true)?;
-                stream.set_nonblocking(true)?;
-                Ok(stream.into())
-            }),
-            Self::Unix(listener) => listener.accept().and_then(|(stream, _)| {
-                stream.set_nonblocking(true)?;
-                Ok(stream.into())
-            }),
-        };
-        match accepted {
-            Ok(stream) => Ok(Some(stream)),
-            Err(error) if has_gone(&error) => Ok(None),
-            Err(error) => Err(error),
-        }
-    }
-
-    fn set_nonblocking(&self) -> io::Result<()> {
-        match self {
-            Self::Tcp(listener) => listener.set_nonblocking(true),
-            Self::Unix(listener) => listener.set_nonblocking(true),
-        }
-    }
-}
-
-/// Whether it is the one who has come whose fault this is.
-fn has_gone(error: &io::Error) -> bool {
-    use io::ErrorKind::{
-        ConnectionAborted, ConnectionReset, Interrupted, InvalidInput, NotConnected, WouldBlock,
-    };
-    matches!(
-        error.kind(),
-        WouldBlock | ConnectionAborted | ConnectionReset | Interrupted | NotConnected | InvalidInput
-    )
-}
-
-impl AsFd for Listener {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        match self {
-            Self::Tcp(listener) => listener.as_fd(),
-            Self::Unix(listener) => listener.as_fd(),
-        }
-    }
-}
 
 /// Serves debuggers, one after the other, until the machine has ended. `running` says whether it runs now; if it does not, the first
 /// debugger finds it as it is.
@@ -79,18 +23,18 @@ pub fn serve(listener: &Listener, debuggee: &mut dyn Debuggee, mut running: bool
 
 /// Waits for one debugger and serves it until it is gone, or the machine is.
 pub fn serve_one(listener: &Listener, debuggee: &mut dyn Debuggee, running: bool) -> io::Result<End> {
-    listener.set_nonblocking()?;
+    let door = Door::new(listener)?;
     let ready = debuggee.ready().try_clone_to_owned()?;
-    match wait(listener, &ready, debuggee)? {
-        Some(connection) => Conversation::new(connection, debuggee, running).hold(listener, &ready),
+    match wait(&door, &ready, debuggee)? {
+        Some(connection) => Conversation::new(connection, debuggee, running).hold(&door, &ready),
         None => Ok(End::Exited),
     }
 }
 
 /// Waits for a debugger; `None` if the machine ends before one comes.
-fn wait(listener: &Listener, ready: &OwnedFd, debuggee: &mut dyn Debuggee) -> io::Result<Option<OwnedFd>> {
+fn wait(door: &Door<'_>, ready: &OwnedFd, debuggee: &mut dyn Debuggee) -> io::Result<Option<OwnedFd>> {
     loop {
-        let mut waiting = [PollFd::new(listener, PollFlags::IN), PollFd::new(ready, PollFlags::IN)];
+        let mut waiting = [PollFd::new(door, PollFlags::IN), PollFd::new(ready, PollFlags::IN)];
         wait_for(&mut waiting, None)?;
         let [comes, happens] = waiting.map(|fd| !fd.revents().is_empty());
         if happens {
@@ -101,7 +45,7 @@ fn wait(listener: &Listener, ready: &OwnedFd, debuggee: &mut dyn Debuggee) -> io
                 None => {}
             }
         }
-        if comes && let Some(connection) = listener.accept()? {
+        if comes && let Some(connection) = door.accept()? {
             return Ok(Some(connection));
         }
     }
@@ -123,16 +67,18 @@ struct Conversation<'d> {
     inbox: Vec<u8>,
     /// The last one who came meanwhile. It is kept until another comes, so that it can read what it is told.
     told_off: Option<OwnedFd>,
+    /// Nobody else can come: there is no room for their connections.
+    full: bool,
 }
 
 impl<'d> Conversation<'d> {
     fn new(connection: OwnedFd, debuggee: &'d mut dyn Debuggee, running: bool) -> Self {
         tracing::debug!("a debugger has come");
         let session = Session::new(debuggee, running);
-        Self { connection: Some(connection), session, inbox: Vec::new(), told_off: None }
+        Self { connection: Some(connection), session, inbox: Vec::new(), told_off: None, full: false }
     }
 
-    fn hold(mut self, listener: &Listener, ready: &OwnedFd) -> io::Result<End> {
+    fn hold(mut self, door: &Door<'_>, ready: &OwnedFd) -> io::Result<End> {
         loop {
             let taken = self.session.receive(&self.inbox);
             self.inbox.drain(..taken);
@@ -146,23 +92,28 @@ impl<'d> Conversation<'d> {
             if !self.inbox.is_empty() && self.session.takes() {
                 continue;
             }
-            self.wait(listener, ready)?;
+            self.wait(door, ready)?;
         }
     }
 
     /// Waits until there is something to do, and does what is not the session's.
-    fn wait(&mut self, listener: &Listener, ready: &OwnedFd) -> io::Result<()> {
+    fn wait(&mut self, door: &Door<'_>, ready: &OwnedFd) -> io::Result<()> {
         let mut wanted = PollFlags::empty();
         wanted.set(PollFlags::IN, self.inbox.is_empty());
         wanted.set(PollFlags::OUT, !self.session.outbox().bytes().is_empty());
-        let mut waiting = vec![PollFd::new(listener, PollFlags::IN), PollFd::new(ready, PollFlags::IN)];
+        let comes = if self.full { PollFlags::empty() } else { PollFlags::IN };
+        let mut waiting = vec![PollFd::new(door, comes), PollFd::new(ready, PollFlags::IN)];
         waiting.extend(self.connection.as_ref().map(|connection| PollFd::new(connection, wanted)));
         wait_for(&mut waiting, None)?;
         let happened: Vec<PollFlags> = waiting.iter().map(PollFd::revents).collect();
-        if !happened[0].is_empty()
-            && let Some(other) = listener.accept()?
-        {
-            self.told_off = tell_off(other);
+        if !happened[0].is_empty() {
+            match door.accept() {
+                Ok(other) => self.told_off = other.and_then(tell_off),
+                Err(error) => {
+                    tracing::warn!("a second debugger cannot even be told that there is one: {error}");
+                    self.full = true;
+                }
+            }
         }
         if !happened[1].is_empty() {
             self.session.happened();
