@@ -9,10 +9,11 @@
 //! Nothing here depends on the debugger for the machine to end: the event loop kicks a parked vCPU as it kicks a running one.
 //!
 //! - `station`: where one vCPU is parked, and how it is called
-//! - `run`: the loop of a vCPU that may be debugged
+//! - `run`: the loop of a vCPU that may be debugged; `exits`: counts how often it leaves the guest
 //! - [`trap`]: what vCPUs leave for the debugger
 //! - [`watch`]: places where there is memory, but the guest's accesses come to us
 
+mod exits;
 mod run;
 mod station;
 pub mod trap;
@@ -153,6 +154,11 @@ impl Control {
     /// Makes [`Control::ready`] readable.
     pub fn notify(&self) {
         self.traps.notify();
+    }
+
+    /// How often each vCPU has left the guest, and why.
+    pub fn exits(&self) -> Vec<Vec<(&'static str, u64)>> {
+        self.stations.iter().map(|station| station.exits().counts()).collect()
     }
 
     /// What of the guest's memory is watched. Change it only while all vCPUs are parked.

@@ -22,23 +22,40 @@ pub struct Names(BTreeMap<u16, String>);
 /// A server's program: the name that its task has, and the ELF file, which has a symbol table.
 pub type Program = (String, PathBuf);
 
+/// Where servers have their tables of names: found out once, for it takes reading their files.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Tables(Vec<(String, u64)>);
+
+impl Tables {
+    /// Of those of the programs that have one.
+    pub fn of(programs: &[Program]) -> Self {
+        let table = |(name, path): &Program| Some((name.clone(), symbols::find(path, SYMBOL)?.address));
+        Self(programs.iter().filter_map(table).collect())
+    }
+
+    /// What the table of the server `name` says, which is task `task`.
+    fn read(&self, view: &dyn View, kernel: &Kernel, task: u16, name: &str) -> Option<Vec<(u16, String)>> {
+        let (_, address) = self.0.iter().find(|(server, _)| server == name)?;
+        let mut table = [0; size_of::<names::Names>()];
+        let count = paging::read(view, kernel.space(view, task)?, *address, &mut table);
+        Some(names::decode(&table[..count]).map(|(task, name)| (task, printable(name))).collect())
+    }
+}
+
 impl Names {
-    /// Reads what the servers say. Those that say nothing, or whose file is another than the one that runs, are passed over.
-    pub fn read(view: &dyn View, kernel: &Kernel, programs: &[Program]) -> Self {
+    /// Reads what the servers say. Those that say nothing are passed over.
+    pub fn read(view: &dyn View, kernel: &Kernel, tables: &Tables) -> Self {
         let mut names = BTreeMap::from([
             (ThreadId::SIGMA0.task(), "sigma0".to_string()),
             (ThreadId::ROOT.task(), ROOT.to_string()),
         ]);
-        let table = |task: u16, name: &str| {
-            let (_, program) = programs.iter().find(|(program, _)| program == name)?;
-            read_table(view, kernel, task, program)
-        };
-        let servers = table(ThreadId::ROOT.task(), ROOT).unwrap_or_default();
+        let table = |task, name: &str| tables.read(view, kernel, task, name).unwrap_or_default();
+        let servers = table(ThreadId::ROOT.task(), ROOT);
         for (task, server) in &servers {
             names.entry(*task).or_insert_with(|| server.clone());
         }
         for (task, server) in &servers {
-            for (process, name) in table(*task, server).unwrap_or_default() {
+            for (process, name) in table(*task, server) {
                 names.entry(process).or_insert_with(|| format!("{server}: {name}"));
             }
         }
@@ -60,7 +77,7 @@ impl Names {
         self.get(number).map_or_else(|| format!("task {number}"), str::to_string)
     }
 
-    /// What a thread is called: `linux`, `console.1`, `interrupt 4`.
+    /// What a thread is called: `linux`, `interrupt 4`; `console.2` is the second thread of `console`, as debuggers count them.
     pub fn thread(&self, id: ThreadId) -> String {
         match id {
             id if id.is_nil() => "nobody".to_string(),
@@ -68,23 +85,10 @@ impl Names {
             id => match (id.as_irq(), id.lthread()) {
                 (Some(line), _) => format!("interrupt {line}"),
                 (None, 0) => self.task(id.task()),
-                (None, lthread) => format!("{}.{lthread}", self.task(id.task())),
+                (None, lthread) => format!("{}.{}", self.task(id.task()), lthread + 1),
             },
         }
     }
-}
-
-/// The table that the server `task`, which runs `program`, has in its memory.
-fn read_table(
-    view: &dyn View,
-    kernel: &Kernel,
-    task: u16,
-    program: &std::path::Path,
-) -> Option<Vec<(u16, String)>> {
-    let address = symbols::find(program, SYMBOL)?.address;
-    let mut table = [0; size_of::<names::Names>()];
-    let count = paging::read(view, kernel.space(view, task)?, address, &mut table);
-    Some(names::decode(&table[..count]).map(|(task, name)| (task, printable(name))).collect())
 }
 
 /// What comes from a guest must not do anything to a terminal, or break a line.

@@ -2,7 +2,7 @@
 
 use super::mapping::Holder;
 use super::mock::{self, ALL, Machine, NO_EXECUTE, l4};
-use super::names::Names;
+use super::names::{Names, Tables};
 use super::paging::{self, PAGE, Translation};
 use super::state::{Activity, Question};
 use super::*;
@@ -83,7 +83,7 @@ fn what_runs_is_told_from_what_is_idle() {
 fn states_are_told_in_words() {
     let mut machine = system();
     let kernel = machine.kernel();
-    let names = Names::read(&machine, &kernel, &[]);
+    let names = Names::read(&machine, &kernel, &Tables::default());
     let describe = |machine: &Machine, thread| kernel.describe(machine, &names, thread).unwrap();
     assert_eq!(describe(&machine, l4(2, 0)), "root, ready");
     machine.run(1, 2, 0);
@@ -94,16 +94,16 @@ fn states_are_told_in_words() {
     let tcb = machine.tcb_of(4, 0);
     let at = mock::info().thread;
     for (state, partner, words) in [
-        (RunState::Sending, server, "blocked in IPC to task 3.1"),
-        (RunState::Receiving, server, "waiting for task 3.1"),
-        (RunState::Receiving, ThreadId(server.0 | 1 << 63), "waiting for task 3.1"),
+        (RunState::Sending, server, "blocked in IPC to task 3.2"),
+        (RunState::Receiving, server, "waiting for task 3.2"),
+        (RunState::Receiving, ThreadId(server.0 | 1 << 63), "waiting for task 3.2"),
         (RunState::Receiving, ThreadId::ANY, "waiting for anybody"),
         (RunState::Receiving, ThreadId::irq(4), "waiting for interrupt 4"),
         (RunState::Receiving, ThreadId::new(4, 0, 1), "sleeping"),
         (RunState::Receiving, ThreadId::NIL, "after a fault that nobody handles"),
-        (RunState::Foreign, server, "system call 0, handled by task 3.1"),
-        (RunState::Preempted, server, "end of its time slice, handled by task 3.1"),
-        (RunState::PageFault, server, "page fault (read) by the instruction at 0x0, handled by task 3.1"),
+        (RunState::Foreign, server, "system call 0, handled by task 3.2"),
+        (RunState::Preempted, server, "end of its time slice, handled by task 3.2"),
+        (RunState::PageFault, server, "page fault (read) by the instruction at 0x0, handled by task 3.2"),
     ] {
         machine.block(tcb, state as u8, partner);
         assert_eq!(describe(&machine, l4(4, 0)), format!("task 4, {words}"));
@@ -418,7 +418,7 @@ fn events_and_lines_are_read() {
 
 /// Everything that can be asked about a machine.
 fn look_at_all(machine: &Machine, kernel: &Kernel) {
-    let names = Names::read(machine, kernel, &[]);
+    let names = Names::read(machine, kernel, &Tables::default());
     for thread in kernel.threads(machine).into_iter().take(64) {
         let _ = kernel.describe(machine, &names, thread);
         let _ = kernel.registers(machine, thread);

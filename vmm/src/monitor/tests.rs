@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::inspect::mock::{self, ALL, Machine, l4};
+use crate::inspect::names::Tables;
 use ukernel_abi::ThreadId;
 use ukernel_abi::debug::event;
 use ukernel_abi::utcb::RunState;
@@ -19,7 +20,7 @@ fn system() -> Machine {
 
 fn ask(machine: &Machine, line: &str) -> String {
     let kernel = machine.kernel();
-    let names = Names::read(machine, &kernel, &[]);
+    let names = Names::read(machine, &kernel, &Tables::default());
     let exits = [vec![("port write", 5), ("other", 1)], vec![("port write", 7)]];
     let scene =
         Scene { view: machine, kernel: Some(&kernel), names: &names, exits: &exits, thread: l4(2, 0) };
@@ -73,7 +74,7 @@ fn tasks_threads_and_what_they_may() {
     assert!(tasks.ends_with("77 frames (4 KiB) of kernel memory are free\n"));
     let threads = ask(&machine, "threads");
     assert!(threads.contains("\n*  2.1"), "{threads}");
-    assert!(threads.contains("system call 0, handled by task 3.1"), "{threads}");
+    assert!(threads.contains("system call 0, handled by task 3.2"), "{threads}");
     let caps = ask(&machine, "caps");
     assert!(caps.contains("   3  ?       root "), "{caps}");
 }
@@ -99,11 +100,11 @@ fn who_waits_for_whom() {
     machine.block(machine.tcb_of(4, 0), RunState::Sending as u8, server);
     machine.block(machine.tcb_of(3, 0), RunState::Receiving as u8, second);
     machine.block(machine.tcb_of(3, 1), RunState::Receiving as u8, ThreadId::ANY);
-    assert_eq!(ask(&machine, "ipc"), "4.1 (task 4) -> 3.1 (task 3) -> 3.2 (task 3.1): waiting for anybody\n");
+    assert_eq!(ask(&machine, "ipc"), "4.1 (task 4) -> 3.1 (task 3) -> 3.2 (task 3.2): waiting for anybody\n");
     // Two that wait for each other, and one that waits for them.
     machine.block(machine.tcb_of(3, 1), RunState::Sending as u8, server);
     let text = ask(&machine, "ipc");
-    assert_eq!(text, "4.1 (task 4) -> 3.1 (task 3) -> 3.2 (task 3.1) -> 3.1: DEADLOCK\n");
+    assert_eq!(text, "4.1 (task 4) -> 3.1 (task 3) -> 3.2 (task 3.2) -> 3.1: DEADLOCK\n");
     let tcb = machine.tcb_of(3, 1);
     machine.set_u8(tcb + mock::info().thread.has_timeout, 1);
     assert!(ask(&machine, "ipc").ends_with("a cycle, until a timeout ends it\n"));
@@ -130,8 +131,8 @@ fn lines_events_exits_and_counters() {
         ask(&machine, "irqs")
     );
     let trace = ask(&machine, "trace");
-    assert!(trace.contains("exception  2.0v1   vector 14"), "{trace}");
-    assert!(trace.contains("event 99   2.0v1   0xe"), "{trace}");
+    assert!(trace.contains("exception  2.1     root      vector 14"), "{trace}");
+    assert!(trace.contains("event 99   2.1     root      0xe"), "{trace}");
     let exits = ask(&machine, "exits");
     assert!(exits.contains("port write                  5            7\n"), "{exits}");
     assert!(exits.contains("other                       1            0\n"), "{exits}");

@@ -2,16 +2,20 @@
 
 use super::Scene;
 use super::table::Table;
+use crate::debug::thread::Thread;
 use crate::inspect::Kernel;
 use crate::inspect::events::Event;
 use ukernel_abi::debug::event;
 
 pub fn run(scene: &Scene<'_>, kernel: &Kernel, _: &[&str]) -> Result<String, String> {
-    let mut table = Table::new(["event", "thread", ""]);
+    let mut table = Table::new(["event", "thread", "name now", ""]);
     for event in kernel.events(scene.view) {
         let (what, about) = in_words(&event);
-        // Names are those of now; the thread may be gone.
-        table.row([what, format!("{:?}", event.thread), about]);
+        let thread = Thread::l4(event.thread.task(), event.thread.lthread());
+        // It may be gone, and another have its place.
+        let lives = kernel.thread(scene.view, thread).is_some_and(|tcb| tcb.id == event.thread);
+        let name = if lives { scene.names.thread(event.thread) } else { String::new() };
+        table.row([what, thread.to_string(), name, about]);
     }
     Ok(table.text_or("nothing has happened"))
 }

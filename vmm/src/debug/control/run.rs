@@ -25,6 +25,7 @@ impl Control {
             let next = match fd.run() {
                 Ok(exit) => {
                     moments.exit(&exit);
+                    station.exits().count(&exit);
                     match self.sort(exit, world) {
                         Ok(None) => Next::Run,
                         Ok(Some(trap)) => {
@@ -35,11 +36,13 @@ impl Control {
                         Err(exit) => handle(exit, &world.ports, &world.windows),
                     }
                 }
-                Err(error) if error.errno() == libc::EINTR => match self.park(id, fd, Plight::None, &mut met)
-                {
-                    Way::Run | Way::Past => Next::Run,
-                    Way::End | Way::Kicked => Next::Stop(Stop::Kicked),
-                },
+                Err(error) if error.errno() == libc::EINTR => {
+                    station.exits().count_interrupted();
+                    match self.park(id, fd, Plight::None, &mut met) {
+                        Way::Run | Way::Past => Next::Run,
+                        Way::End | Way::Kicked => Next::Stop(Stop::Kicked),
+                    }
+                }
                 Err(error) => handle_error(error, false),
             };
             if let Next::Stop(stop) = next {

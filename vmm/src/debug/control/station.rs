@@ -3,6 +3,7 @@
 //! No call is lost: `immediate_exit` is set and taken back with the station locked, so a vCPU that finds nobody who wants it cannot
 //! take back a call that it has not seen. A kick is made without the lock; so whoever takes `immediate_exit` back looks for one afterwards.
 
+use super::exits::Exits;
 use crate::vcpu::kick::Kicker;
 use kvm_ioctls::VcpuFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -60,6 +61,7 @@ pub struct Station {
     kicker: Arc<Kicker>,
     state: Mutex<State>,
     changed: Condvar,
+    exits: Exits,
 }
 
 impl Station {
@@ -70,11 +72,15 @@ impl Station {
             kicker.leave_next();
         }
         let state = State { wish, place: Place::Guest, plight: Plight::None, work: None };
-        Self { kicker, state: Mutex::new(state), changed: Condvar::new() }
+        Self { kicker, state: Mutex::new(state), changed: Condvar::new(), exits: Exits::default() }
     }
 
     pub fn kicker(&self) -> &Arc<Kicker> {
         &self.kicker
+    }
+
+    pub fn exits(&self) -> &Exits {
+        &self.exits
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
