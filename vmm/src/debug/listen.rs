@@ -1,10 +1,11 @@
 //! Listens for debuggers.
 
 use super::options::{GdbOptions, Place};
+use crate::gdb::Listener;
 use crate::socket;
+use std::fmt;
 use std::io::{self, ErrorKind};
 use std::net::TcpListener;
-use std::os::unix::net::UnixListener;
 
 /// Nobody can come there.
 #[derive(Debug, thiserror::Error)]
@@ -28,15 +29,7 @@ fn advice(place: &Place, error: &io::Error) -> &'static str {
     }
 }
 
-/// What debuggers connect to.
-#[derive(Debug)]
-pub enum Listener {
-    Tcp(TcpListener),
-    Unix(UnixListener),
-}
-
 /// A place where somebody listens. A socket's file goes when this does.
-#[derive(Debug)]
 pub struct Gdb {
     pub listener: Listener,
     /// Whether the guest waits for a debugger.
@@ -58,6 +51,12 @@ impl Gdb {
     pub fn announce(&self) {
         let waits = if self.hold { "; the guest waits for it" } else { "" };
         tracing::warn!("a debugger can come to {}: target remote {0}{waits}", self.place);
+    }
+}
+
+impl fmt::Debug for Gdb {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Gdb({})", self.place)
     }
 }
 

@@ -9,9 +9,11 @@
 //! - [`programs`]: the ELF files of kernel and servers
 //! - [`debuggee`]: what a debugger does with it
 //! - [`options`], [`listen`]: how and where the user wants it
+//! - [`server`]: the thread that serves debuggers; [`absent`]: the machine while there is none
 //! - [`control`]: stops the vCPUs of a machine that runs, and lets them go on
 //! - [`mock`]: a machine that is only thought up, for tests and fuzzers
 
+pub mod absent;
 pub mod control;
 pub mod debuggee;
 pub mod listen;
@@ -19,6 +21,7 @@ pub mod mock;
 pub mod options;
 pub mod programs;
 pub mod registers;
+pub mod server;
 pub mod thread;
 pub mod view;
 pub mod xsave;
