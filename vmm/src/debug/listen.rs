@@ -1,11 +1,11 @@
 //! Listens for debuggers.
 
 use super::options::{GdbOptions, Place};
-use crate::gdb::Listener;
 use crate::socket;
 use std::fmt;
 use std::io::{self, ErrorKind};
 use std::net::TcpListener;
+use std::os::unix::net::UnixListener;
 
 /// Nobody can come there.
 #[derive(Debug, thiserror::Error)]
@@ -27,6 +27,12 @@ fn advice(place: &Place, error: &io::Error) -> &'static str {
         (Place::Unix(_), ErrorKind::NotFound) => "; its folder does not exist",
         _ => "",
     }
+}
+
+/// What debuggers connect to.
+pub enum Listener {
+    Tcp(TcpListener),
+    Unix(UnixListener),
 }
 
 /// A place where somebody listens. A socket's file goes when this does.
