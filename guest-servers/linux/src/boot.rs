@@ -236,6 +236,7 @@ fn add_process(
         comm: Cell::new([0; 16]),
         cmdline: RefCell::default(),
         environ: RefCell::default(),
+        auxv: RefCell::default(),
         exe: RefCell::default(),
         start_ns: server.timers.now(),
         times: Cell::new(Times::default()),

@@ -202,6 +202,7 @@ impl Server {
             comm: p.comm.clone(),
             cmdline: p.cmdline.clone(),
             environ: p.environ.clone(),
+            auxv: p.auxv.clone(),
             exe: p.exe.clone(),
             start_ns: self.timers.now(),
             times: Cell::new(Times::default()),

@@ -73,6 +73,11 @@ impl ProcInfo for ServerHandle {
         Some(if p.is_zombie() { Vec::new() } else { p.environ.borrow().clone() })
     }
 
+    fn auxiliary_vector(&self, pid: u32) -> Option<Vec<u8>> {
+        let (_, p) = self.find(pid)?;
+        Some(if p.is_zombie() { Vec::new() } else { p.auxv.borrow().clone() })
+    }
+
     fn maps(&self, pid: u32) -> Option<String> {
         let (_, p) = self.find(pid)?;
         let mut text = String::new();

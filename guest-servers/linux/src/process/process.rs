@@ -88,6 +88,8 @@ pub struct Process {
     pub cmdline: RefCell<Vec<u8>>,
     /// Environment as the program was given it, likewise.
     pub environ: RefCell<Vec<u8>>,
+    /// The auxiliary vector that the program was given.
+    pub auxv: RefCell<Vec<u8>>,
     /// The program's file.
     pub exe: RefCell<Option<Rc<Dentry>>>,
     pub start_ns: u64,

@@ -39,6 +39,7 @@ pub struct Ready {
     pub comm: Vec<u8>,
     pub argv: Vec<Vec<u8>>,
     pub envp: Vec<Vec<u8>>,
+    pub auxv: Vec<u8>,
 }
 
 /// The file at a path, if it may be executed. EACCES for what is no regular file.
@@ -108,7 +109,7 @@ impl Server {
         let loaded = load::load(&mm, &program, interpreter.as_ref())?;
         let mut random = [0; 16];
         self.random.borrow_mut().fill(&mut random);
-        let sp = stack::build(
+        let stack = stack::build(
             &mm,
             &Contents {
                 argv: &argv,
@@ -124,8 +125,8 @@ impl Server {
             let mut space = mm.space.borrow_mut();
             (space.brk_start, space.brk) = (loaded.end, loaded.end);
         }
-        let regs = Regs { rip: loaded.start, rsp: sp, ..Regs::default() };
-        Ok(Ready { mm, regs, exe, comm, argv, envp })
+        let regs = Regs { rip: loaded.start, rsp: stack.sp, ..Regs::default() };
+        Ok(Ready { mm, regs, exe, comm, argv, envp, auxv: stack.auxv })
     }
 
     /// Makes the calling thread run a prepared program. It is the only thread of its process afterwards.
@@ -186,6 +187,7 @@ impl Server {
         *process.exe.borrow_mut() = Some(ready.exe.clone());
         *process.cmdline.borrow_mut() = joined(&ready.argv);
         *process.environ.borrow_mut() = joined(&ready.envp);
+        *process.auxv.borrow_mut() = ready.auxv.clone();
         process.has_execed.set(true);
         self.tell_name(process, thread);
     }

@@ -80,8 +80,15 @@ impl Writer {
     }
 }
 
-/// Maps the stack and fills it. Returns the stack pointer.
-pub fn build(mm: &Rc<Mm>, c: &Contents<'_>) -> Result<u64, Errno> {
+/// A stack that has been built.
+pub struct Built {
+    pub sp: u64,
+    /// The auxiliary vector, as it is on the stack.
+    pub auxv: Vec<u8>,
+}
+
+/// Maps the stack and fills it.
+pub fn build(mm: &Rc<Mm>, c: &Contents<'_>) -> Result<Built, Errno> {
     let mut prot = Prot::READ | Prot::WRITE;
     prot.set(Prot::EXEC, c.loaded.executable_stack);
     mm.space.borrow_mut().mmap(Request {
@@ -108,14 +115,16 @@ pub fn build(mm: &Rc<Mm>, c: &Contents<'_>) -> Result<u64, Errno> {
     words.push(0);
     words.extend(&envp);
     words.push(0);
-    for (key, value) in aux {
-        words.extend([key as u64, value]);
-    }
-    let size = words.len() as u64 * 8;
+    let aux = aux.map(|(key, value)| [key as u64, value]);
+    let size = (words.len() + 2 * aux.len()) as u64 * 8;
     w.sp = w.sp.checked_sub(size).ok_or(Errno::E2BIG)? & !15;
-    let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
-    w.memory.write(w.sp, &bytes)?;
-    Ok(w.sp)
+    let auxv = bytes_of(aux.as_flattened());
+    w.memory.write(w.sp, &[bytes_of(&words), auxv.clone()].concat())?;
+    Ok(Built { sp: w.sp, auxv })
+}
+
+fn bytes_of(words: &[u64]) -> Vec<u8> {
+    words.iter().flat_map(|word| word.to_le_bytes()).collect()
 }
 
 fn auxiliary_vector(c: &Contents<'_>, file_name: u64, platform: u64, random: u64) -> [(u32, u64); 19] {

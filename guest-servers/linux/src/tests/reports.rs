@@ -1,6 +1,7 @@
 //! What a debugger asks.
 
-use super::{DATA, World, elf};
+use super::{CODE, DATA, World, elf};
+use crate::bytes::u64_at;
 use crate::report;
 use linux_raw_sys::general::*;
 use vmm_abi::report::{Answer, Entry, Operation, Request};
@@ -72,6 +73,10 @@ fn proc_tells_about_processes() {
     assert_eq!(text(&w, &format!("/proc/{pid}/comm")), "prog\n");
     assert!(text(&w, "/proc/1/maps").contains("00400000-00410000 r-xp 00000000"));
     assert_eq!(ask(&w, Operation::Link, 0, "/proc/1/exe").1, b"/bin/prog");
+    // AT_ENTRY is among the pairs, the last of which is AT_NULL.
+    let auxv = ask(&w, Operation::Read, 0, "/proc/1/auxv").1;
+    let pairs: Vec<_> = auxv.as_chunks::<16>().0.iter().map(|p| (u64_at(p, 0), u64_at(p, 8))).collect();
+    assert!(pairs.contains(&(9, CODE + 0x100)) && pairs.last() == Some(&(0, 0)), "{pairs:x?}");
     let self_of = |process| ask(&w, Operation::Link, process, "/proc/self").1;
     assert_eq!(self_of(pid as u32), pid.to_string().into_bytes());
     let folders = list(&w, "/proc");

@@ -104,6 +104,8 @@ pub trait ProcInfo {
     fn command_line(&self, pid: u32) -> Option<Vec<u8>>;
     /// NUL-terminated environment.
     fn environment(&self, pid: u32) -> Option<Vec<u8>>;
+    /// As it was on the program's stack (`/proc/PID/auxv`).
+    fn auxiliary_vector(&self, pid: u32) -> Option<Vec<u8>>;
     /// The text of `/proc/PID/maps`.
     fn maps(&self, pid: u32) -> Option<String>;
     /// The program file.

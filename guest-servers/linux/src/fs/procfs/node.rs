@@ -61,6 +61,7 @@ enum SystemFile {
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum ProcessFile {
+    Auxv,
     Cmdline,
     Comm,
     Environ,
@@ -89,7 +90,8 @@ const ROOT: [(&str, What); 8] = [
     ("version", What::System(SystemFile::Version)),
 ];
 
-const FILES: [(&str, ProcessFile); 8] = [
+const FILES: [(&str, ProcessFile); 9] = [
+    ("auxv", ProcessFile::Auxv),
     ("cmdline", ProcessFile::Cmdline),
     ("comm", ProcessFile::Comm),
     ("environ", ProcessFile::Environ),
@@ -126,7 +128,7 @@ impl What {
 
     fn permissions(self) -> u32 {
         match self {
-            Self::ProcessFile(_, ProcessFile::Environ) => 0o400,
+            Self::ProcessFile(_, ProcessFile::Auxv | ProcessFile::Environ) => 0o400,
             Self::FdDirectory(_) => 0o500,
             Self::Fd(..) => 0o700,
             _ => match self.kind() {
@@ -257,6 +259,7 @@ impl Node {
         BytesFile::new(move || {
             let process = fs.info.process(pid).ok_or(Errno::ESRCH)?;
             let text = match file {
+                ProcessFile::Auxv => fs.info.auxiliary_vector(pid),
                 ProcessFile::Cmdline => fs.info.command_line(pid),
                 ProcessFile::Comm => Some([&process.name[..], b"\n"].concat()),
                 ProcessFile::Environ => fs.info.environment(pid),

@@ -39,6 +39,9 @@ impl ProcInfo for Processes {
     fn environment(&self, pid: u32) -> Option<Vec<u8>> {
         self.lives(pid).map(|()| b"A=b\0".to_vec())
     }
+    fn auxiliary_vector(&self, pid: u32) -> Option<Vec<u8>> {
+        self.lives(pid).map(|()| vec![0; 16])
+    }
     fn maps(&self, pid: u32) -> Option<String> {
         self.lives(pid).map(|()| "00400000-00401000 r-xp 00000000 00:01 2 /bin/sh\n".into())
     }
