@@ -15,7 +15,7 @@ mod ipc;
 mod irqs;
 mod mappings;
 mod space;
-mod table;
+pub mod table;
 mod tasks;
 mod threads;
 mod trace;

@@ -12,7 +12,12 @@
 //! - [`image`]: the memory of the virtual machine, and its page tables
 //! - [`space`]: the address space in which the function runs
 //! - [`scratch`]: the virtual machine
+//! - [`linux`]: questions to the Linux server; [`processes`]: the monitor's commands that ask them
+//! - [`facts`]: all that a debugger learns in this and other ways
 
+pub mod facts;
 pub mod image;
+pub mod linux;
+mod processes;
 pub mod scratch;
 pub mod space;
