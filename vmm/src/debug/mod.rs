@@ -10,13 +10,14 @@
 //! - [`debuggee`]: what a debugger does with it
 //! - [`options`], [`listen`]: how and where the user wants it
 //! - [`server`]: the thread that serves debuggers; [`absent`]: the machine while there is none
-//! - [`control`]: stops the vCPUs of a machine that runs, and lets them go on
+//! - [`control`]: stops the vCPUs of a machine that runs, and lets them go on; [`live`]: that machine, as something to debug
 //! - [`mock`]: a machine that is only thought up, for tests and fuzzers
 
 pub mod absent;
 pub mod control;
 pub mod debuggee;
 pub mod listen;
+pub mod live;
 pub mod mock;
 pub mod options;
 pub mod programs;

@@ -111,7 +111,7 @@ impl Kernel {
 }
 
 /// Where the general registers are, in the order of [`Registers::general`].
-const GENERAL: [usize; 16] = [
+pub const GENERAL: [usize; 16] = [
     offset_of!(Regs, rax),
     offset_of!(Regs, rbx),
     offset_of!(Regs, rcx),

@@ -1,0 +1,200 @@
+//! All of it, as something to debug.
+
+use super::guest::{Guest, Ours};
+use super::hooks::Hooks;
+use super::machine::Machine;
+use super::points::{For, Points};
+use super::run::Live;
+use crate::debug::control::Control;
+use crate::debug::debuggee::{Debuggee, Error, Event, File, Plan, Point};
+use crate::debug::registers::Registers;
+use crate::debug::thread::{Process, Thread};
+use crate::inspect::Kernel;
+use crate::memory::GuestMemory;
+use crate::slots::Slots;
+use crate::symbols;
+use std::collections::{BTreeSet, VecDeque};
+use std::os::fd::BorrowedFd;
+use std::path::Path;
+use std::sync::Arc;
+
+/// Ends of the kernel's code at the borders with user mode: see `kernel.ld`.
+const BORDERS: [&str; 2] = ["kernel_start", "entries_end"];
+
+impl Live {
+    /// Stops the machine, whose kernel is the ELF file `elf`, for a debugger.
+    pub fn attach(
+        control: Arc<Control>,
+        slots: &mut Slots,
+        ram: GuestMemory,
+        elf: &Path,
+    ) -> Result<Self, Error> {
+        let reserve = slots.reserve(super::copies::SIZE).map_err(|e| Error::Other(e.to_string()))?.clone();
+        control.attach();
+        control.pause()?;
+        let machine = Machine::new(control, ram, reserve);
+        let ours =
+            Kernel::find(&machine, elf).map(|kernel| Ours::take_over(&machine, kernel, elf)).transpose()?;
+        let guest = Guest { machine, ours, patches: Default::default(), copies: Default::default() };
+        Ok(Self {
+            guest,
+            points: Points::default(),
+            run: None,
+            events: VecDeque::new(),
+            last: None,
+            skip: None,
+            stray: BTreeSet::new(),
+            has_crashed: false,
+        })
+    }
+
+    /// It stands still, or is not there any more.
+    fn must_stand(&self) -> Result<(), Error> {
+        if self.run.is_some() { Err(Error::Other("the machine runs".into())) } else { Ok(()) }
+    }
+
+    fn must_be_alive(&self) -> Result<(), Error> {
+        self.must_stand()?;
+        if self.has_crashed { Err(Error::ReadOnly) } else { Ok(()) }
+    }
+
+    fn leave(&mut self) -> Result<(), Error> {
+        let told = self.stand_still()?;
+        self.stop(told)?;
+        self.points.clear(&mut self.guest)?;
+        self.guest.release()
+    }
+
+    /// The thread that a person who interrupts the machine most likely means.
+    fn interesting(&self) -> Thread {
+        let mut vcpus = 0..self.guest.machine.control.vcpus();
+        let running = vcpus.find_map(|vcpu| self.guest.user(vcpu).and_then(|_| self.guest.current(vcpu)));
+        running.unwrap_or(Thread::vcpu(0))
+    }
+}
+
+impl Ours {
+    fn take_over(machine: &Machine, kernel: Kernel, elf: &Path) -> Result<Self, Error> {
+        let symbol = |name: &str| {
+            let symbol = symbols::find(elf, name).map(|symbol| symbol.address);
+            symbol.ok_or_else(|| Error::Other(format!("{} has no symbol {name}", elf.display())))
+        };
+        let borders = symbol(BORDERS[0])?..symbol(BORDERS[1])?;
+        let hooks = Hooks::install(machine, &kernel)?;
+        Ok(Self { kernel, hooks, borders })
+    }
+}
+
+impl Debuggee for Live {
+    fn threads(&mut self) -> Vec<Thread> {
+        let vcpus = (0..self.guest.machine.control.vcpus()).map(Thread::vcpu);
+        let l4 = self.guest.ours.iter().flat_map(|ours| ours.kernel.threads(&self.guest.machine));
+        vcpus.chain(l4).collect()
+    }
+
+    fn describe(&mut self, thread: Thread) -> Result<String, Error> {
+        Ok(format!("{thread}"))
+    }
+
+    fn registers(&mut self, thread: Thread) -> Result<Registers, Error> {
+        self.must_stand()?;
+        self.guest.read_registers(thread)
+    }
+
+    fn set_registers(&mut self, thread: Thread, registers: &Registers) -> Result<(), Error> {
+        self.must_be_alive()?;
+        self.guest.write_registers(thread, registers)
+    }
+
+    fn read(&mut self, process: Process, address: u64, into: &mut [u8]) -> Result<usize, Error> {
+        self.must_stand()?;
+        self.guest.read_memory(process, address, into)
+    }
+
+    fn write(&mut self, process: Process, address: u64, from: &[u8]) -> Result<(), Error> {
+        self.must_be_alive()?;
+        self.guest.write_memory(process, address, from)
+    }
+
+    fn insert(&mut self, process: Process, point: Point) -> Result<(), Error> {
+        self.must_be_alive()?;
+        match point {
+            Point::Code(address) => self.points.insert(&mut self.guest, process, address, For::Debugger),
+            Point::Data { .. } => Err(Error::Other("no watchpoints yet".into())),
+        }
+    }
+
+    fn remove(&mut self, process: Process, point: Point) -> Result<(), Error> {
+        self.must_stand()?;
+        match point {
+            Point::Code(address) => self.points.remove(&mut self.guest, process, address, For::Debugger),
+            Point::Data { .. } => Ok(()),
+        }
+    }
+
+    fn resume(&mut self, plan: Plan) -> Result<(), Error> {
+        self.must_be_alive()?;
+        self.start(plan)
+    }
+
+    fn interrupt(&mut self) {
+        if self.run.is_none() {
+            return;
+        }
+        let stopped = self.stand_still().and_then(|mut told| {
+            if told.is_empty() {
+                told.push(Event::Interrupted(self.interesting()));
+            }
+            self.stop(told)
+        });
+        if let Err(error) = stopped {
+            tracing::warn!("the machine cannot be interrupted: {error}");
+        }
+        self.guest.machine.control.notify();
+    }
+
+    fn ready(&self) -> BorrowedFd<'_> {
+        self.guest.machine.control.ready()
+    }
+
+    fn event(&mut self) -> Option<Event> {
+        if self.events.is_empty()
+            && let Err(error) = self.look()
+        {
+            tracing::warn!("the debugger cannot go on: {error}");
+            self.interrupt();
+        }
+        self.events.pop_front()
+    }
+
+    fn detach(&mut self) {
+        if let Err(error) = self.leave() {
+            tracing::warn!("the debugger has left something behind: {error}");
+        }
+        self.guest.machine.control.detach();
+    }
+
+    fn kill(&mut self) {
+        self.guest.machine.control.kill();
+    }
+
+    fn executable(&mut self, _process: Process) -> Option<String> {
+        None
+    }
+
+    fn auxv(&mut self, _process: Process) -> Option<Vec<u8>> {
+        None
+    }
+
+    fn open(&mut self, _process: Process, path: &str) -> Result<Box<dyn File>, Error> {
+        Err(Error::Other(format!("{path}: cannot be read yet")))
+    }
+
+    fn read_link(&mut self, _process: Process, path: &str) -> Result<String, Error> {
+        Err(Error::Other(format!("{path}: cannot be read yet")))
+    }
+
+    fn monitor(&mut self, _thread: Thread, _command: &str) -> String {
+        String::new()
+    }
+}

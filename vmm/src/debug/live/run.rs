@@ -1,0 +1,249 @@
+//! Lets the machine run, until something has happened that the debugger is to know.
+
+use super::guest::Guest;
+use super::points::Points;
+use super::sort::Outcome;
+use super::step::Step;
+use crate::debug::debuggee::{Error, Event, Plan};
+use crate::debug::thread::{Process, Thread};
+use std::collections::{BTreeSet, VecDeque};
+
+/// A machine that a debugger is attached to.
+pub struct Live {
+    pub(super) guest: Guest,
+    pub(super) points: Points,
+    /// While it runs.
+    pub(super) run: Option<Run>,
+    pub(super) events: VecDeque<Event>,
+    /// Who was last reported to be where. It does not stop there once more.
+    pub(super) last: Option<(Thread, u64)>,
+    pub(super) skip: Option<(Thread, u64)>,
+    /// Threads in which a trap flag of ours may turn up.
+    pub(super) stray: BTreeSet<Thread>,
+    pub(super) has_crashed: bool,
+}
+
+/// How it runs.
+pub(super) struct Run {
+    pub steps: Vec<Step>,
+    pub while_in: Option<(u64, u64)>,
+    pub over: Option<Over>,
+}
+
+/// A thread on its way over a byte of ours, which is not there meanwhile.
+pub(super) struct Over {
+    pub step: Step,
+    pub lifted: u64,
+    /// What is to be told when it has done that.
+    pub then: Option<Event>,
+}
+
+impl Live {
+    pub(super) fn start(&mut self, plan: Plan) -> Result<(), Error> {
+        if self.has_crashed {
+            return Err(Error::ReadOnly);
+        }
+        self.points.refresh(&mut self.guest)?;
+        self.run = Some(Run { steps: Vec::new(), while_in: plan.while_in, over: None });
+        self.skip = self.last.take().filter(|last| self.rip(last.0) == Some(last.1));
+        for thread in &plan.step {
+            let step = Step::begin(&mut self.guest, &mut self.points, *thread, plan.alone)?;
+            self.run.iter_mut().for_each(|run| run.steps.push(step));
+        }
+        let alone = plan.step.first().filter(|_| plan.alone).and_then(|thread| self.vcpu_that_steps(*thread));
+        self.go(alone)
+    }
+
+    fn rip(&self, thread: Thread) -> Option<u64> {
+        use crate::debug::view::View;
+        match thread.as_vcpu() {
+            Some(vcpu) => Some(self.guest.registers(vcpu)?.rip),
+            None => Some(self.guest.ours.as_ref()?.kernel.registers(&self.guest, thread)?.rip),
+        }
+    }
+
+    fn vcpu_that_steps(&self, thread: Thread) -> Option<usize> {
+        thread.as_vcpu().or_else(|| self.guest.vcpu_of(thread))
+    }
+
+    /// Sends the vCPUs on, or just one. All stand still, and nothing of what has happened is left to be looked at.
+    pub(super) fn go(&mut self, alone: Option<usize>) -> Result<(), Error> {
+        let waits = self.run.as_ref().is_some_and(|run| run.steps.iter().any(Step::waits));
+        self.guest.watch_exits(waits || self.points.has_pending() || !self.guest.is_ready())?;
+        let vcpus: Vec<usize> = match alone {
+            Some(vcpu) => vec![vcpu],
+            None => (0..self.guest.machine.control.vcpus()).collect(),
+        };
+        self.send_on(&vcpus)
+    }
+
+    fn send_on(&mut self, vcpus: &[usize]) -> Result<(), Error> {
+        for &vcpu in vcpus {
+            self.guest.leave(vcpu)?;
+        }
+        self.guest.machine.forget();
+        self.guest.machine.control.resume(vcpus);
+        Ok(())
+    }
+
+    /// Looks at what has happened since. If that is something to tell, the machine stands still.
+    pub(super) fn look(&mut self) -> Result<(), Error> {
+        let (mut go, mut over, mut look, mut told) = (Vec::new(), None, false, Vec::new());
+        for (vcpu, trap) in self.guest.machine.control.traps() {
+            if self.run.is_none() {
+                continue;
+            }
+            go.push(vcpu);
+            match self.sort(vcpu, trap)? {
+                Outcome::Go => {}
+                Outcome::Over(at) => over = Some((vcpu, at)),
+                Outcome::Look => look = true,
+                Outcome::Stop(event) => told.push(event),
+            }
+        }
+        if self.run.is_none() || go.is_empty() {
+            return Ok(());
+        }
+        if told.is_empty() && over.is_none() && !look {
+            return self.send_on(&go);
+        }
+        told.extend(self.stand_still()?);
+        if !told.is_empty() {
+            return self.stop(told);
+        }
+        if look {
+            self.prepare()?;
+        }
+        match over {
+            Some((vcpu, at)) => self.begin_over(vcpu, at),
+            None => self.go(None),
+        }
+    }
+
+    /// Has all vCPUs stand still. Returns what they have met meanwhile; breakpoints they will meet again.
+    pub(super) fn stand_still(&mut self) -> Result<Vec<Event>, Error> {
+        self.guest.machine.control.pause()?;
+        let mut told = Vec::new();
+        for (vcpu, trap) in self.guest.machine.control.traps() {
+            if let Outcome::Stop(event) = self.sort(vcpu, trap)? {
+                told.push(event);
+            }
+        }
+        self.guest.machine.forget();
+        Ok(told)
+    }
+
+    /// Does what could not be done before.
+    fn prepare(&mut self) -> Result<(), Error> {
+        self.guest.make_ready()?;
+        self.points.refresh(&mut self.guest)?;
+        let waiting: Vec<Step> = match &mut self.run {
+            Some(run) => run.steps.extract_if(.., |step| step.waits()).collect(),
+            None => Vec::new(),
+        };
+        for step in waiting {
+            let begun = Step::begin(&mut self.guest, &mut self.points, step.wanted, false)?;
+            self.run.iter_mut().for_each(|run| run.steps.push(begun));
+        }
+        Ok(())
+    }
+
+    /// It stands still, and `told` is what has happened. One of them is told, the others happen again, but for the end of the machine.
+    pub(super) fn stop(&mut self, told: Vec<Event>) -> Result<(), Error> {
+        let is_end = |event: &Event| matches!(event, Event::Crashed { .. } | Event::Exited(_));
+        let Some(run) = self.run.take() else { return Ok(()) };
+        let over = run.over.map(|over| {
+            let back = self.guest.patches.back(&self.guest.machine, over.lifted);
+            (over.step, back)
+        });
+        let (ends, others): (Vec<_>, Vec<_>) = told.into_iter().partition(is_end);
+        if !ends.iter().any(|event| matches!(event, Event::Exited(_))) {
+            let first = others.first().cloned();
+            for step in run.steps.into_iter().chain(over.map(|(step, _)| step)) {
+                self.give_up(step, first.as_ref())?;
+            }
+            self.guest.watch_exits(!self.guest.is_ready())?;
+            self.points.refresh(&mut self.guest)?;
+        }
+        self.events.extend(others.into_iter().take(1).chain(ends));
+        self.last = match self.events.front() {
+            Some(Event::Breakpoint(thread) | Event::Stepped(thread)) => {
+                self.rip(*thread).map(|rip| (*thread, rip))
+            }
+            _ => None,
+        };
+        Ok(())
+    }
+
+    /// The step is done, if that is what is told, or not to be made any more.
+    fn give_up(&mut self, step: Step, told: Option<&Event>) -> Result<(), Error> {
+        let done = told == Some(&Event::Stepped(step.wanted));
+        let vcpu = if done { self.vcpu_that_steps(step.wanted) } else { None };
+        if step.end(&mut self.guest, &mut self.points, vcpu)?
+            && let Some(l4) = step.l4
+        {
+            self.stray.insert(l4);
+        }
+        Ok(())
+    }
+
+    /// The step of a thread that is on `vcpu` is done, and may be one of many.
+    pub(super) fn stepped(
+        &mut self,
+        vcpu: usize,
+        step: Step,
+        user: super::stand::User,
+    ) -> Result<Outcome, Error> {
+        let process = step.l4.map_or(Process::KERNEL, |l4| l4.process);
+        let while_in = self.run.as_ref().and_then(|run| run.while_in);
+        let goes_on = while_in.is_some_and(|(start, end)| (start..end).contains(&user.rip));
+        if !goes_on || self.points.stops(process, user.rip) {
+            return Ok(Outcome::Stop(Event::Stepped(step.wanted)));
+        }
+        step.end(&mut self.guest, &mut self.points, Some(vcpu))?;
+        let next = Step::begin(&mut self.guest, &mut self.points, step.wanted, false)?;
+        if let Some(run) = &mut self.run {
+            run.steps.retain(|other| *other != step);
+            run.steps.push(next);
+        }
+        Ok(Outcome::Go)
+    }
+
+    /// Whether `thread` is on its way over a byte of ours.
+    pub(super) fn is_over(&self, thread: Thread) -> Option<&Over> {
+        let over = self.run.as_ref()?.over.as_ref()?;
+        (over.step.l4 == Some(thread)).then_some(over)
+    }
+
+    /// Has `vcpu`, alone, execute the instruction under the byte at `at`. All stand still.
+    fn begin_over(&mut self, vcpu: usize, at: u64) -> Result<(), Error> {
+        let wanted = match self.guest.user(vcpu) {
+            Some(_) => self.guest.current(vcpu).unwrap_or(Thread::vcpu(vcpu)),
+            None => Thread::vcpu(vcpu),
+        };
+        // A step that begins here is this one.
+        let steps: Vec<Step> = match &mut self.run {
+            Some(run) => run.steps.extract_if(.., |s| s.l4 == Some(wanted) || s.is_of_kernel(vcpu)).collect(),
+            None => Vec::new(),
+        };
+        let then = steps.first().map(|step| Event::Stepped(step.wanted));
+        for step in steps {
+            step.end(&mut self.guest, &mut self.points, Some(vcpu))?;
+        }
+        self.guest.patches.lift(&self.guest.machine, at)?;
+        let step = Step::begin(&mut self.guest, &mut self.points, wanted, true)?;
+        if let Some(run) = &mut self.run {
+            run.over = Some(Over { step, lifted: at, then });
+        }
+        self.go(Some(vcpu))
+    }
+
+    /// It has. All others still stand.
+    pub(super) fn end_over(&mut self, vcpu: usize) -> Result<Outcome, Error> {
+        let Some(over) = self.run.as_mut().and_then(|run| run.over.take()) else { return Ok(Outcome::Go) };
+        over.step.end(&mut self.guest, &mut self.points, Some(vcpu))?;
+        self.guest.patches.back(&self.guest.machine, over.lifted)?;
+        // `Look` has everybody go on.
+        Ok(over.then.map_or(Outcome::Look, Outcome::Stop))
+    }
+}
