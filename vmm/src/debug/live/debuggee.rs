@@ -7,10 +7,12 @@ use super::points::{For, Points};
 use super::run::Live;
 use crate::debug::control::Control;
 use crate::debug::debuggee::{Debuggee, Error, Event, File, Plan, Point};
+use crate::debug::programs::Programs;
 use crate::debug::registers::Registers;
 use crate::debug::thread::{Process, Thread};
 use crate::inspect::Kernel;
 use crate::memory::GuestMemory;
+use crate::report::facts::Facts;
 use crate::slots::Slots;
 use crate::symbols;
 use std::collections::{BTreeSet, VecDeque};
@@ -22,13 +24,14 @@ use std::sync::Arc;
 const BORDERS: [&str; 2] = ["kernel_start", "entries_end"];
 
 impl Live {
-    /// Stops the machine, whose kernel is the ELF file `elf`, for a debugger.
+    /// Stops a machine that was made of these programs, for a debugger.
     pub fn attach(
         control: Arc<Control>,
         slots: &mut Slots,
         ram: GuestMemory,
-        elf: &Path,
+        programs: &Programs,
     ) -> Result<Self, Error> {
+        let elf = programs.kernel();
         let reserve = slots.reserve(super::copies::SIZE).map_err(|e| Error::Other(e.to_string()))?.clone();
         control.attach();
         control.pause()?;
@@ -38,6 +41,7 @@ impl Live {
         let guest = Guest { machine, ours, patches: Default::default(), copies: Default::default() };
         Ok(Self {
             guest,
+            programs: programs.clone(),
             points: Points::default(),
             run: None,
             events: VecDeque::new(),
@@ -46,6 +50,11 @@ impl Live {
             stray: BTreeSet::new(),
             has_crashed: false,
         })
+    }
+
+    fn facts(&self) -> Facts<'_> {
+        let kernel = self.guest.ours.as_ref().map(|ours| &ours.kernel);
+        Facts::new(&self.guest, self.guest.machine.ram(), kernel, &self.programs)
     }
 
     /// It stands still, or is not there any more.
@@ -93,7 +102,8 @@ impl Debuggee for Live {
     }
 
     fn describe(&mut self, thread: Thread) -> Result<String, Error> {
-        Ok(format!("{thread}"))
+        self.must_stand()?;
+        self.facts().describe(thread)
     }
 
     fn registers(&mut self, thread: Thread) -> Result<Registers, Error> {
@@ -178,23 +188,30 @@ impl Debuggee for Live {
         self.guest.machine.control.kill();
     }
 
-    fn executable(&mut self, _process: Process) -> Option<String> {
-        None
+    fn executable(&mut self, process: Process) -> Option<String> {
+        self.must_stand().ok()?;
+        self.facts().executable(process)
     }
 
-    fn auxv(&mut self, _process: Process) -> Option<Vec<u8>> {
-        None
+    fn auxv(&mut self, process: Process) -> Option<Vec<u8>> {
+        self.must_stand().ok()?;
+        self.facts().auxv(process)
     }
 
-    fn open(&mut self, _process: Process, path: &str) -> Result<Box<dyn File>, Error> {
-        Err(Error::Other(format!("{path}: cannot be read yet")))
+    fn open(&mut self, process: Process, path: &str) -> Result<Box<dyn File>, Error> {
+        self.must_stand()?;
+        self.facts().open(process, path)
     }
 
-    fn read_link(&mut self, _process: Process, path: &str) -> Result<String, Error> {
-        Err(Error::Other(format!("{path}: cannot be read yet")))
+    fn read_link(&mut self, process: Process, path: &str) -> Result<String, Error> {
+        self.must_stand()?;
+        self.facts().read_link(process, path)
     }
 
-    fn monitor(&mut self, _thread: Thread, _command: &str) -> String {
-        String::new()
+    fn monitor(&mut self, thread: Thread, command: &str) -> String {
+        match self.must_stand() {
+            Ok(()) => self.facts().monitor(thread, &self.guest.machine.control.exits(), &[], command),
+            Err(error) => format!("{error}\n"),
+        }
     }
 }

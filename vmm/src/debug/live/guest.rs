@@ -137,6 +137,6 @@ impl View for Guest {
     }
 
     fn ram(&self) -> Vec<(u64, u64)> {
-        self.machine.ram()
+        View::ram(&self.machine)
     }
 }

@@ -74,6 +74,10 @@ impl Machine {
         self.with(vcpu, move |fd| registers::write(fd, &wanted))?.map_err(failed("setting registers"))
     }
 
+    pub fn ram(&self) -> &GuestMemory {
+        &self.ram
+    }
+
     fn memory(&self, address: u64) -> &GuestMemory {
         if address < RESERVE { &self.ram } else { &self.reserve }
     }

@@ -5,12 +5,14 @@ use super::points::Points;
 use super::sort::Outcome;
 use super::step::Step;
 use crate::debug::debuggee::{Error, Event, Plan};
+use crate::debug::programs::Programs;
 use crate::debug::thread::{Process, Thread};
 use std::collections::{BTreeSet, VecDeque};
 
 /// A machine that a debugger is attached to.
 pub struct Live {
     pub(super) guest: Guest,
+    pub(super) programs: Programs,
     pub(super) points: Points,
     /// While it runs.
     pub(super) run: Option<Run>,
