@@ -3,7 +3,7 @@
 //! What is loaded into the guest has no symbols, to be small; a build leaves them beside it, in `NAME.debug`. A debugger wants the file that has them, and
 //! finds it under a path of ours, as if the guest had such files.
 
-use crate::inspect::names::Program;
+use crate::inspect::names::{Program, Tables};
 use crate::loader::file::{self, Input};
 use crate::loader::module::{Content, Module};
 use crate::set::IMPLIED;
@@ -12,6 +12,7 @@ use elf::abi::PT_LOAD;
 use elf::endian::LittleEndian;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 use vmm_abi::boot::SET_MODULE;
 use vmm_abi::set::{self, Restart};
 
@@ -28,6 +29,7 @@ pub struct Programs {
     servers: Vec<Program>,
     /// Those that are started again when they end.
     restarted: Vec<String>,
+    tables: OnceLock<Tables>,
 }
 
 impl Programs {
@@ -54,13 +56,14 @@ impl Programs {
                 .filter(|s| s.restart == Restart::Always)
                 .map(|s| s.name.to_string())
                 .collect(),
+            tables: OnceLock::new(),
         }
     }
 
     /// Of a guest that does not run any more.
     pub fn new(kernel: PathBuf, servers: Vec<Program>) -> Self {
         let servers = servers.into_iter().map(|(name, path)| (name, with_symbols(&path))).collect();
-        Self { kernel, servers, restarted: Vec::new() }
+        Self { kernel, servers, restarted: Vec::new(), tables: OnceLock::new() }
     }
 
     pub fn kernel(&self) -> &Path {
@@ -70,6 +73,11 @@ impl Programs {
     /// Names of servers, and their files.
     pub fn servers(&self) -> &[Program] {
         &self.servers
+    }
+
+    /// Where servers have their tables of names.
+    pub fn tables(&self) -> &Tables {
+        self.tables.get_or_init(|| Tables::of(&self.servers))
     }
 
     /// Whether the server `name` is started again when it ends.

@@ -43,7 +43,7 @@ impl<'a> Facts<'a> {
         kernel: Option<&'a Kernel>,
         programs: &'a Programs,
     ) -> Self {
-        let names = kernel.map(|kernel| Names::read(view, kernel, programs.servers())).unwrap_or_default();
+        let names = kernel.map(|kernel| Names::read(view, kernel, programs.tables())).unwrap_or_default();
         Self { view, ram, kernel, programs, names }
     }
 
