@@ -25,12 +25,12 @@ impl Kernel {
         if in_file != in_memory {
             return None;
         }
-        Self::new(DebugInfo::read(&in_memory)?, symbol.physical.wrapping_sub(symbol.address))
+        Some(Self::new(DebugInfo::read(&in_memory)?, symbol.physical.wrapping_sub(symbol.address)))
     }
 
     /// From what it says, when its image's virtual addresses become physical ones by adding `offset`.
-    pub(super) fn new(info: DebugInfo, offset: u64) -> Option<Self> {
-        Some(Self { info, root: info.addresses.root.wrapping_add(offset) })
+    pub(super) fn new(info: DebugInfo, offset: u64) -> Self {
+        Self { info, root: info.addresses.root.wrapping_add(offset) }
     }
 
     /// Where things are.

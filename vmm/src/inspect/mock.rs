@@ -1,13 +1,13 @@
-//! A machine made of a piece of memory, with as much of a kernel in it as can be looked at.
+//! A machine that is only thought up, for tests and fuzzers of what looks at one: a piece of memory with as much of a kernel in it as can be looked at.
 
 use super::Kernel;
+use super::paging::PAGE;
 use crate::debug::registers::Registers;
 use crate::debug::thread::Thread;
 use crate::debug::view::{NoMemory, View};
 use ukernel_abi::ThreadId;
 use ukernel_abi::debug::{self, Addresses, DebugInfo, MAGIC, VERSION};
 
-const PAGE: u64 = 4096;
 /// What the image's addresses are above the physical ones.
 const BASE: u64 = 0xffff_ffff_8000_0000;
 const TCBS: u64 = 0xffff_c000_0000_0000;
@@ -177,8 +177,24 @@ impl Machine {
         machine
     }
 
+    /// σ0, root, a server of root's with two threads, and a program of the server's: tasks 1 to 4.
+    pub fn small() -> Self {
+        let mut machine = Self::new(2);
+        machine.task(1, 0);
+        machine.task(2, 0);
+        machine.task(3, 2);
+        machine.thread(3, 1);
+        machine.task(4, 3);
+        machine
+    }
+
+    /// End of the memory that is in use.
+    pub fn end(&self) -> u64 {
+        self.next
+    }
+
     pub fn kernel(&self) -> Kernel {
-        Kernel::new(info(), BASE.wrapping_neg()).unwrap()
+        Kernel::new(info(), BASE.wrapping_neg())
     }
 
     pub fn frame(&mut self) -> u64 {

@@ -12,12 +12,14 @@
 //! - [`names`]: what tasks are called
 //! - [`space`]: what a task has mapped, and from whom ([`mapping`])
 //! - [`events`], [`lines`]: what has happened, interrupts
+//! - [`mock`]: a machine that is only thought up, for tests and fuzzers
 
 pub mod cpu;
 pub mod events;
 pub mod kernel;
 pub mod lines;
 pub mod mapping;
+pub mod mock;
 pub mod names;
 pub mod paging;
 pub mod record;
@@ -29,7 +31,5 @@ pub mod thread;
 
 pub use kernel::Kernel;
 
-#[cfg(test)]
-pub(crate) mod mock;
 #[cfg(test)]
 mod tests;

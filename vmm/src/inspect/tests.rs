@@ -15,17 +15,6 @@ use ukernel_abi::debug::{event, outgoing};
 use ukernel_abi::utcb::{FpuState, Regs, RunState};
 use ukernel_abi::{ThreadId, layout};
 
-/// Root, a server, and a program of the server's.
-fn system() -> Machine {
-    let mut machine = Machine::new(2);
-    machine.task(1, 0);
-    machine.task(2, 0);
-    machine.task(3, 2);
-    machine.thread(3, 1);
-    machine.task(4, 3);
-    machine
-}
-
 fn state_of(machine: &Machine, thread: Thread) -> state::State {
     let kernel = machine.kernel();
     kernel.state(machine, &kernel.thread(machine, thread).unwrap())
@@ -33,7 +22,7 @@ fn state_of(machine: &Machine, thread: Thread) -> state::State {
 
 #[test]
 fn tasks_and_threads_are_found() {
-    let machine = system();
+    let machine = Machine::small();
     let kernel = machine.kernel();
     let tasks: Vec<_> = kernel.tasks(&machine).iter().map(|task| (task.number, task.chief)).collect();
     assert_eq!(tasks, [(1, 0), (2, 0), (3, 2), (4, 3)]);
@@ -48,7 +37,7 @@ fn tasks_and_threads_are_found() {
 fn a_list_of_threads_that_goes_astray_ends() {
     let next = mock::info().thread.next_in_task;
     for wrong in [mock::address(3, 0), mock::address(4, 0), mock::address(3, 1) + 1, 12, u64::MAX] {
-        let mut machine = system();
+        let mut machine = Machine::small();
         let second = machine.tcb_of(3, 1);
         machine.set(second + next, wrong);
         let kernel = machine.kernel();
@@ -59,7 +48,7 @@ fn a_list_of_threads_that_goes_astray_ends() {
 
 #[test]
 fn what_runs_is_told_from_what_is_idle() {
-    let mut machine = system();
+    let mut machine = Machine::small();
     let kernel = machine.kernel();
     assert_eq!(kernel.current(&machine, 0), None);
     machine.run(1, 3, 1);
@@ -81,7 +70,7 @@ fn what_runs_is_told_from_what_is_idle() {
 
 #[test]
 fn states_are_told_in_words() {
-    let mut machine = system();
+    let mut machine = Machine::small();
     let kernel = machine.kernel();
     let names = Names::read(&machine, &kernel, &Tables::default());
     let describe = |machine: &Machine, thread| kernel.describe(machine, &names, thread).unwrap();
@@ -119,7 +108,7 @@ fn states_are_told_in_words() {
 
 #[test]
 fn faults_say_what_they_are_about() {
-    let mut machine = system();
+    let mut machine = Machine::small();
     let pager = ThreadId::new(3, 0, 1);
     let tcb = machine.tcb_of(4, 0);
     let at = mock::info().thread;
@@ -146,7 +135,7 @@ fn faults_say_what_they_are_about() {
 
 #[test]
 fn registers_at_rest_are_in_the_tcb() {
-    let mut machine = system();
+    let mut machine = Machine::small();
     let kernel = machine.kernel();
     let tcb = machine.tcb_of(4, 0);
     let at = mock::info().thread;
@@ -174,7 +163,7 @@ fn registers_at_rest_are_in_the_tcb() {
 
 #[test]
 fn a_running_thread_has_the_vcpus_registers() {
-    let mut machine = system();
+    let mut machine = Machine::small();
     let kernel = machine.kernel();
     machine.run(1, 4, 0);
     let mut of_vcpu = Registers { rip: 0x1234, gs_base: 5, ..Registers::default() };
@@ -197,7 +186,7 @@ fn a_running_thread_has_the_vcpus_registers() {
 
 #[test]
 fn vector_registers_are_found_wherever_the_machine_saves_them() {
-    let mut machine = system();
+    let mut machine = Machine::small();
     let kernel = machine.kernel();
     let at = mock::info().thread;
     let tcb = machine.tcb_of(4, 0);
@@ -293,7 +282,7 @@ fn how_addresses_are_translated_is_told_by_the_registers() {
 
 #[test]
 fn pages_side_by_side_are_one_range() {
-    let mut machine = system();
+    let mut machine = Machine::small();
     let kernel = machine.kernel();
     let root = kernel.space(&machine, 4).unwrap();
     for (page, frame, bits) in
@@ -314,7 +303,7 @@ fn pages_side_by_side_are_one_range() {
 
 #[test]
 fn page_tables_that_lead_to_themselves_have_an_end() {
-    let mut machine = system();
+    let mut machine = Machine::small();
     let kernel = machine.kernel();
     let root = kernel.space(&machine, 4).unwrap();
     for entry in 0..512 {
@@ -356,7 +345,7 @@ fn node(machine: &mut Machine, task: u16, number: u64, va: u64, parent: u64) -> 
 
 #[test]
 fn a_page_is_followed_to_where_it_comes_from() {
-    let mut machine = system();
+    let mut machine = Machine::small();
     let kernel = machine.kernel();
     let top = node(&mut machine, 1, 0, 0x7000, 0);
     let middle = node(&mut machine, 3, 0, 0x30_0000, top);
@@ -381,7 +370,7 @@ fn a_page_is_followed_to_where_it_comes_from() {
 
 #[test]
 fn what_tasks_may_do_is_read_from_their_spaces() {
-    let mut machine = system();
+    let mut machine = Machine::small();
     let kernel = machine.kernel();
     let task = kernel.task(&machine, 3).unwrap();
     let at = mock::info().mapping;
@@ -399,7 +388,7 @@ fn what_tasks_may_do_is_read_from_their_spaces() {
 
 #[test]
 fn events_and_lines_are_read() {
-    let mut machine = system();
+    let mut machine = Machine::small();
     let kernel = machine.kernel();
     assert!(kernel.events(&machine).is_empty() && kernel.lines(&machine).is_empty());
     for n in 0..6 {
@@ -452,13 +441,13 @@ impl Numbers {
 #[test]
 fn nothing_in_memory_is_believed() {
     let mut numbers = Numbers(0x9e37_79b9_7f4a_7c15);
-    let system = system();
-    let used = system.memory.iter().rposition(|byte| *byte != 0).unwrap() as u64;
+    let system = Machine::small();
+    let used = system.end();
     // Words that are there, at other places too: so pointers stay pointers, but wrong ones.
     let words: Vec<_> =
         (0..used / 8).map(|n| system.read_u64(n * 8).unwrap()).filter(|word| *word != 0).collect();
     for _ in 0..200 {
-        let mut machine = self::system();
+        let mut machine = Machine::small();
         for _ in 0..1 + numbers.next() % 64 {
             let at = numbers.next() % (used / 8) * 8;
             let word = match numbers.next() % 3 {

@@ -7,17 +7,6 @@ use ukernel_abi::ThreadId;
 use ukernel_abi::debug::event;
 use ukernel_abi::utcb::RunState;
 
-/// σ0, root, a server with two threads, and a program of the server's.
-fn system() -> Machine {
-    let mut machine = Machine::new(2);
-    machine.task(1, 0);
-    machine.task(2, 0);
-    machine.task(3, 2);
-    machine.thread(3, 1);
-    machine.task(4, 3);
-    machine
-}
-
 fn ask(machine: &Machine, line: &str) -> String {
     let kernel = machine.kernel();
     let names = Names::read(machine, &kernel, &Tables::default());
@@ -31,19 +20,19 @@ fn ask(machine: &Machine, line: &str) -> String {
 
 #[test]
 fn help_lists_every_command() {
-    let help = ask(&system(), "help");
+    let help = ask(&Machine::small(), "help");
     for name in "tasks threads space mappings ipc irqs trace caps exits tsc linux"
         .split(' ')
         .map(|n| format!("monitor {n}"))
     {
         assert!(help.contains(&name), "{name} in {help}");
     }
-    assert_eq!(ask(&system(), " "), help);
+    assert_eq!(ask(&Machine::small(), " "), help);
 }
 
 #[test]
 fn what_is_no_command_is_answered_helpfully() {
-    let machine = system();
+    let machine = Machine::small();
     assert_eq!(ask(&machine, "thread"), "there is no command \"thread\"; did you mean \"threads\"?\n");
     assert_eq!(ask(&machine, "linus"), "there is no command \"linus\"; did you mean \"linux\"?\n");
     assert_eq!(ask(&machine, "quux"), "there is no command \"quux\"; monitor help lists them\n");
@@ -66,7 +55,7 @@ fn another_kernel_can_be_asked_little() {
 
 #[test]
 fn tasks_threads_and_what_they_may() {
-    let mut machine = system();
+    let mut machine = Machine::small();
     machine.block(machine.tcb_of(4, 0), RunState::Foreign as u8, ThreadId::new(3, 1, 1));
     let tasks = ask(&machine, "tasks");
     assert_eq!(tasks.lines().count(), 6, "{tasks}");
@@ -81,7 +70,7 @@ fn tasks_threads_and_what_they_may() {
 
 #[test]
 fn a_space_and_a_page_in_it() {
-    let mut machine = system();
+    let mut machine = Machine::small();
     let root = machine.kernel().space(&machine, 4).unwrap();
     machine.map(root, 0x40_0000, 0x7000, 5);
     machine.map(root, 0x7f00_0000_0000, 0x8000, ALL);
@@ -94,7 +83,7 @@ fn a_space_and_a_page_in_it() {
 
 #[test]
 fn who_waits_for_whom() {
-    let mut machine = system();
+    let mut machine = Machine::small();
     assert_eq!(ask(&machine, "ipc"), "nobody waits for another\n");
     let (server, second) = (ThreadId::new(3, 0, 1), ThreadId::new(3, 1, 1));
     machine.block(machine.tcb_of(4, 0), RunState::Sending as u8, server);
@@ -118,7 +107,7 @@ fn who_waits_for_whom() {
 
 #[test]
 fn lines_events_exits_and_counters() {
-    let mut machine = system();
+    let mut machine = Machine::small();
     assert!(ask(&machine, "irqs").contains("nobody"));
     assert!(ask(&machine, "trace").contains("nothing"));
     machine.attach(4, 3, 2);

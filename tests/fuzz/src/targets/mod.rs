@@ -7,6 +7,7 @@ mod block;
 mod bzimage;
 mod console;
 mod elf;
+mod inspect;
 mod mmio;
 mod net;
 mod options;
@@ -46,6 +47,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "elf", run: elf::run, seeds: elf::seeds, runs: 1000 },
     Target { name: "set", run: set::run, seeds: set::seeds, runs: 4000 },
     Target { name: "options", run: options::run, seeds: options::seeds, runs: 4000 },
+    Target { name: "inspect", run: inspect::run, seeds: inspect::seeds, runs: 1000 },
 ];
 
 /// The target called `name`.
