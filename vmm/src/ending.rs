@@ -35,6 +35,16 @@ pub enum Status {
     Signal(i32),
 }
 
+impl Status {
+    /// The exit status, if it is not a signal.
+    pub fn code(self) -> Option<u8> {
+        match self {
+            Self::Exit(code) => Some(code),
+            Self::Signal(_) => None,
+        }
+    }
+}
+
 /// How a run ended.
 #[derive(Debug)]
 pub struct Ending {

@@ -4,6 +4,11 @@ use crate::board::{self, Board, Streams};
 use crate::config::Config;
 use crate::console::Standard;
 use crate::core::wish::Wish;
+use crate::debug::control::Control;
+use crate::debug::listen::Gdb;
+use crate::debug::live::run::Live;
+use crate::debug::programs::Programs;
+use crate::debug::server::Server;
 use crate::ending::{Ending, Request};
 use crate::error::Error;
 use crate::events::input::Input;
@@ -12,6 +17,7 @@ use crate::events::timer::Timer;
 use crate::events::{Mailbox, Notice, eventfd};
 use crate::guest::Guest;
 use crate::memory;
+use crate::slots::Slots;
 use crate::vcpu::group::Group;
 use crate::vcpu::thread::World;
 use crate::vcpu::{entry, kick};
@@ -19,6 +25,7 @@ use crate::virtio;
 use crate::vm::Vm;
 use crate::{doctor, kvm};
 use event_manager::{EventManager, MutEventSubscriber, SubscriberOps};
+use kvm_ioctls::VcpuFd;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
@@ -41,11 +48,12 @@ pub fn run(mut config: Config) -> Result<Ending, Error> {
     let room = Arc::new(eventfd()?);
     let standard = config.console.is_some().then(|| Standard::new(room.clone())).transpose()?;
     let plans = virtio::plan::plans(&mut config, &memory, standard.as_ref(), &mailbox)?;
+    let gdb = config.gdb.map(|gdb| (gdb, Programs::of(&config.kernel, &config.modules)));
     let guest = Guest::check(config.kernel, config.format, memory::low_end(&memory))?;
     if guest.is_stock() {
         doctor::check_stock()?;
     }
-    let vm = Vm::new(kvm, memory)?;
+    let vm = Arc::new(Vm::new(kvm, memory)?);
     let vcpus = vm.create_vcpus(config.cpus, guest.is_stock())?;
     let entry = guest.load(&vm, &vcpus, config.modules, &config.cmdline, plans.len())?;
     if let Some(boot_cpu) = vcpus.first() {
@@ -64,8 +72,10 @@ pub fn run(mut config: Config) -> Result<Ending, Error> {
     if let Some(after) = config.timeout {
         events.add_subscriber(Box::new(Timer::new(after, mailbox.clone())?));
     }
+    let debugger = gdb.map(|(gdb, programs)| debugger(gdb, &vm, &vcpus, &mailbox, programs)).transpose()?;
+    let control = debugger.as_ref().map(|server| server.control().clone());
     let done = move |id| mailbox.send(Notice::Stopped(id));
-    let mut world = World::new(ports, devices.windows.clone(), vm.memory().clone(), None);
+    let mut world = World::new(ports, devices.windows.clone(), vm.memory().clone(), control);
     world.keeps_state = config.core.is_some();
     let vcpus = Group::start(vcpus, world, done)?;
     let (request, stopped) = serve(&mut events, &notices, &vcpus)?;
@@ -75,7 +85,30 @@ pub fn run(mut config: Config) -> Result<Ending, Error> {
     let message = ending.message.as_deref().unwrap_or_default();
     let deposit = |wish: Wish| Some(wish.fulfil(ending.death()?, message, &reports, vm.memory()));
     let core = config.core.and_then(deposit);
+    if let Some(debugger) = debugger {
+        debugger.end(ending.status.code());
+    }
     Ok(Ending { core, ..ending })
+}
+
+/// Starts to serve debuggers of a machine that has not run yet and was made of `programs`.
+fn debugger(
+    gdb: Gdb,
+    vm: &Arc<Vm>,
+    vcpus: &[VcpuFd],
+    mailbox: &Mailbox,
+    programs: Programs,
+) -> Result<Server, Error> {
+    let control = Control::new(vcpus, gdb.hold, mailbox.clone())?;
+    gdb.announce();
+    let (its_control, vm) = (control.clone(), vm.clone());
+    Server::start(gdb, control, move || {
+        let mut slots = Slots::new(vm.clone());
+        Box::new(move || {
+            let live = Live::attach(its_control.clone(), &mut slots, vm.memory().clone(), &programs)?;
+            Ok(Box::new(live))
+        })
+    })
 }
 
 /// Serves events until a vCPU has stopped by itself or something was requested, then stops all. Returns the request, and

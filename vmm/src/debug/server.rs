@@ -40,6 +40,10 @@ impl Server {
         Ok(Self { control, ended })
     }
 
+    pub fn control(&self) -> &Arc<Control> {
+        &self.control
+    }
+
     /// The machine has ended, and `ukvmm` will exit with `status`, or die of a signal. Waits until the debugger knows.
     pub fn end(self, status: Option<u8>) {
         self.control.over(status);
