@@ -30,6 +30,22 @@ pub struct Cli {
 pub enum Command {
     /// Say which KVM this is, what works on it, and how to get what is missing
     Doctor,
+    /// Open the core of a guest that has died (`--core`) in gdb, or $GDB
+    GdbCore(GdbCore),
+}
+
+#[derive(Args, Debug)]
+pub struct GdbCore {
+    /// Speak GDB's protocol on standard input and output, for `target remote | ukvmm gdb-core --stdio CORE`
+    #[arg(long)]
+    pub stdio: bool,
+    /// The guest's kernel, if it is not where it was or beside the core
+    #[arg(long, value_name = "FILE")]
+    pub kernel: Option<PathBuf>,
+    pub core: PathBuf,
+    /// Arguments for gdb
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, conflicts_with = "stdio", value_name = "ARG")]
+    pub arguments: Vec<OsString>,
 }
 
 #[derive(Args, Debug)]
@@ -179,5 +195,23 @@ mod tests {
             assert!(parse(args).is_err(), "{args:?}");
         }
         assert!(matches!(parse(&["doctor", "-v"]).unwrap().command, Some(Command::Doctor)));
+    }
+
+    #[test]
+    fn what_follows_a_core_is_gdb_s() {
+        let parse = |args: &[&str]| parse(&[&["gdb-core"], args].concat());
+        let Some(Command::GdbCore(command)) = parse(&["c", "-batch", "-ex", "bt"]).unwrap().command else {
+            panic!("another command")
+        };
+        assert_eq!((command.core, command.stdio, command.kernel), ("c".into(), false, None));
+        assert_eq!(command.arguments, ["-batch", "-ex", "bt"]);
+        let Some(Command::GdbCore(command)) = parse(&["--stdio", "--kernel", "k", "c"]).unwrap().command
+        else {
+            panic!("another command")
+        };
+        assert_eq!((command.stdio, command.kernel), (true, Some("k".into())));
+        for args in [&[][..], &["--stdio"], &["--stdio", "c", "-batch"]] {
+            assert!(parse(args).is_err(), "{args:?}");
+        }
     }
 }

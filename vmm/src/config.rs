@@ -103,8 +103,6 @@ pub struct Config {
     /// All but the one about the machine itself, in the order that the guest finds them in. A stock kernel has at most one, its root
     /// file system.
     pub modules: Vec<Module>,
-    /// The servers of its set, by name, with the files of their programs.
-    pub servers: Vec<(String, PathBuf)>,
     pub memory: u64,
     /// 1 to [`CPUS_MAX`].
     pub cpus: u8,
@@ -141,19 +139,18 @@ impl Config {
             return Err(ConfigError::NoServers(kernel.path));
         }
         let beside = path.parent().unwrap_or(Path::new("")).to_path_buf();
-        let (mut modules, servers) = match &run.servers {
+        let mut modules = match &run.servers {
             Some(name) => server_modules(name, &beside, &run)?,
-            None => (without_servers(&run)?, Vec::new()),
+            None => without_servers(&run)?,
         };
         if let Some(initrd) = &run.initrd {
             modules.push(Module::file(INITRD_MODULE, file::open("initrd", initrd, "")?));
         }
-        let core = run.core.map(|path| Wish::new(path, &kernel, &servers, &modules)).transpose()?;
+        let core = run.core.map(|path| Wish::new(path, &kernel, &modules)).transpose()?;
         Ok(Self {
             kernel,
             format,
             modules,
-            servers,
             memory: run.memory,
             cpus,
             cmdline: if format.is_stock() { stock_cmdline(&run.cmdline) } else { run.cmdline },
@@ -230,12 +227,8 @@ fn without_servers(run: &Run) -> Result<Vec<Module>, ConfigError> {
     Ok(Vec::new())
 }
 
-/// Modules, and servers with the files of their programs.
-type Servers = (Vec<Module>, Vec<(String, PathBuf)>);
-
-fn server_modules(name: &Path, beside: &Path, run: &Run) -> Result<Servers, ConfigError> {
+fn server_modules(name: &Path, beside: &Path, run: &Run) -> Result<Vec<Module>, ConfigError> {
     let (mut set, path) = read_set(name, beside)?;
-    let file = |elf: &str| beside.join("servers").join(elf);
     if let Some(strace) = run.strace {
         let arg = match strace {
             Strace::All => "--strace",
@@ -247,7 +240,11 @@ fn server_modules(name: &Path, beside: &Path, run: &Run) -> Result<Servers, Conf
     }
     let mut modules = Vec::new();
     for elf in IMPLIED.into_iter().chain(set.elfs()) {
-        let input = file::open(format!("server {elf}"), &file(elf), "; cargo xtask build makes the servers")?;
+        let input = file::open(
+            format!("server {elf}"),
+            &beside.join("servers").join(elf),
+            "; cargo xtask build makes the servers",
+        )?;
         modules.push(Module::file(elf, input));
     }
     modules.push(Module::bytes(SET_MODULE, set.to_lines()));
@@ -263,9 +260,7 @@ fn server_modules(name: &Path, beside: &Path, run: &Run) -> Result<Servers, Conf
         )?;
         modules.push(Module::file(INITRD_MODULE, input));
     }
-    let implied = IMPLIED.map(|name| (name.to_string(), file(name)));
-    let listed = set.servers.iter().map(|server| (server.name.clone(), file(server.elf())));
-    Ok((modules, implied.into_iter().chain(listed).collect()))
+    Ok(modules)
 }
 
 /// A name is looked up beside the kernel, then in the current folder; what looks like a path is one.

@@ -7,7 +7,7 @@ use ukvmm::cli::{Cli, Command};
 use ukvmm::config::Config;
 use ukvmm::ending::{Ending, Status};
 use ukvmm::error::Error;
-use ukvmm::{doctor, log, machine, terminal};
+use ukvmm::{core, doctor, log, machine, terminal};
 use vmm_abi::exit;
 
 fn main() -> ExitCode {
@@ -25,8 +25,10 @@ fn main() -> ExitCode {
         terminal::restore();
         default_hook(info);
     }));
-    if let Some(Command::Doctor) = cli.command {
-        return ExitCode::from(doctor::run());
+    match cli.command {
+        Some(Command::Doctor) => return ExitCode::from(doctor::run()),
+        Some(Command::GdbCore(options)) => return ExitCode::from(core::command::run(&options)),
+        None => {}
     }
     let result = Config::new(cli.run).map_err(Error::from).and_then(machine::run);
     terminal::restore();

@@ -4,7 +4,7 @@
 use elf::ElfBytes;
 use elf::abi::{PT_LOAD, SHF_ALLOC, STT_FUNC, STT_NOTYPE};
 use elf::endian::LittleEndian;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// Larger kernels are not searched: nobody waits for a message.
 const FILE_MAX: u64 = 256 << 20;
@@ -19,13 +19,6 @@ fn load(path: &Path) -> Option<Vec<u8>> {
         return None;
     }
     std::fs::read(path).ok()
-}
-
-/// Where the symbols of the program at `path` are: what is loaded has none if there is a file `path.debug` that has them.
-pub fn file_of(path: &Path) -> PathBuf {
-    let mut debug = path.as_os_str().to_owned();
-    debug.push(".debug");
-    Some(PathBuf::from(debug)).filter(|file| file.is_file()).unwrap_or_else(|| path.into())
 }
 
 /// A symbol of an ELF file.
@@ -109,15 +102,6 @@ mod tests {
         let main = symbols.iter().find(|s| name(s) == "main").unwrap();
         assert_eq!(lookup(&exe, main.st_value + 1).as_deref(), Some("main+0x1"));
         assert_eq!(lookup(&exe, 1), None);
-    }
-
-    #[test]
-    fn symbols_are_beside_a_program_without_them() {
-        let dir = tempfile::tempdir().unwrap();
-        let program = dir.path().join("linux");
-        assert_eq!(file_of(&program), program);
-        std::fs::write(dir.path().join("linux.debug"), "").unwrap();
-        assert_eq!(file_of(&program), dir.path().join("linux.debug"));
     }
 
     #[test]

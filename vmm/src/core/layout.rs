@@ -23,15 +23,13 @@ const LONG_OFFSET: u64 = i64::MAX as u64;
 /// What a core is to be about.
 pub struct Contents<'a> {
     pub view: &'a dyn View,
-    /// The vCPU that died first, as far as one did. It comes first, and so a debugger begins with it.
-    pub culprit: Option<usize>,
     /// As which signal a debugger shows the end.
     pub signal: u8,
     /// L4 threads.
     pub threads: Vec<(Thread, Registers)>,
     /// What the kernel sees if no vCPU's page tables are known.
     pub space: Vec<Mapping>,
-    /// Its `vcpus` and `ram` are filled in.
+    /// Its `vcpus` and `ram` are filled in. The vCPU that it says died first comes first, and so a debugger begins with it.
     pub manifest: Manifest,
 }
 
@@ -86,7 +84,7 @@ fn ranges(ram: &[(u64, u64)], offset: u64) -> Vec<Range> {
 /// programs.
 fn mappings(contents: &Contents<'_>) -> Vec<Mapping> {
     let view = contents.view;
-    let all = contents.culprit.into_iter().chain(0..view.vcpus());
+    let all = contents.manifest.culprit.into_iter().chain(0..view.vcpus());
     let mut known: Vec<_> = all.filter_map(|index| view.registers(index)).collect();
     known.sort_by_key(Registers::in_user_mode);
     let by_tables = known.iter().find_map(|registers| space::of(view, registers));
@@ -94,12 +92,12 @@ fn mappings(contents: &Contents<'_>) -> Vec<Mapping> {
 }
 
 fn notes(contents: &Contents<'_>, ram: &[Range]) -> Notes {
-    let Contents { view, culprit, signal, threads, manifest, .. } = contents;
+    let Contents { view, signal, threads, manifest, .. } = contents;
     let mut notes = Notes::default();
     let name = manifest.kernel.file_name().to_string_lossy();
     linux::add_process(&mut notes, &name, &manifest.kernel.path.to_string_lossy());
-    let others = (0..view.vcpus()).filter(|index| Some(*index) != *culprit);
-    for index in culprit.iter().copied().chain(others) {
+    let others = (0..view.vcpus()).filter(|index| Some(*index) != manifest.culprit);
+    for index in manifest.culprit.into_iter().chain(others) {
         if let Some(registers) = view.registers(index) {
             linux::add_thread(&mut notes, Thread::vcpu(index), *signal, &registers);
         }

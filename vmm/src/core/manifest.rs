@@ -5,6 +5,7 @@
 //! status = 121                     # the exit status
 //! message = "triple fault: …"
 //! vcpus = 1
+//! culprit = 0                      # the vCPU that died first, as far as one did
 //!
 //! [kernel]
 //! name = "guest.elf"
@@ -33,6 +34,7 @@ pub struct Manifest {
     pub status: u8,
     pub message: String,
     pub vcpus: usize,
+    pub culprit: Option<usize>,
     pub kernel: Program,
     #[serde(rename = "server", default)]
     pub servers: Vec<Program>,
@@ -124,6 +126,7 @@ mod tests {
             status: 121,
             message: "a \"message\"\n".into(),
             vcpus: 2,
+            culprit: Some(1),
             kernel: program.clone(),
             servers: vec![program],
             ram: vec![Range { start: 0, length: 1 << 38, offset: 4096 }],

@@ -18,14 +18,19 @@
 //! - [`space`]: the kernel's address space
 //! - [`wish`]: `--core FILE`; [`dead`]: the machine that is to be written
 //! - [`layout`]: headers and notes; [`write`]: all of it into a file; [`target`]: the file that it is written to
-//! - [`open`]: reads a core: a [`View`](crate::debug::view::View)
+//! - [`open`]: reads a core: a [`View`](crate::debug::view::View); [`find`]: finds the programs that it is of
+//! - [`debuggee`]: a core as something to debug; [`pipe`], [`command`]: `ukvmm gdb-core`
 
+pub mod command;
 pub mod dead;
+pub mod debuggee;
+pub mod find;
 pub mod layout;
 pub mod linux;
 pub mod manifest;
 pub mod note;
 pub mod open;
+pub mod pipe;
 pub mod space;
 pub mod target;
 pub mod vcpu;

@@ -5,10 +5,11 @@
 
 use super::manifest::{Manifest, Range};
 use super::vcpu::Vcpu;
-use super::{HEAD_MAX, MANIFEST, NAME, VCPU};
+use super::{HEAD_MAX, MANIFEST, NAME, PAGE, VCPU};
 use crate::debug::registers::Registers;
 use crate::debug::view::{NoMemory, View};
 use crate::loader::file::{self, FileError, Input};
+use crate::memory::GuestMemory;
 use elf::ElfBytes;
 use elf::abi::{EM_X86_64, ET_CORE, PT_NOTE};
 use elf::endian::LittleEndian;
@@ -16,6 +17,8 @@ use elf::note::Note;
 use std::io::{self, Read};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+use vm_memory::mmap::MmapRegion;
+use vm_memory::{FileOffset, GuestAddress, GuestRegionMmap};
 use vmm_abi::boot::CPUS_MAX;
 use vmm_abi::exit;
 
@@ -82,6 +85,22 @@ impl Core {
 
     pub fn manifest(&self) -> &Manifest {
         &self.manifest
+    }
+
+    /// The RAM as a machine has it. What is written there is not written to the core.
+    pub fn map(&self) -> Result<GuestMemory, String> {
+        let region = |range: &Range| {
+            let file = self.file.file.try_clone().map_err(|error| error.to_string())?;
+            let size = usize::try_from(range.length).map_err(|error| error.to_string())?;
+            let place = Some(FileOffset::new(file, range.offset));
+            let (prot, flags) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_NORESERVE);
+            let mapped = MmapRegion::build(place, size, prot, flags).map_err(|error| error.to_string())?;
+            GuestRegionMmap::new(mapped, GuestAddress(range.start)).ok_or_else(|| "addresses overflow".into())
+        };
+        let mut ram: Vec<_> = self.manifest.ram.iter().collect();
+        ram.sort_by_key(|range| range.start);
+        let regions = ram.into_iter().map(region).collect::<Result<_, String>>()?;
+        GuestMemory::from_regions(regions).map_err(|error| error.to_string())
     }
 }
 
@@ -179,12 +198,15 @@ fn parse_manifest(text: &[u8]) -> Result<Manifest, Defect> {
     toml::from_str(text).map_err(|error| Defect::Manifest(Box::new(error)))
 }
 
-/// Ranges are where the file is, and none is in another. They need not be in order.
+/// Ranges are of whole pages, are where the file is, and none is in another. They need not be in order.
 fn check_ram(ram: &[Range], size: u64) -> Result<(), Defect> {
     if ram.len() > RANGES_MAX {
         return Err(Defect::Damaged("there are too many ranges of memory"));
     }
     for range in ram {
+        if [range.start, range.length, range.offset].iter().any(|value| !value.is_multiple_of(PAGE)) {
+            return Err(Defect::Damaged("memory does not begin at a page"));
+        }
         let expected = range.offset.checked_add(range.length);
         let expected = expected.ok_or(Defect::Damaged("memory is at no offset that a file can have"))?;
         if expected > size {

@@ -51,6 +51,7 @@ fn manifest() -> Manifest {
         status: 120,
         message: "the end".into(),
         vcpus: 0,
+        culprit: Some(1),
         kernel,
         servers: vec![],
         ram: vec![],
@@ -59,7 +60,7 @@ fn manifest() -> Manifest {
 
 fn contents(machine: &Machine) -> Contents<'_> {
     let threads = vec![(Thread::l4(5, 1), registers(0x20_0000))];
-    Contents { view: machine, culprit: Some(1), signal: 6, threads, space: vec![], manifest: manifest() }
+    Contents { view: machine, signal: 6, threads, space: vec![], manifest: manifest() }
 }
 
 fn write_to(path: &Path, contents: &Contents<'_>) -> u64 {
@@ -111,7 +112,8 @@ fn pages_of_zeroes_take_no_room() {
 }
 
 fn contents_of_nothing(machine: &Machine) -> Contents<'_> {
-    Contents { culprit: None, threads: vec![], ..contents(machine) }
+    let manifest = Manifest { culprit: None, ..manifest() };
+    Contents { threads: vec![], manifest, ..contents(machine) }
 }
 
 #[test]

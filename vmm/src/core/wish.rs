@@ -8,13 +8,14 @@ use super::manifest::{Manifest, Program};
 use super::space::{self, Mapping};
 use super::target::{Target, TargetError};
 use super::write::write;
+use crate::debug::programs::servers_of;
 use crate::debug::registers::Registers;
 use crate::debug::thread::Thread;
 use crate::debug::view::View;
 use crate::inspect;
 use crate::loader::file::{FileError, Input};
 use crate::loader::kernel;
-use crate::loader::module::{Content, Module};
+use crate::loader::module::Module;
 use crate::memory::GuestMemory;
 use crate::vcpu::group::Reports;
 use std::io;
@@ -49,13 +50,7 @@ pub struct Wish {
 }
 
 impl Wish {
-    /// `servers` are their names and files, which `modules` has open.
-    pub fn new(
-        path: PathBuf,
-        kernel: &Input,
-        servers: &[(String, PathBuf)],
-        modules: &[Module],
-    ) -> Result<Self, WishError> {
+    pub fn new(path: PathBuf, kernel: &Input, modules: &[Module]) -> Result<Self, WishError> {
         let target = Target::new(path)?;
         let program = |name: &str, input: &Input| {
             Program::of(name, input).map_err(|source| FileError::Unreadable {
@@ -64,14 +59,8 @@ impl Wish {
                 source,
             })
         };
-        let input = |path: &PathBuf| {
-            modules.iter().find_map(|module| match &module.content {
-                Content::File(input) if input.path == *path => Some(input),
-                _ => None,
-            })
-        };
-        let known = servers.iter().filter_map(|(name, path)| Some(program(name, input(path)?)));
-        let servers = known.collect::<Result<_, _>>()?;
+        let servers = servers_of(modules).into_iter().map(|(name, input)| program(&name, input));
+        let servers = servers.collect::<Result<_, _>>()?;
         let image = kernel::image(kernel).map(|(virt, phys, length)| Mapping { virt, phys, length });
         Ok(Self { target, kernel: program("kernel", kernel)?, servers, image: image.collect() })
     }
@@ -84,6 +73,7 @@ impl Wish {
             status,
             message: message.into(),
             vcpus: reports.all.len(),
+            culprit: reports.first,
             kernel: self.kernel,
             servers: self.servers,
             ram: Vec::new(),
@@ -91,7 +81,6 @@ impl Wish {
         let kernel = inspect::Kernel::find(&view, &manifest.kernel.path);
         let contents = Contents {
             view: &view,
-            culprit: reports.first,
             signal: signal(status),
             threads: kernel.as_ref().map_or(Vec::new(), |kernel| threads(&view, kernel)),
             space: space_without_vcpus(&view, kernel.as_ref(), &self.image),

@@ -35,22 +35,11 @@ pub struct Programs {
 impl Programs {
     /// Of a guest that is given this kernel and these modules.
     pub fn of(kernel: &Input, modules: &[Module]) -> Self {
-        let path = |elf: &str| {
-            modules.iter().find(|module| module.name == elf).and_then(|module| match &module.content {
-                Content::File(input) => Some(with_symbols(&input.path)),
-                Content::Bytes(_) => None,
-            })
-        };
-        let text =
-            modules.iter().find(|module| module.name == SET_MODULE).and_then(|set| match &set.content {
-                Content::Bytes(bytes) => str::from_utf8(bytes).ok(),
-                Content::File(_) => None,
-            });
-        let set: Vec<_> = set::servers(text.unwrap_or_default()).flatten().collect();
-        let named = IMPLIED.map(|name| (name, name)).into_iter().chain(set.iter().map(|s| (s.name, s.elf)));
+        let set: Vec<_> = set::servers(set_of(modules)).flatten().collect();
+        let file = |(name, input): (String, &Input)| (name, with_symbols(&input.path));
         Self {
             kernel: kernel.path.clone(),
-            servers: named.filter_map(|(name, elf)| Some((name.to_string(), path(elf)?))).collect(),
+            servers: servers_of(modules).into_iter().map(file).collect(),
             restarted: set
                 .iter()
                 .filter(|s| s.restart == Restart::Always)
@@ -106,6 +95,29 @@ impl Programs {
     fn server(&self, name: &str) -> Option<&Path> {
         self.servers.iter().find(|(other, _)| other == name).map(|(_, path)| path.as_path())
     }
+}
+
+/// Names of the servers that have these modules, and their files as they are loaded.
+pub fn servers_of(modules: &[Module]) -> Vec<(String, &Input)> {
+    let file = |elf: &str| {
+        modules.iter().find(|module| module.name == elf).and_then(|module| match &module.content {
+            Content::File(input) => Some(input),
+            Content::Bytes(_) => None,
+        })
+    };
+    let listed = set::servers(set_of(modules)).flatten().map(|server| (server.name, server.elf));
+    let all = IMPLIED.map(|name| (name, name)).into_iter().chain(listed);
+    all.filter_map(|(name, elf)| Some((name.to_string(), file(elf)?))).collect()
+}
+
+/// The server set, as lines.
+fn set_of(modules: &[Module]) -> &str {
+    let set = modules.iter().find(|module| module.name == SET_MODULE);
+    let text = set.and_then(|set| match &set.content {
+        Content::Bytes(bytes) => str::from_utf8(bytes).ok(),
+        Content::File(_) => None,
+    });
+    text.unwrap_or_default()
 }
 
 /// The file beside `path` that has its symbols; `path` itself if there is none, or it is of another build.
