@@ -16,9 +16,9 @@ use crate::events::signals::Signals;
 use crate::events::timer::Timer;
 use crate::events::{Mailbox, Notice, eventfd};
 use crate::guest::Guest;
-use crate::memory;
+use crate::memory::{self, GuestMemory};
 use crate::slots::Slots;
-use crate::vcpu::group::Group;
+use crate::vcpu::group::{Group, Reports};
 use crate::vcpu::thread::World;
 use crate::vcpu::{entry, kick};
 use crate::virtio;
@@ -82,13 +82,17 @@ pub fn run(mut config: Config) -> Result<Ending, Error> {
     devices.end();
     let reports = vcpus.join(&stopped);
     let ending = Ending::of(&reports, request, &kernel_path);
-    let message = ending.message.as_deref().unwrap_or_default();
-    let deposit = |wish: Wish| Some(wish.fulfil(ending.death()?, message, &reports, vm.memory()));
-    let core = config.core.and_then(deposit);
     if let Some(debugger) = debugger {
         debugger.end(ending.status.code());
     }
-    Ok(Ending { core, ..ending })
+    Ok(with_core(ending, config.core, &reports, vm.memory()))
+}
+
+/// Leaves a core behind, if one is wanted and the guest has died.
+fn with_core(ending: Ending, wish: Option<Wish>, reports: &Reports, memory: &GuestMemory) -> Ending {
+    let message = ending.message.as_deref().unwrap_or_default();
+    let deposit = |wish: Wish| Some(wish.fulfil(ending.death()?, message, reports, memory));
+    Ending { core: wish.and_then(deposit), ..ending }
 }
 
 /// Starts to serve debuggers of a machine that has not run yet and was made of `programs`.
