@@ -26,6 +26,8 @@ use crate::vm::Vm;
 use crate::{doctor, kvm};
 use event_manager::{EventManager, MutEventSubscriber, SubscriberOps};
 use kvm_ioctls::VcpuFd;
+use std::cell::RefCell;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
@@ -107,9 +109,9 @@ fn debugger(
     gdb.announce();
     let (its_control, vm) = (control.clone(), vm.clone());
     Server::start(gdb, control, move || {
-        let mut slots = Slots::new(vm.clone());
+        let slots = Rc::new(RefCell::new(Slots::new(vm.clone())));
         Box::new(move || {
-            let live = Live::attach(its_control.clone(), &mut slots, vm.memory().clone(), &programs)?;
+            let live = Live::attach(its_control.clone(), slots.clone(), vm.memory().clone(), &programs)?;
             Ok(Box::new(live))
         })
     })

@@ -47,6 +47,17 @@ pub fn find(path: &Path, name: &str) -> Option<Symbol> {
     Some(Symbol { address, physical: segment.p_paddr.wrapping_add(offset), content: content.to_vec() })
 }
 
+/// Address of the function `name`, as people write it, of the ELF file at `path`.
+pub fn find_function(path: &Path, name: &str) -> Option<u64> {
+    let file = load(path)?;
+    let elf = ElfBytes::<LittleEndian>::minimal_parse(&file).ok()?;
+    let (symbols, names) = elf.symbol_table().ok()??;
+    let is_it = |s: &elf::symbol::Symbol| {
+        s.st_symtype() == STT_FUNC && names.get(s.st_name as usize).is_ok_and(|n| demangle(n) == name)
+    };
+    Some(symbols.iter().find(is_it)?.st_value)
+}
+
 fn search(file: &[u8], address: u64) -> Option<String> {
     let elf = ElfBytes::<LittleEndian>::minimal_parse(file).ok()?;
     let (symbols, names) = elf.symbol_table().ok()??;

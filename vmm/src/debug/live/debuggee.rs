@@ -5,6 +5,9 @@ use super::hooks::Hooks;
 use super::machine::Machine;
 use super::points::{For, Points};
 use super::run::Live;
+use super::signals::Signals;
+use super::wake::Wake;
+use super::watch::{Watchpoint, Watchpoints};
 use crate::debug::control::Control;
 use crate::debug::debuggee::{Debuggee, Error, Event, File, Plan, Point};
 use crate::debug::programs::Programs;
@@ -15,9 +18,11 @@ use crate::memory::GuestMemory;
 use crate::report::facts::Facts;
 use crate::slots::Slots;
 use crate::symbols;
+use std::cell::RefCell;
 use std::collections::{BTreeSet, VecDeque};
 use std::os::fd::BorrowedFd;
 use std::path::Path;
+use std::rc::Rc;
 use std::sync::Arc;
 
 /// Ends of the kernel's code at the borders with user mode: see `kernel.ld`.
@@ -27,12 +32,14 @@ impl Live {
     /// Stops a machine that was made of these programs, for a debugger.
     pub fn attach(
         control: Arc<Control>,
-        slots: &mut Slots,
+        slots: Rc<RefCell<Slots>>,
         ram: GuestMemory,
         programs: &Programs,
     ) -> Result<Self, Error> {
         let elf = programs.kernel();
-        let reserve = slots.reserve(super::copies::SIZE).map_err(|e| Error::Other(e.to_string()))?.clone();
+        let reserve = slots.borrow_mut().reserve(super::copies::SIZE).cloned();
+        let reserve = reserve.map_err(|error| Error::Other(error.to_string()))?;
+        let wake = Wake::new(&control)?;
         control.attach();
         control.pause()?;
         let machine = Machine::new(control, ram, reserve);
@@ -43,6 +50,10 @@ impl Live {
             guest,
             programs: programs.clone(),
             points: Points::default(),
+            watchpoints: Watchpoints::default(),
+            slots,
+            signals: Signals::new(programs),
+            wake,
             run: None,
             events: VecDeque::new(),
             last: None,
@@ -70,8 +81,17 @@ impl Live {
     fn leave(&mut self) -> Result<(), Error> {
         let told = self.stand_still()?;
         self.stop(told)?;
+        self.guest.come_out()?;
+        self.watchpoints.clear(&self.guest, &mut self.slots.borrow_mut())?;
         self.points.clear(&mut self.guest)?;
-        self.guest.release()
+        self.guest.release()?;
+        let control = &self.guest.machine.control;
+        if control.has_crashed() && !self.has_crashed {
+            // A breakpoint of ours in the kernel is an error to KVM, which is mended; but that is not seen before the vCPU runs.
+            control.resume(&(0..control.vcpus()).collect::<Vec<_>>());
+            control.pause()?;
+        }
+        Ok(())
     }
 
     /// The thread that a person who interrupts the machine most likely means.
@@ -130,7 +150,10 @@ impl Debuggee for Live {
         self.must_be_alive()?;
         match point {
             Point::Code(address) => self.points.insert(&mut self.guest, process, address, For::Debugger),
-            Point::Data { .. } => Err(Error::Other("no watchpoints yet".into())),
+            Point::Data { address, length, access } => {
+                let watchpoint = Watchpoint { process, address, length, access };
+                self.watchpoints.insert(&self.guest, &mut self.slots.borrow_mut(), watchpoint)
+            }
         }
     }
 
@@ -138,7 +161,10 @@ impl Debuggee for Live {
         self.must_stand()?;
         match point {
             Point::Code(address) => self.points.remove(&mut self.guest, process, address, For::Debugger),
-            Point::Data { .. } => Ok(()),
+            Point::Data { address, length, access } => {
+                let watchpoint = Watchpoint { process, address, length, access };
+                self.watchpoints.remove(&self.guest, &mut self.slots.borrow_mut(), watchpoint)
+            }
         }
     }
 
@@ -164,7 +190,7 @@ impl Debuggee for Live {
     }
 
     fn ready(&self) -> BorrowedFd<'_> {
-        self.guest.machine.control.ready()
+        self.wake.ready()
     }
 
     fn event(&mut self) -> Option<Event> {

@@ -93,6 +93,18 @@ impl Guest {
         ours.hooks.watch_exits(&self.machine, &mut self.patches, on)
     }
 
+    /// Has every vCPU out of our page: those that are on its ways in go back to where they come from, to get the exception again from the kernel alone.
+    pub fn come_out(&self) -> Result<(), Error> {
+        let Some(ours) = &self.ours else { return Ok(()) };
+        for vcpu in 0..self.machine.vcpus() {
+            let Some(registers) = self.machine.registers(vcpu) else { continue };
+            if let Some(entry) = ours.hooks.passes(registers.rip) {
+                self.come_back(vcpu, entry)?;
+            }
+        }
+        Ok(())
+    }
+
     /// Leaves the kernel as it was. No vCPU is in the page any more: those that have come to us are back where they were.
     pub fn release(&mut self) -> Result<(), Error> {
         for vcpu in 0..self.machine.vcpus() {

@@ -140,6 +140,16 @@ impl Hooks {
         Some(if exit.is_iretq { Arrival::Leaving } else { Arrival::LeavingBySysret })
     }
 
+    /// Whether a vCPU whose RIP is `rip` is on a way in and has not come to us yet; if so, the kernel's own entry.
+    pub fn passes(&self, rip: u64) -> Option<u64> {
+        let vector = match rip.wrapping_sub(self.page) {
+            page::ON_BREAKPOINT..page::AFTER_BREAKPOINT | page::PASS => BREAKPOINT,
+            page::ON_DEBUG..page::AFTER_DEBUG => DEBUG,
+            _ => return None,
+        };
+        Some(self.exceptions + vector * KERNEL_ENTRY)
+    }
+
     /// Address of an IRETQ that is always one.
     pub fn iretq(&self) -> u64 {
         self.page + page::IRETQ

@@ -9,8 +9,9 @@
 //! - [`agent`]: has the kernel mode change a page table; [`copies`]: pages of one's own
 //! - [`patches`]: bytes that are ours; [`points`]: breakpoints
 //! - [`decode`]: instructions that are not stepped like others; [`step`]: one instruction
+//! - [`watch`]: watchpoints; [`signals`]: what Linux programs are about to get
 //! - [`memory`], [`registers`]: what debuggers read and write
-//! - [`run`]: lets it run until something has happened; [`sort`]: what that was
+//! - [`run`]: lets it run until something has happened; [`sort`]: what that was; [`wake`]: how one waits for it
 //! - [`debuggee`]: all of it, as a [`Debuggee`](crate::debug::debuggee::Debuggee)
 
 pub mod agent;
@@ -26,6 +27,9 @@ pub mod patches;
 pub mod points;
 pub mod registers;
 pub mod run;
+pub mod signals;
 pub mod sort;
 pub mod stand;
 pub mod step;
+pub mod wake;
+pub mod watch;

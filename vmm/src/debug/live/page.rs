@@ -23,7 +23,7 @@ pub const AFTER_STORE: u64 = STORE + 26;
 /// All of it.
 pub const SIZE: usize = 0x68;
 /// To the kernel's own entry for breakpoints, by its address.
-const PASS: u64 = 0x10;
+pub const PASS: u64 = 0x10;
 const BREAKPOINT_ENTRY: usize = 0x60;
 
 /// What user mode calls the kernel with begins like this: `ukernel_abi::layout::GATE`.

@@ -2,18 +2,28 @@
 
 use super::guest::Guest;
 use super::points::Points;
+use super::signals::Signals;
 use super::sort::Outcome;
 use super::step::Step;
+use super::wake::Wake;
+use super::watch::{Snapshot, Watchpoint, Watchpoints};
 use crate::debug::debuggee::{Error, Event, Plan};
 use crate::debug::programs::Programs;
 use crate::debug::thread::{Process, Thread};
-use std::collections::{BTreeSet, VecDeque};
+use crate::slots::Slots;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::rc::Rc;
 
 /// A machine that a debugger is attached to.
 pub struct Live {
     pub(super) guest: Guest,
     pub(super) programs: Programs,
     pub(super) points: Points,
+    pub(super) watchpoints: Watchpoints,
+    pub(super) slots: Rc<RefCell<Slots>>,
+    pub(super) signals: Signals,
+    pub(super) wake: Wake,
     /// While it runs.
     pub(super) run: Option<Run>,
     pub(super) events: VecDeque<Event>,
@@ -32,10 +42,13 @@ pub(super) struct Run {
     pub over: Option<Over>,
 }
 
-/// A thread on its way over a byte of ours, which is not there meanwhile.
+/// A thread, alone, on its way over a byte of ours or to a watched place: neither is there meanwhile.
 pub(super) struct Over {
     pub step: Step,
-    pub lifted: u64,
+    /// Where that byte is.
+    pub lifted: Option<u64>,
+    /// What was in watched places, if nothing is watched meanwhile.
+    pub unwatched: Option<Snapshot>,
     /// What is to be told when it has done that.
     pub then: Option<Event>,
 }
@@ -45,7 +58,8 @@ impl Live {
         if self.has_crashed {
             return Err(Error::ReadOnly);
         }
-        self.points.refresh(&mut self.guest)?;
+        self.refresh()?;
+        self.signals.pass(&self.guest, &plan)?;
         self.run = Some(Run { steps: Vec::new(), while_in: plan.while_in, over: None });
         self.skip = self.last.take().filter(|last| self.rip(last.0) == Some(last.1));
         for thread in &plan.step {
@@ -72,6 +86,7 @@ impl Live {
     pub(super) fn go(&mut self, alone: Option<usize>) -> Result<(), Error> {
         let waits = self.run.as_ref().is_some_and(|run| run.steps.iter().any(Step::waits));
         self.guest.watch_exits(waits || self.points.has_pending() || !self.guest.is_ready())?;
+        self.wake.alone(alone.is_some());
         let vcpus: Vec<usize> = match alone {
             Some(vcpu) => vec![vcpu],
             None => (0..self.guest.machine.control.vcpus()).collect(),
@@ -91,6 +106,11 @@ impl Live {
     /// Looks at what has happened since. If that is something to tell, the machine stands still.
     pub(super) fn look(&mut self) -> Result<(), Error> {
         let (mut go, mut over, mut look, mut told) = (Vec::new(), None, false, Vec::new());
+        if self.wake.is_late() && self.run.is_some() {
+            // What the thread waits for needs the others.
+            told.extend(self.stand_still()?);
+            return if told.is_empty() { self.go(None) } else { self.stop(told) };
+        }
         for (vcpu, trap) in self.guest.machine.control.traps() {
             if self.run.is_none() {
                 continue;
@@ -98,7 +118,8 @@ impl Live {
             go.push(vcpu);
             match self.sort(vcpu, trap)? {
                 Outcome::Go => {}
-                Outcome::Over(at) => over = Some((vcpu, at)),
+                Outcome::Over(at) => over = Some((vcpu, Some(at))),
+                Outcome::Unwatched => over = Some((vcpu, None)),
                 Outcome::Look => look = true,
                 Outcome::Stop(event) => told.push(event),
             }
@@ -138,7 +159,7 @@ impl Live {
     /// Does what could not be done before.
     fn prepare(&mut self) -> Result<(), Error> {
         self.guest.make_ready()?;
-        self.points.refresh(&mut self.guest)?;
+        self.refresh()?;
         let waiting: Vec<Step> = match &mut self.run {
             Some(run) => run.steps.extract_if(.., |step| step.waits()).collect(),
             None => Vec::new(),
@@ -154,27 +175,44 @@ impl Live {
     pub(super) fn stop(&mut self, told: Vec<Event>) -> Result<(), Error> {
         let is_end = |event: &Event| matches!(event, Event::Crashed { .. } | Event::Exited(_));
         let Some(run) = self.run.take() else { return Ok(()) };
-        let over = run.over.map(|over| {
-            let back = self.guest.patches.back(&self.guest.machine, over.lifted);
-            (over.step, back)
-        });
+        self.wake.alone(false);
         let (ends, others): (Vec<_>, Vec<_>) = told.into_iter().partition(is_end);
         if !ends.iter().any(|event| matches!(event, Event::Exited(_))) {
             let first = others.first().cloned();
-            for step in run.steps.into_iter().chain(over.map(|(step, _)| step)) {
+            let over = run.over.map(|over| self.put_back(over)).transpose()?;
+            for step in run.steps.into_iter().chain(over) {
                 self.give_up(step, first.as_ref())?;
             }
             self.guest.watch_exits(!self.guest.is_ready())?;
-            self.points.refresh(&mut self.guest)?;
+            self.refresh()?;
         }
         self.events.extend(others.into_iter().take(1).chain(ends));
         self.last = match self.events.front() {
             Some(Event::Breakpoint(thread) | Event::Stepped(thread)) => {
                 self.rip(*thread).map(|rip| (*thread, rip))
             }
+            Some(Event::Signal(..)) => self.signals.place(),
             _ => None,
         };
         Ok(())
+    }
+
+    /// Looks again where everything is that may have moved.
+    pub(super) fn refresh(&mut self) -> Result<(), Error> {
+        self.signals.find(&mut self.guest, &mut self.points, &self.programs)?;
+        self.points.refresh(&mut self.guest)?;
+        self.watchpoints.protect(&self.guest, &mut self.slots.borrow_mut())
+    }
+
+    /// Has in place again what was not while a thread was alone. Returns the step that it was for.
+    fn put_back(&mut self, over: Over) -> Result<Step, Error> {
+        if let Some(at) = over.lifted {
+            self.guest.patches.back(&self.guest.machine, at)?;
+        }
+        if over.unwatched.is_some() {
+            self.watchpoints.protect(&self.guest, &mut self.slots.borrow_mut())?;
+        }
+        Ok(over.step)
     }
 
     /// The step is done, if that is what is told, or not to be made any more.
@@ -217,8 +255,8 @@ impl Live {
         (over.step.l4 == Some(thread)).then_some(over)
     }
 
-    /// Has `vcpu`, alone, execute the instruction under the byte at `at`. All stand still.
-    fn begin_over(&mut self, vcpu: usize, at: u64) -> Result<(), Error> {
+    /// Has `vcpu`, alone, execute its next instruction: the one under our byte at `lifted`, or, if there is none, one that KVM cannot do for a page that is watched. All stand still.
+    fn begin_over(&mut self, vcpu: usize, lifted: Option<u64>) -> Result<(), Error> {
         let wanted = match self.guest.user(vcpu) {
             Some(_) => self.guest.current(vcpu).unwrap_or(Thread::vcpu(vcpu)),
             None => Thread::vcpu(vcpu),
@@ -232,20 +270,38 @@ impl Live {
         for step in steps {
             step.end(&mut self.guest, &mut self.points, Some(vcpu))?;
         }
-        self.guest.patches.lift(&self.guest.machine, at)?;
+        let unwatched = lifted.is_none().then(|| self.watchpoints.snapshot(&self.guest));
+        match lifted {
+            Some(at) => self.guest.patches.lift(&self.guest.machine, at)?,
+            None => {
+                let unprotected = self.slots.borrow_mut().protect(BTreeMap::new());
+                unprotected.map_err(|error| Error::Other(error.to_string()))?;
+            }
+        }
         let step = Step::begin(&mut self.guest, &mut self.points, wanted, true)?;
         if let Some(run) = &mut self.run {
-            run.over = Some(Over { step, lifted: at, then });
+            run.over = Some(Over { step, lifted, unwatched, then });
         }
         self.go(Some(vcpu))
     }
 
     /// It has. All others still stand.
     pub(super) fn end_over(&mut self, vcpu: usize) -> Result<Outcome, Error> {
-        let Some(over) = self.run.as_mut().and_then(|run| run.over.take()) else { return Ok(Outcome::Go) };
-        over.step.end(&mut self.guest, &mut self.points, Some(vcpu))?;
-        self.guest.patches.back(&self.guest.machine, over.lifted)?;
+        let Some(mut over) = self.run.as_mut().and_then(|run| run.over.take()) else {
+            return Ok(Outcome::Go);
+        };
+        let before = over.unwatched.as_ref();
+        let changed = before.and_then(|before| self.watchpoints.changed(&self.guest, before));
+        let then = over.then.take();
+        let (thread, is_over) = (over.step.wanted, self.put_back(over)?);
+        is_over.end(&mut self.guest, &mut self.points, Some(vcpu))?;
+        let touched = changed.map(|watchpoint| touched(thread, watchpoint));
         // `Look` has everybody go on.
-        Ok(over.then.map_or(Outcome::Look, Outcome::Stop))
+        Ok(touched.or(then).map_or(Outcome::Look, Outcome::Stop))
     }
+}
+
+/// `thread` has touched a watched place.
+pub(super) fn touched(thread: Thread, watchpoint: Watchpoint) -> Event {
+    Event::Watchpoint { thread, address: watchpoint.address, access: watchpoint.access }
 }

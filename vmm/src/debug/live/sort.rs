@@ -4,9 +4,10 @@
 //! met a breakpoint is put back before it, it meets it again.
 
 use super::hooks::Arrival;
-use super::run::Live;
+use super::run::{Live, touched};
 use super::stand::User;
 use crate::debug::control::trap::Trap;
+use crate::debug::control::watch::Hit;
 use crate::debug::debuggee::{Error, Event};
 use crate::debug::thread::{Process, Thread};
 use crate::debug::view::View;
@@ -23,6 +24,8 @@ pub enum Outcome {
     Go,
     /// With the instruction under the byte of ours at this physical address.
     Over(u64),
+    /// With an instruction that KVM cannot do for a page that is watched.
+    Unwatched,
     /// A breakpoint that waited can be set, or a step begin, when all stand still.
     Look,
     Stop(Event),
@@ -36,7 +39,7 @@ impl Live {
             Trap::Crashed(stop) => Ok(self.crashed(vcpu, describe(&stop))),
             Trap::InternalError(suberror) => self.internal_error(vcpu, suberror),
             Trap::Debug(_) => self.stepped_in_kernel(vcpu),
-            Trap::Watch(_) => Ok(Outcome::Go),
+            Trap::Watch(hit) => Ok(self.watched(vcpu, &hit)),
             Trap::Port(_) => self.arrived(vcpu),
         }
     }
@@ -51,8 +54,20 @@ impl Live {
         let rip = self.guest.machine.general(vcpu)?.rip;
         match self.kernel_byte(rip)? {
             Some(physical) if self.guest.user(vcpu).is_none() => self.kernel_hit(vcpu, rip, physical),
+            _ if !self.watchpoints.is_empty() && !self.is_unwatched() => Ok(Outcome::Unwatched),
             _ => Ok(self.crashed(vcpu, format!("KVM cannot go on (suberror {suberror})"))),
         }
+    }
+
+    fn is_unwatched(&self) -> bool {
+        self.run.as_ref().and_then(|run| run.over.as_ref()).is_some_and(|over| over.unwatched.is_some())
+    }
+
+    fn watched(&self, vcpu: usize, hit: &Hit) -> Outcome {
+        let Some(watchpoint) = self.watchpoints.meant(&self.guest, hit) else { return Outcome::Go };
+        let in_user_mode = self.guest.user(vcpu).is_some() && !watchpoint.process.is_kernel();
+        let thread = self.guest.current(vcpu).filter(|_| in_user_mode);
+        Outcome::Stop(touched(thread.unwrap_or(Thread::vcpu(vcpu)), watchpoint))
     }
 
     /// Where our byte is, if there is one at `address` of the kernel.
@@ -147,6 +162,11 @@ impl Live {
             .is_some_and(|run| run.steps.iter().any(|step| step.ends_by_flag(thread) && step.from == at));
         if stepping {
             return Ok(Outcome::Over(physical));
+        }
+        if self.skip != Some((thread, at))
+            && let Some(signal) = self.signals.met(&self.guest, vcpu, thread, at)
+        {
+            return Ok(Outcome::Stop(signal));
         }
         Ok(self.met(thread, thread, at).map_or(Outcome::Over(physical), Outcome::Stop))
     }

@@ -139,6 +139,26 @@ impl Guest {
         }
     }
 
+    /// `vcpu` is on a way in. If our own byte was what led there, it is before that again; else it goes to the kernel's own entry.
+    pub fn come_back(&self, vcpu: usize, entry: u64) -> Result<(), Error> {
+        let regs = self.machine.general(vcpu)?;
+        let frame = self.frame_at(regs.rsp).ok_or_else(|| unknown(vcpu))?;
+        let at = frame.words[0].wrapping_sub(1);
+        let page = crate::inspect::paging::translate(&self.machine, self.cr3(vcpu)?, at);
+        if !page.is_some_and(|page| self.patches.holds(&self.machine, page.physical(at))) {
+            return self.jump(vcpu, entry);
+        }
+        self.machine.write(frame.physical, &at.to_le_bytes())?;
+        match &self.ours {
+            Some(ours) => self.jump(vcpu, ours.hooks.iretq()),
+            None => Ok(()),
+        }
+    }
+
+    fn cr3(&self, vcpu: usize) -> Result<u64, Error> {
+        Ok(self.machine.registers(vcpu).ok_or_else(|| unknown(vcpu))?.cr3)
+    }
+
     fn jump(&self, vcpu: usize, rip: u64) -> Result<(), Error> {
         self.machine.set_general(vcpu, kvm_regs { rip, ..self.machine.general(vcpu)? })
     }
