@@ -6,6 +6,7 @@
 mod block;
 mod bzimage;
 mod console;
+mod core;
 mod elf;
 mod inspect;
 mod mmio;
@@ -48,6 +49,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "set", run: set::run, seeds: set::seeds, runs: 4000 },
     Target { name: "options", run: options::run, seeds: options::seeds, runs: 4000 },
     Target { name: "inspect", run: inspect::run, seeds: inspect::seeds, runs: 1000 },
+    Target { name: "core", run: core::run, seeds: core::seeds, runs: 1000 },
 ];
 
 /// The target called `name`.
