@@ -147,8 +147,8 @@ impl Debuggee for Exhibit<'_> {
         self.facts.read_link(process, path)
     }
 
-    fn monitor(&mut self, thread: Thread, command: &str) -> String {
+    fn monitor(&mut self, _thread: Thread, command: &str) -> String {
         // A core does not know why vCPUs have left the guest.
-        self.facts.monitor(thread, &[], &[], command)
+        self.facts.monitor(&[], &[], command)
     }
 }

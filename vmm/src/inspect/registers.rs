@@ -17,6 +17,8 @@ use std::mem::offset_of;
 use ukernel_abi::layout;
 use ukernel_abi::utcb::{FpuState, Regs, RunState};
 
+/// End of user mode's addresses.
+const USER_END: u64 = 1 << 47;
 /// Of the header of an XSAVE area: the components that are in it.
 const XSTATE_BV: usize = 512;
 /// x87 and SSE.
@@ -36,10 +38,7 @@ impl Kernel {
             if of_vcpu.in_user_mode() {
                 return Some(of_vcpu);
             }
-            let entry = self.info().addresses.syscall_entry..self.info().addresses.page_fault_entry;
-            if entry.contains(&of_vcpu.rip) {
-                keep_general(&mut registers, &of_vcpu);
-            }
+            self.at_the_border(&tcb, &of_vcpu, &mut registers);
             registers.cr2 = of_vcpu.cr2;
         }
         registers.cr0 = of_vcpu.cr0;
@@ -70,6 +69,34 @@ impl Kernel {
             registers.rip = tcb.record.u64(fields.transfer_rip);
         }
         registers
+    }
+
+    /// Corrects `registers`, which are those in the TCB, for a thread whose vCPU is in the kernel: while they are being saved, or loaded, some are only in the
+    /// vCPU. The stack pointer tells which: it goes through the frame, register by register.
+    fn at_the_border(&self, tcb: &Tcb, of_vcpu: &Registers, registers: &mut Registers) {
+        let addresses = &self.info().addresses;
+        let fields = &self.info().thread;
+        let frame = self.tcb_address(tcb.id.task(), tcb.id.lthread()).wrapping_add(fields.frame);
+        let end = frame.wrapping_sub(fields.frame).wrapping_add(fields.frame_end);
+        let rsp = of_vcpu.rsp();
+        if (addresses.syscall_entry..addresses.page_fault_entry).contains(&of_vcpu.rip) {
+            // SYSCALL does not use the stack. At first, and before SYSRET, that is the user's.
+            if rsp < USER_END {
+                registers.rip = of_vcpu.general[general::RCX];
+                registers.rflags = of_vcpu.general[R11];
+                registers.general[general::RSP] = rsp;
+            }
+            let saved = registers.rsp();
+            registers.general = of_vcpu.general;
+            registers.general[general::RSP] = saved;
+            registers.general[general::RCX] = registers.rip;
+            registers.general[R11] = registers.rflags;
+        } else if (frame..end).contains(&rsp) {
+            let is_below = |offset: usize| frame.wrapping_add(offset as u64) < rsp;
+            for (n, _) in GENERAL.into_iter().enumerate().filter(|(_, offset)| is_below(*offset)) {
+                registers.general[n] = of_vcpu.general[n];
+            }
+        }
     }
 
     /// Adds vector registers, FS base and GS base. `avx`: whether the machine has AVX.
@@ -130,14 +157,6 @@ pub const GENERAL: [usize; 16] = [
     offset_of!(Regs, r15),
 ];
 const R11: usize = general::R8 + 3;
-
-/// The vCPU is about to save the registers, and has saved rsp, rip and flags: all others are still the thread's but what SYSCALL destroys.
-fn keep_general(registers: &mut Registers, of_vcpu: &Registers) {
-    let kept = (0..16).filter(|n| ![general::RSP, general::RCX, R11].contains(n));
-    for n in kept {
-        registers.general[n] = of_vcpu.general[n];
-    }
-}
 
 /// Where a machine has AVX, all threads have its registers.
 fn with_avx(vector: Vector, avx: bool) -> Vector {

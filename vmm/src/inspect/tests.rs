@@ -178,10 +178,28 @@ fn a_running_thread_has_the_vcpus_registers() {
     of_vcpu.general[general::R15] = 99;
     machine.registers[1] = Some(of_vcpu.clone());
     assert_eq!(kernel.registers(&machine, l4(4, 0)).unwrap().general[general::R15], 15);
-    // They have not been saved yet.
+    // They are being saved: r14 has been, r15 has not.
+    of_vcpu.general[general::R15 - 1] = 98;
+    of_vcpu.general[general::RSP] = mock::address(4, 0) + mock::info().thread.frame + 8;
+    machine.registers[1] = Some(of_vcpu.clone());
+    machine.set(tcb + mock::info().thread.frame + 8, 14);
+    let general = kernel.registers(&machine, l4(4, 0)).unwrap().general;
+    assert_eq!((general[general::R15 - 1], general[general::R15]), (14, 99));
+    // SYSCALL has come so far that the stack is the frame's end.
     of_vcpu.rip = mock::info().addresses.syscall_entry + 8;
+    of_vcpu.general[general::RSP] = mock::address(4, 0) + mock::info().thread.frame_end;
+    machine.registers[1] = Some(of_vcpu.clone());
+    machine.set(tcb + mock::info().thread.frame + offset_of!(Regs, rip) as u64, 0x777);
+    machine.set(tcb + mock::info().thread.frame + offset_of!(Regs, rsp) as u64, 0x888);
+    let registers = kernel.registers(&machine, l4(4, 0)).unwrap();
+    assert_eq!((registers.rip, registers.rsp(), registers.general[general::R15]), (0x777, 0x888, 99));
+    assert_eq!(registers.general[general::RCX], 0x777);
+    // It has not come so far.
+    of_vcpu.general[general::RSP] = 0x999;
+    of_vcpu.general[general::RCX] = 0x666;
     machine.registers[1] = Some(of_vcpu);
-    assert_eq!(kernel.registers(&machine, l4(4, 0)).unwrap().general[general::R15], 99);
+    let registers = kernel.registers(&machine, l4(4, 0)).unwrap();
+    assert_eq!((registers.rip, registers.rsp()), (0x666, 0x999));
 }
 
 #[test]

@@ -24,7 +24,6 @@ mod tsc;
 #[cfg(test)]
 mod tests;
 
-use crate::debug::thread::Thread;
 use crate::debug::view::View;
 use crate::inspect::Kernel;
 use crate::inspect::names::Names;
@@ -37,8 +36,6 @@ pub struct Scene<'a> {
     pub names: &'a Names,
     /// How often each vCPU has left the guest, and why; empty where nobody has counted.
     pub exits: &'a [Vec<(&'static str, u64)>],
-    /// The debugger's current thread.
-    pub thread: Thread,
 }
 
 /// Does the command `line` and returns what it says. Those that are somebody else's are in `others`, for `help`: how they are written, and

@@ -1,7 +1,7 @@
 //! What the commands say about a small machine.
 
 use super::*;
-use crate::inspect::mock::{self, ALL, Machine, l4};
+use crate::inspect::mock::{self, ALL, Machine};
 use crate::inspect::names::Tables;
 use ukernel_abi::ThreadId;
 use ukernel_abi::debug::event;
@@ -11,8 +11,7 @@ fn ask(machine: &Machine, line: &str) -> String {
     let kernel = machine.kernel();
     let names = Names::read(machine, &kernel, &Tables::default());
     let exits = [vec![("port write", 5), ("other", 1)], vec![("port write", 7)]];
-    let scene =
-        Scene { view: machine, kernel: Some(&kernel), names: &names, exits: &exits, thread: l4(2, 0) };
+    let scene = Scene { view: machine, kernel: Some(&kernel), names: &names, exits: &exits };
     let text = run(&scene, &[("linux ps", "its processes")], line);
     assert!(text.ends_with('\n') && text.lines().all(|line| line.chars().count() <= 100), "{text}");
     text
@@ -47,7 +46,7 @@ fn what_is_no_command_is_answered_helpfully() {
 fn another_kernel_can_be_asked_little() {
     let machine = Machine::new(1);
     let names = Names::default();
-    let scene = Scene { view: &machine, kernel: None, names: &names, exits: &[], thread: Thread::vcpu(0) };
+    let scene = Scene { view: &machine, kernel: None, names: &names, exits: &[] };
     assert!(run(&scene, &[], "tasks").contains("does not run"));
     assert_eq!(run(&scene, &[], "exits"), "exits have not been counted\n");
     assert!(run(&scene, &[], "tsc").contains('0'));
@@ -62,7 +61,7 @@ fn tasks_threads_and_what_they_may() {
     assert!(tasks.contains("   2  root "), "{tasks}");
     assert!(tasks.ends_with("77 frames (4 KiB) of kernel memory are free\n"));
     let threads = ask(&machine, "threads");
-    assert!(threads.contains("\n*  2.1"), "{threads}");
+    assert!(threads.contains("\n2.1     root "), "{threads}");
     assert!(threads.contains("system call 0, handled by task 3.2"), "{threads}");
     let caps = ask(&machine, "caps");
     assert!(caps.contains("   3  ?       root "), "{caps}");

@@ -5,12 +5,11 @@ use super::table::Table;
 use crate::inspect::Kernel;
 
 pub fn run(scene: &Scene<'_>, kernel: &Kernel, _: &[&str]) -> Result<String, String> {
-    let mut table = Table::new(["", "thread", "name", ">priority", ">CPU", "pager", "state"]);
+    let mut table = Table::new(["thread", "name", ">priority", ">CPU", "pager", "state"]);
     for thread in kernel.threads(scene.view) {
         let Some(tcb) = kernel.thread(scene.view, thread) else { continue };
         let state = kernel.state(scene.view, &tcb);
         table.row([
-            if thread == scene.thread { "*" } else { "" }.to_string(),
             thread.to_string(),
             scene.names.thread(tcb.id),
             tcb.priority.to_string(),

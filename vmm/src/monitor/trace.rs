@@ -12,9 +12,8 @@ pub fn run(scene: &Scene<'_>, kernel: &Kernel, _: &[&str]) -> Result<String, Str
     for event in kernel.events(scene.view) {
         let (what, about) = in_words(&event);
         let thread = Thread::l4(event.thread.task(), event.thread.lthread());
-        // It may be gone, and another have its place.
-        let lives = kernel.thread(scene.view, thread).is_some_and(|tcb| tcb.id == event.thread);
-        let name = if lives { scene.names.thread(event.thread) } else { String::new() };
+        let now = kernel.thread(scene.view, thread);
+        let name = now.map_or(String::new(), |tcb| scene.names.thread(tcb.id));
         table.row([what, thread.to_string(), name, about]);
     }
     Ok(table.text_or("nothing has happened"))

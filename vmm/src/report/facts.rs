@@ -100,11 +100,10 @@ impl<'a> Facts<'a> {
         Ok(self.linux()?.link(self.pid(process), path)?)
     }
 
-    /// Does a command of the machine's monitor, of which `thread` is the debugger's current one. `exits`: how often each vCPU has left the guest,
+    /// Does a command of the machine's monitor. `exits`: how often each vCPU has left the guest,
     /// and why. `others`: commands that are done elsewhere, for `help`.
     pub fn monitor(
         &self,
-        thread: Thread,
         exits: &[Vec<(&'static str, u64)>],
         others: &[(&str, &str)],
         command: &str,
@@ -113,7 +112,7 @@ impl<'a> Facts<'a> {
             ["linux", arguments @ ..] => processes::run(self, arguments).unwrap_or_else(|why| why + "\n"),
             _ => {
                 let (view, kernel, names) = (self.view, self.kernel, &self.names);
-                let scene = Scene { view, kernel, names, exits, thread };
+                let scene = Scene { view, kernel, names, exits };
                 monitor::run(&scene, &[&processes::COMMANDS, others].concat(), command)
             }
         }

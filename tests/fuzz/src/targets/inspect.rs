@@ -28,8 +28,7 @@ pub fn run(bytes: &[u8]) {
     }
     let kernel = machine.kernel();
     let names = Names::read(&machine, &kernel, &Tables::default());
-    let scene =
-        Scene { view: &machine, kernel: Some(&kernel), names: &names, exits: &[], thread: Thread::l4(2, 0) };
+    let scene = Scene { view: &machine, kernel: Some(&kernel), names: &names, exits: &[] };
     for command in COMMANDS {
         assert!(monitor::run(&scene, &[], command).ends_with('\n'));
     }

@@ -234,9 +234,9 @@ impl Debuggee for Live {
         self.facts().read_link(process, path)
     }
 
-    fn monitor(&mut self, thread: Thread, command: &str) -> String {
+    fn monitor(&mut self, _thread: Thread, command: &str) -> String {
         match self.must_stand() {
-            Ok(()) => self.facts().monitor(thread, &self.guest.machine.control.exits(), &[], command),
+            Ok(()) => self.facts().monitor(&self.guest.machine.control.exits(), &[], command),
             Err(error) => format!("{error}\n"),
         }
     }
