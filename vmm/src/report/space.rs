@@ -1,9 +1,11 @@
-//! The address space in which a server's function is run: the server's own, with three differences.
+//! The address space in which a server's function is run: the server's own, with four differences.
 //!
 //! - What the server's Rust code may write (image, heap, stack, UTCBs) is a copy. All else is read-only, the windows too in which it has the
 //!   memory of programs.
 //! - System calls end the run: the gate page is ours.
-//! - There is a place for request, answer and a stack.
+//! - The stack of its first thread is empty, and ours to use: by the stack pointer its code knows which thread it is. Nothing that is reachable from
+//!   elsewhere is on a stack.
+//! - There is a place for request and answer.
 
 use super::image::{Image, ImageError, PAGE, Rights};
 use crate::debug::view::View;
@@ -14,15 +16,18 @@ use vm_memory::{Address, Bytes, GuestAddress, GuestMemoryBackend, GuestMemoryMma
 /// From here on a server has windows, which hold no objects of its own (`proto::place::WINDOWS`).
 const WINDOWS: u64 = 1 << 32;
 
+/// The stack of the first thread of every server (`proto::place::STACK`).
+const STACK: u64 = STACK_END - STACK_PAGES * PAGE;
+const STACK_END: u64 = 0x4000_0000;
+const STACK_PAGES: u64 = 16;
+
 /// Our own pages: where the µ-kernel maps nothing, beside the gate page.
 const OWN: u64 = 0x7f80_0000_0000;
 const CODE: u64 = OWN;
 const DOOR: u64 = OWN + PAGE;
 const REQUEST: u64 = OWN + 0x10_0000;
-const STACK: u64 = OWN + 0x20_0000;
 const OUTPUT: u64 = OWN + 0x40_0000;
 const REQUEST_PAGES: u64 = 2;
-const STACK_PAGES: u64 = 64;
 const OUTPUT_PAGES: u64 = 256;
 
 /// Longest request and longest answer, in bytes.
@@ -82,7 +87,8 @@ impl Space {
         let mut image = Image::new()?;
         let mut result = Ok(());
         paging::for_each_page(server.view, server.cr3, END, &mut |address, page| {
-            if page.user && page_of(address) != page_of(layout::GATE) {
+            let is_ours = page_of(address) == page_of(layout::GATE) || (STACK..STACK_END).contains(&address);
+            if page.user && !is_ours {
                 result = add(&mut image, server, Part { address, page });
             }
             result.is_ok()
@@ -105,7 +111,7 @@ impl Space {
         self.image.write(self.request, request)?;
         Ok(Start {
             rip: CODE,
-            rsp: STACK + STACK_PAGES * PAGE,
+            rsp: STACK_END,
             rax: function,
             rbx: DOOR,
             rdi: REQUEST,
