@@ -112,7 +112,7 @@ pub trait Debuggee {
     /// The event with which it has stopped, once.
     fn event(&mut self) -> Option<Event>;
 
-    /// No debugger any more: breakpoints are gone, and the machine runs on.
+    /// No debugger any more: breakpoints are gone, and the machine runs on. One that has crashed ends now, which is an event.
     fn detach(&mut self);
     /// Ends the machine.
     fn kill(&mut self);

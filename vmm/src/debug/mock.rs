@@ -24,6 +24,10 @@ pub const SIZE: u64 = 0x2000;
 pub const ROUND: u64 = 16;
 pub const COUNTER: u64 = CODE + 0x1000;
 const PATIENCE: usize = 2;
+/// The status of a machine that has crashed.
+const CRASHED: u8 = 120;
+/// Whatever `repeat` is told.
+const MOST_LINES: usize = 10_000;
 
 struct Task {
     name: &'static str,
@@ -117,6 +121,10 @@ impl Mock {
 
     pub fn is_running(&self) -> bool {
         self.running
+    }
+
+    pub fn has_crashed(&self) -> bool {
+        self.read_only
     }
 
     pub fn points(&self) -> &BTreeSet<(Process, Point)> {
@@ -345,7 +353,10 @@ impl Debuggee for Mock {
         self.standing();
         self.points.clear();
         self.detached += 1;
-        self.running = !self.read_only;
+        self.running = true;
+        if self.read_only {
+            self.happens(Event::Exited(CRASHED));
+        }
     }
 
     fn kill(&mut self) {
@@ -381,7 +392,9 @@ impl Debuggee for Mock {
         self.standing();
         let words: Vec<&str> = command.split(' ').collect();
         match words[..] {
-            ["repeat", count] => return "a line of text\n".repeat(count.parse().unwrap_or(1)),
+            ["repeat", count] => {
+                return "a line of text\n".repeat(count.parse().unwrap_or(1).min(MOST_LINES));
+            }
             ["will", "exit"] => self.will(Event::Exited(3)),
             ["will", "crash"] => self.will(Event::Crashed { thread, message: "it is all over".to_string() }),
             ["will", "segfault"] => self.will(Event::Signal(thread, 11)),

@@ -2,10 +2,14 @@
 //!
 //! gdb reads it as XML, with a line on each thread, in one go (`qXfer:threads:read`; GDB manual, "Thread List Format"). It asks for it at each
 //! stop that it shows, and would ask for each thread's line by itself otherwise. Other debuggers know `qfThreadInfo` alone.
+//!
+//! When gdb (13) finds a new process in the list, that becomes its current one. At a breakpoint that is not what one wants to look at. So the
+//! first list after a stop, which gdb reads to show the stop, has no new processes in it; the next, which `info threads` reads, has.
 
 use super::framing::PACKET_SIZE;
 use super::session::Session;
 use super::{ids, translate};
+use crate::debug::thread::Thread;
 use std::fmt::Write;
 
 /// The longest thread id in a list, `p10000.ffff,`, and some room.
@@ -18,7 +22,8 @@ impl Session<'_> {
         match body {
             b"qfThreadInfo" => {
                 let answers = self.stub.ask(&mut self.target, body);
-                self.listing = answers.iter().flat_map(|answer| translate::thread_list(answer)).collect();
+                let threads = answers.iter().flat_map(|answer| translate::thread_list(answer)).collect();
+                self.listing = self.not_too_new(threads);
                 self.next_threads();
             }
             b"qsThreadInfo" => self.next_threads(),
@@ -28,6 +33,16 @@ impl Session<'_> {
             },
         }
         true
+    }
+
+    /// Those of `threads` that gdb is to see now.
+    fn not_too_new(&mut self, mut threads: Vec<Thread>) -> Vec<Thread> {
+        if std::mem::take(&mut self.fresh) {
+            let stopped = self.target.current.process;
+            threads.retain(|thread| thread.process == stopped || self.known.contains(&thread.process));
+        }
+        self.known = threads.iter().map(|thread| thread.process).collect();
+        threads
     }
 
     /// Sends as many threads of the list as fit into a packet.
@@ -62,7 +77,8 @@ impl Session<'_> {
 
     fn xml(&mut self) -> String {
         let mut text = String::from("<?xml version=\"1.0\"?>\n<threads>\n");
-        for thread in self.target.threads() {
+        let threads = self.target.threads();
+        for thread in self.not_too_new(threads) {
             let line = self.target.debuggee().describe(thread).unwrap_or_default();
             let id = ids::write(thread, self.multiprocess);
             let _ = writeln!(text, "<thread id=\"{id}\">{}</thread>", in_xml(&line));

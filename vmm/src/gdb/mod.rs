@@ -31,6 +31,8 @@ pub mod signal;
 mod stop;
 mod stub;
 mod target;
+#[cfg(test)]
+mod tests;
 mod translate;
 
 pub use serve::{serve, serve_one};

@@ -24,7 +24,10 @@ impl Session<'_> {
             b"k" => self.kill(),
             _ => {
                 let process = |prefix: &[u8]| body.strip_prefix(prefix).map(process);
-                if let Some(process) = process(b"D;") {
+                if let Some(Some(process)) = process(b"qAttached:") {
+                    self.asked_about(process);
+                    self.out.send(b"1");
+                } else if let Some(process) = process(b"D;") {
                     self.for_process(process, Self::detach);
                 } else if let Some(process) = process(b"vAttach;") {
                     self.for_process(process, Self::attached);
@@ -67,6 +70,26 @@ impl Session<'_> {
         if threads.is_empty() {
             self.target.debuggee().detach();
             self.state = State::Free;
+        }
+    }
+
+    /// gdb (13) gets to know a process by asking this of it. Then it reads its auxiliary vector, and says that it means any process by that.
+    fn asked_about(&mut self, process: Process) {
+        self.asked = Some(process);
+        if self.unnamed {
+            self.name(true);
+        }
+    }
+
+    /// gdb says which thread it means, or that any will do.
+    pub(super) fn name(&mut self, any: bool) {
+        self.unnamed = any;
+        if !any {
+            self.asked = None;
+        }
+        let asked = |thread: &Thread| Some(thread.process) == self.asked;
+        if let Some(thread) = self.target.threads().into_iter().find(asked) {
+            self.target.current = thread;
         }
     }
 

@@ -9,6 +9,7 @@ use super::target::Target;
 use super::translate::{self, Context};
 use crate::debug::debuggee::Debuggee;
 use crate::debug::thread::{Process, Thread};
+use std::collections::BTreeSet;
 
 /// Nothing more is taken in while so many bytes wait to go out: who asks without reading gets no memory for it.
 const FULL: usize = 0x4_0000;
@@ -48,10 +49,18 @@ pub struct Session<'d> {
     pub(super) multiprocess: bool,
     /// gdb stays when there is nothing to debug.
     pub(super) extended: bool,
+    /// gdb has said that it means any thread.
+    pub(super) unnamed: bool,
+    /// The process that gdb is getting to know.
+    pub(super) asked: Option<Process>,
     /// gdb has been told how to have it run all processes.
     hinted: bool,
     /// Why the machine stands still.
     pub(super) stop: Stop,
+    /// The processes that gdb knows.
+    pub(super) known: BTreeSet<Process>,
+    /// gdb has not read the list of threads since this stop.
+    pub(super) fresh: bool,
     /// Threads for which there was no room in the last answer to a request for the list of them.
     pub(super) listing: Vec<Thread>,
     /// The list of threads as XML, while gdb reads it in pieces.
@@ -69,8 +78,12 @@ impl<'d> Session<'d> {
             state: State::Stopping(None),
             multiprocess: false,
             extended: false,
+            unnamed: true,
+            asked: None,
             hinted: false,
             stop: Stop::default(),
+            known: BTreeSet::new(),
+            fresh: false,
             listing: Vec::new(),
             thread_list: String::new(),
         };
@@ -207,6 +220,9 @@ impl<'d> Session<'d> {
 
     /// Has `gdbstub` answer.
     fn delegate(&mut self, body: &[u8]) {
+        if body.starts_with(b"Hg") {
+            self.name(translate::means_any_thread(body));
+        }
         let threads = self.target.threads();
         let context = Context { threads: &threads, current: self.target.current };
         let Some(request) = translate::request(body, &context) else {

@@ -94,6 +94,7 @@ impl Session<'_> {
 
     fn tell(&mut self, reason: Reason<u64>) {
         self.state = State::Stopped;
+        self.fresh = true;
         for answer in self.stub.report(&mut self.target, reason) {
             self.stop.reply.clone_from(&answer);
             self.out.send(&translate::stop_reply(&answer, self.multiprocess));

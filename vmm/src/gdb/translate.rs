@@ -35,6 +35,12 @@ pub fn general_thread(body: &[u8], context: &Context<'_>) -> Option<Thread> {
     context.one(Id::parse(body.strip_prefix(b"Hg")?)?)
 }
 
+/// Whether a packet `Hg` names nobody.
+pub fn means_any_thread(body: &[u8]) -> bool {
+    let id = body.strip_prefix(b"Hg").and_then(Id::parse);
+    matches!(id, Some(Id { process: Of::Any, number: Of::Any }))
+}
+
 /// Rewrites a request; `None` if it is malformed, or means a thread that is not there.
 pub fn request(body: &[u8], context: &Context<'_>) -> Option<Vec<u8>> {
     if let Some(id) = body.strip_prefix(b"Hg") {

@@ -8,6 +8,7 @@ mod bzimage;
 mod console;
 mod core;
 mod elf;
+mod gdb;
 mod inspect;
 mod mmio;
 mod net;
@@ -46,6 +47,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "vsock", run: vsock::run, seeds: vsock::seeds, runs: 4000 },
     Target { name: "bzimage", run: bzimage::run, seeds: bzimage::seeds, runs: 1000 },
     Target { name: "elf", run: elf::run, seeds: elf::seeds, runs: 1000 },
+    Target { name: "gdb", run: gdb::run, seeds: gdb::seeds, runs: 4000 },
     Target { name: "set", run: set::run, seeds: set::seeds, runs: 4000 },
     Target { name: "options", run: options::run, seeds: options::seeds, runs: 4000 },
     Target { name: "inspect", run: inspect::run, seeds: inspect::seeds, runs: 1000 },
