@@ -1,5 +1,6 @@
 //! The probe guest: a kernel of a few instructions, and a user program that enters it.
 //!
+//! Its tables are those of all probes ([`set_up`]); here is also the program of the first one ([`program`]), [`super::debugging`] has another.
 //! The user program executes SYSCALL. Where guest kernel mode is native, that arrives at LSTAR; where it is emulated, as a
 //! page fault at the address in LSTAR. Then it measures the shortest of many round trips by INT3, which is the one
 //! entry that works in the same way everywhere. What it finds it writes to the ports of [`super::probe`].
@@ -27,19 +28,21 @@ pub const PORT_FAILED: u16 = 0x18;
 pub const PORT_DONE: u16 = 0x1c;
 
 // Physical addresses. The tables of `loader::tables` are below 0x10000.
-const CODE: u64 = 0x10_0000;
-const USER_PAGE: u64 = CODE + 0x1000;
+pub const CODE: u64 = 0x10_0000;
+pub const USER_PAGE: u64 = CODE + 0x1000;
+/// Of the page behind it in virtual memory.
+pub const USER_DATA: u64 = 0x2_7000;
 const IDT: u64 = 0x2_0000;
 const TSS: u64 = 0x2_1000;
 const USER_PDPT: u64 = 0x2_2000;
 const USER_PD: u64 = 0x2_3000;
 const USER_PT: u64 = 0x2_4000;
-const KERNEL_STACK: u64 = 0x2_6000;
+pub const KERNEL_STACK: u64 = 0x2_6000;
 /// Where the user page is in virtual memory.
-const USER: u64 = 0x80_0000_0000;
+pub const USER: u64 = 0x80_0000_0000;
 
-// Offsets in the code, fixed by `.org`.
-const ON_SYSCALL: u64 = 0x100;
+// Offsets in the code, fixed by `.org`: where SYSCALL and exceptions arrive.
+pub const ON_SYSCALL: u64 = 0x100;
 const ON_PAGE_FAULT: u64 = 0x140;
 const ON_BREAKPOINT: u64 = 0x180;
 const ON_UNDEFINED: u64 = 0x1c0;
@@ -134,17 +137,19 @@ unsafe extern "C" {
     static ukvmm_probe_end: u8;
 }
 
-fn code() -> &'static [u8] {
+/// The probe's code: kernel and user page.
+pub fn program() -> &'static [u8] {
     let (start, end) = (&raw const ukvmm_probe_start, &raw const ukvmm_probe_end);
     // SAFETY: the two symbols are the ends of one read-only section part, defined above in this order, so the bytes
     // between them are initialised, never written and live as long as the process.
     unsafe { std::slice::from_raw_parts(start, end as usize - start as usize) }
 }
 
-/// Puts the guest into `memory`, which has [`MEMORY`] bytes, and has `vcpu` start it.
-pub fn set_up(memory: &GuestMemory, vcpu: &VcpuFd) -> Result<(), SetUpError> {
+/// Puts a guest with this code into `memory`, which has [`MEMORY`] bytes, and has `vcpu` start it.
+pub fn set_up(memory: &GuestMemory, vcpu: &VcpuFd, program: &[u8]) -> Result<(), SetUpError> {
     tables::write(memory).map_err(LoadError::from)?;
-    write_tables(memory).map_err(|e| LoadError::from(crate::loader::start_info::StartInfoError::from(e)))?;
+    write_tables(memory, program)
+        .map_err(|e| LoadError::from(crate::loader::start_info::StartInfoError::from(e)))?;
     entry::set_registers(vcpu, Entry::Native { rip: HIGH_BASE + CODE, start_info: 0 })?;
     let mut sregs = vcpu.get_sregs().map_err(failed("KVM_GET_SREGS"))?;
     sregs.idt = kvm_dtable { base: HIGH_BASE + IDT, limit: 0xfff, ..Default::default() };
@@ -174,9 +179,9 @@ pub enum SetUpError {
     Kvm(#[from] KvmError),
 }
 
-fn write_tables(memory: &GuestMemory) -> Result<(), vm_memory::GuestMemoryError> {
+fn write_tables(memory: &GuestMemory, program: &[u8]) -> Result<(), vm_memory::GuestMemoryError> {
     let put = |address: u64, value: u64| memory.write_slice(&value.to_le_bytes(), GuestAddress(address));
-    memory.write_slice(code(), GuestAddress(CODE))?;
+    memory.write_slice(program, GuestAddress(CODE))?;
     // GDT: user data 0x28, user code 0x30, TSS 0x40 (SDM vol. 3, 3.4.5 and 8.2.3).
     put(tables::GDT + 0x28, 0x00cf_f300_0000_ffff)?;
     put(tables::GDT + 0x30, 0x00af_fb00_0000_ffff)?;
@@ -196,11 +201,12 @@ fn write_tables(memory: &GuestMemory) -> Result<(), vm_memory::GuestMemoryError>
         put(IDT + vector * 16, low)?;
         put(IDT + vector * 16 + 8, high)?;
     }
-    // The user page alone in its corner of the address space; 7: present, writable, user.
+    // The user pages alone in their corner of the address space; 7: present, writable, user.
     put(tables::PML4 + (USER >> 39 & 511) * 8, USER_PDPT | 7)?;
     put(USER_PDPT, USER_PD | 7)?;
     put(USER_PD, USER_PT | 7)?;
-    put(USER_PT, USER_PAGE | 7)
+    put(USER_PT, USER_PAGE | 7)?;
+    put(USER_PT + 8, USER_DATA | 7)
 }
 
 /// An interrupt gate that user mode may use (SDM vol. 3, 7.14.1).

@@ -6,7 +6,9 @@
 //! - [`host`]: what the host's files tell
 //! - [`guest`]: the probe guest: its code and tables
 //! - [`probe`]: runs it
+//! - [`debugging`]: tries what a debugger relies on
 
+pub mod debugging;
 pub mod guest;
 pub mod host;
 pub mod probe;
@@ -79,6 +81,7 @@ fn check(report: &mut Report, device: &str, kvm: Kvm) {
         Ok(probe) => describe(report, &probe),
         Err(error) => report.add(Finding::bad("probe guest", error.to_string())),
     }
+    report.add(debugging(kvm::open().map_err(Into::into).and_then(debugging::run)));
 }
 
 fn capabilities(report: &mut Report, has: impl Fn(Cap) -> bool) {
@@ -106,6 +109,17 @@ fn vcpus(most: usize, recommended: usize) -> Finding {
     let limit = if possible < most { format!("KVM would allow {most}") } else { "as KVM allows".into() };
     let text = format!("--cpus up to {possible} ({limit}); up to {recommended} run at the same time here");
     Finding::good("vCPUs", text)
+}
+
+/// Whether GDB can be of use. Guests run without.
+fn debugging(tried: Result<(), debugging::Fault>) -> Finding {
+    match tried {
+        Ok(()) => Finding::good(
+            "debugging",
+            "stops, breakpoints, steps and watchpoints work, in user and kernel mode (--gdb)".into(),
+        ),
+        Err(fault) => Finding::note("debugging", format!("--gdb will not work as it should: {fault}")),
+    }
 }
 
 fn describe(report: &mut Report, probe: &Probe) {
@@ -158,6 +172,14 @@ mod tests {
             "--cpus up to 64 (KVM would allow 1024); up to 2 run at the same time here"
         );
         assert!(text(8, 8).starts_with("--cpus up to 8 (as KVM allows)"));
+    }
+
+    #[test]
+    fn a_guest_runs_though_it_cannot_be_debugged() {
+        let mut report = Report::default();
+        report.add(debugging(Err(debugging::Fault::Nothing("watchpoints"))));
+        assert!(report.is_usable() && report.to_string().contains("watchpoints: nothing has happened"));
+        assert!(debugging(Ok(())).text.contains("work"));
     }
 
     #[test]

@@ -88,7 +88,7 @@ pub fn run(kvm: Kvm) -> Result<Probe, ProbeError> {
     let vcpus = vm.create_vcpus(1, false)?;
     let tsc_khz = vm.boot_info(&vcpus)?.tsc_khz as u32;
     for vcpu in &vcpus {
-        guest::set_up(vm.memory(), vcpu)?;
+        guest::set_up(vm.memory(), vcpu, guest::program())?;
     }
     let results = Arc::new(Mutex::new(Results::default()));
     let mut ports = PortBus::default();
