@@ -149,6 +149,6 @@ impl Debuggee for Exhibit<'_> {
 
     fn monitor(&mut self, _thread: Thread, command: &str) -> String {
         // A core does not know why vCPUs have left the guest.
-        self.facts.monitor(&[], &[], command)
+        self.facts.monitor(&[], command)
     }
 }

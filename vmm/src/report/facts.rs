@@ -3,8 +3,8 @@
 //! A running machine and the core of one have this alike.
 
 use super::linux::Linux;
-use super::processes;
 use super::space::Server;
+use super::{kill, processes};
 use crate::debug::debuggee::{Error, File};
 use crate::debug::programs::Programs;
 use crate::debug::thread::{Process, Thread};
@@ -100,20 +100,15 @@ impl<'a> Facts<'a> {
         Ok(self.linux()?.link(self.pid(process), path)?)
     }
 
-    /// Does a command of the machine's monitor. `exits`: how often each vCPU has left the guest,
-    /// and why. `others`: commands that are done elsewhere, for `help`.
-    pub fn monitor(
-        &self,
-        exits: &[Vec<(&'static str, u64)>],
-        others: &[(&str, &str)],
-        command: &str,
-    ) -> String {
+    /// Does a command of the machine's monitor, unless it changes the machine ([`super::kill`]). `exits`: how often each vCPU has left the guest, and why.
+    pub fn monitor(&self, exits: &[Vec<(&'static str, u64)>], command: &str) -> String {
         match command.split_whitespace().collect::<Vec<_>>().as_slice() {
             ["linux", arguments @ ..] => processes::run(self, arguments).unwrap_or_else(|why| why + "\n"),
+            ["kill-server", ..] => format!("{}\n", Error::ReadOnly),
             _ => {
                 let (view, kernel, names) = (self.view, self.kernel, &self.names);
                 let scene = Scene { view, kernel, names, exits };
-                monitor::run(&scene, &[&processes::COMMANDS, others].concat(), command)
+                monitor::run(&scene, &[&processes::COMMANDS[..], &[kill::COMMAND]].concat(), command)
             }
         }
     }

@@ -13,10 +13,12 @@
 //! - [`space`]: the address space in which the function runs
 //! - [`scratch`]: the virtual machine
 //! - [`linux`]: questions to the Linux server; [`processes`]: the monitor's commands that ask them
+//! - [`kill`]: the monitor's command that ends a server
 //! - [`facts`]: all that a debugger learns in this and other ways
 
 pub mod facts;
 pub mod image;
+pub mod kill;
 pub mod linux;
 mod processes;
 pub mod scratch;

@@ -16,6 +16,7 @@ use crate::debug::thread::{Process, Thread};
 use crate::inspect::Kernel;
 use crate::memory::GuestMemory;
 use crate::report::facts::Facts;
+use crate::report::kill;
 use crate::slots::Slots;
 use crate::symbols;
 use std::cell::RefCell;
@@ -90,6 +91,16 @@ impl Live {
             // A breakpoint of ours in the kernel is an error to KVM, which is mended; but that is not seen before the vCPU runs.
             control.resume(&(0..control.vcpus()).collect::<Vec<_>>());
             control.pause()?;
+        }
+        Ok(())
+    }
+
+    /// Has these threads crash when they run.
+    fn crash(&mut self, threads: &[Thread]) -> Result<(), Error> {
+        self.must_be_alive()?;
+        for thread in threads {
+            let registers = self.guest.read_registers(*thread)?;
+            self.guest.write_registers(*thread, &Registers { rip: kill::NOWHERE, ..registers })?;
         }
         Ok(())
     }
@@ -235,9 +246,17 @@ impl Debuggee for Live {
     }
 
     fn monitor(&mut self, _thread: Thread, command: &str) -> String {
-        match self.must_stand() {
-            Ok(()) => self.facts().monitor(&self.guest.machine.control.exits(), &[], command),
-            Err(error) => format!("{error}\n"),
+        if let Err(error) = self.must_stand() {
+            return format!("{error}\n");
+        }
+        let facts = self.facts();
+        match kill::victim(&facts, command) {
+            None => facts.monitor(&self.guest.machine.control.exits(), command),
+            Some(Err(why)) => why,
+            Some(Ok(victim)) => match self.crash(&victim.threads) {
+                Ok(()) => victim.done(),
+                Err(error) => format!("{error}\n"),
+            },
         }
     }
 }
