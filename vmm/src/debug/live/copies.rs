@@ -78,11 +78,6 @@ impl Copies {
         Ok(Page { frame, ..page })
     }
 
-    /// Whether the page at `address` is a copy that the task still has.
-    pub fn has(&self, task: u16, address: u64, frame: u64) -> bool {
-        self.0.get(&(task, address & !(PAGE - 1))).is_some_and(|copy| copy.frame == frame)
-    }
-
     /// The page need not be a copy any more, if nobody else wants it.
     pub fn release(&mut self, place: &Place<'_>, address: u64) -> Result<(), Error> {
         let key = (place.task, address & !(PAGE - 1));
@@ -111,9 +106,13 @@ impl Copies {
         Ok(())
     }
 
-    /// The task is no more, and its page tables with it.
-    pub fn forget(&mut self, task: u16) {
-        self.0.retain(|key, _| key.0 != task);
+    /// Forgets those that their tasks do not have any more.
+    pub fn prune(&mut self, machine: &Machine, kernel: &Kernel) {
+        self.0.retain(|&(task, at), copy| {
+            let root = kernel.space(machine, task);
+            let page = root.and_then(|root| Place { machine, kernel, task, root }.page(at));
+            page.is_some_and(|page| page.frame == copy.frame)
+        });
     }
 
     fn free(&self) -> Option<u64> {

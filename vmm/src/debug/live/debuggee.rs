@@ -60,7 +60,7 @@ impl Live {
             last: None,
             skip: None,
             stray: BTreeSet::new(),
-            has_crashed: false,
+            has_ended: false,
         })
     }
 
@@ -76,18 +76,18 @@ impl Live {
 
     fn must_be_alive(&self) -> Result<(), Error> {
         self.must_stand()?;
-        if self.has_crashed { Err(Error::ReadOnly) } else { Ok(()) }
+        if self.has_ended { Err(Error::ReadOnly) } else { Ok(()) }
     }
 
     fn leave(&mut self) -> Result<(), Error> {
         let told = self.stand_still()?;
-        self.stop(told)?;
+        self.stop(told);
         self.guest.come_out()?;
         self.watchpoints.clear(&self.guest, &mut self.slots.borrow_mut())?;
         self.points.clear(&mut self.guest)?;
         self.guest.release()?;
         let control = &self.guest.machine.control;
-        if control.has_crashed() && !self.has_crashed {
+        if control.has_crashed() && !self.has_ended {
             // A breakpoint of ours in the kernel is an error to KVM, which is mended; but that is not seen before the vCPU runs.
             control.resume(&(0..control.vcpus()).collect::<Vec<_>>());
             control.pause()?;
@@ -188,15 +188,14 @@ impl Debuggee for Live {
         if self.run.is_none() {
             return;
         }
-        let stopped = self.stand_still().and_then(|mut told| {
-            if told.is_empty() {
-                told.push(Event::Interrupted(self.interesting()));
-            }
-            self.stop(told)
+        let mut told = self.stand_still().unwrap_or_else(|error| {
+            tracing::warn!("the machine does not stand still: {error}");
+            Vec::new()
         });
-        if let Err(error) = stopped {
-            tracing::warn!("the machine cannot be interrupted: {error}");
+        if told.is_empty() {
+            told.push(Event::Interrupted(self.interesting()));
         }
+        self.stop(told);
         self.guest.machine.control.notify();
     }
 

@@ -93,6 +93,13 @@ impl Guest {
         ours.hooks.watch_exits(&self.machine, &mut self.patches, on)
     }
 
+    /// Looks again which copies there are. The machine has run.
+    pub fn prune(&mut self) {
+        if let Some(ours) = &self.ours {
+            self.copies.prune(&self.machine, &ours.kernel);
+        }
+    }
+
     /// Has every vCPU out of our page: those that are on its ways in go back to where they come from, to get the exception again from the kernel alone.
     pub fn come_out(&self) -> Result<(), Error> {
         let Some(ours) = &self.ours else { return Ok(()) };

@@ -140,6 +140,11 @@ impl Hooks {
         Some(if exit.is_iretq { Arrival::Leaving } else { Arrival::LeavingBySysret })
     }
 
+    /// Whether the instruction at `rip` is one by which threads go on in user mode.
+    pub fn is_exit(&self, rip: u64) -> bool {
+        self.exits.iter().any(|exit| exit.address == rip)
+    }
+
     /// Whether a vCPU whose RIP is `rip` is on a way in and has not come to us yet; if so, the kernel's own entry.
     pub fn passes(&self, rip: u64) -> Option<u64> {
         let vector = match rip.wrapping_sub(self.page) {

@@ -123,14 +123,20 @@ impl Points {
         waiting.any(|((_, address), _)| matches!(guest.page(process, *address), Ok(Some(_))))
     }
 
+    /// As [`set`]; what cannot be set waits.
+    fn try_to_set(&self, guest: &mut Guest, process: Process, address: u64) -> Option<Set> {
+        set(guest, process, address).unwrap_or_else(|error| {
+            tracing::debug!("breakpoint of {process} at {address:#x}: {error}");
+            None
+        })
+    }
+
     /// Looks at all of them again. The machine has run.
     pub fn refresh(&mut self, guest: &mut Guest) -> Result<(), Error> {
         let keys: Vec<_> = self.0.keys().copied().collect();
         for (process, address) in keys {
             let Some(point) = self.0.get(&(process, address)).copied() else { continue };
             if !process.is_kernel() && owner(guest, process) != point.owner {
-                // The task is no more, and with it the tables that knew of the copy.
-                guest.copies.forget(process.0 as u16);
                 if let Some(set) = point.set.filter(|set| !set.copied) {
                     guest.patches.take(&guest.machine, set.physical)?;
                 }
@@ -141,9 +147,9 @@ impl Points {
                 Some(set) if is_there(guest, process, address, set)? => continue,
                 Some(old) => {
                     unset(guest, process, address, old)?;
-                    set(guest, process, address)?
+                    self.try_to_set(guest, process, address)
                 }
-                None => set(guest, process, address)?,
+                None => self.try_to_set(guest, process, address),
             };
             if let Some(point) = self.0.get_mut(&(process, address)) {
                 point.set = set;

@@ -32,7 +32,8 @@ pub struct Live {
     pub(super) skip: Option<(Thread, u64)>,
     /// Threads in which a trap flag of ours may turn up.
     pub(super) stray: BTreeSet<Thread>,
-    pub(super) has_crashed: bool,
+    /// It has crashed or is gone: it does not run any more.
+    pub(super) has_ended: bool,
 }
 
 /// How it runs.
@@ -55,9 +56,14 @@ pub(super) struct Over {
 
 impl Live {
     pub(super) fn start(&mut self, plan: Plan) -> Result<(), Error> {
-        if self.has_crashed {
-            return Err(Error::ReadOnly);
+        let started = self.begin(plan);
+        if started.is_err() {
+            self.stop(Vec::new());
         }
+        started
+    }
+
+    fn begin(&mut self, plan: Plan) -> Result<(), Error> {
         self.refresh()?;
         self.signals.pass(&self.guest, &plan)?;
         self.run = Some(Run { steps: Vec::new(), while_in: plan.while_in, over: None });
@@ -84,7 +90,7 @@ impl Live {
 
     /// Sends the vCPUs on, or just one. All stand still, and nothing of what has happened is left to be looked at.
     pub(super) fn go(&mut self, alone: Option<usize>) -> Result<(), Error> {
-        let waits = self.run.as_ref().is_some_and(|run| run.steps.iter().any(Step::waits));
+        let waits = self.run.as_ref().is_some_and(|run| run.steps.iter().any(Step::needs_exits));
         self.guest.watch_exits(waits || self.points.has_pending() || !self.guest.is_ready())?;
         self.wake.alone(alone.is_some());
         let vcpus: Vec<usize> = match alone {
@@ -109,7 +115,11 @@ impl Live {
         if self.wake.is_late() && self.run.is_some() {
             // What the thread waits for needs the others.
             told.extend(self.stand_still()?);
-            return if told.is_empty() { self.go(None) } else { self.stop(told) };
+            if told.is_empty() {
+                return self.go(None);
+            }
+            self.stop(told);
+            return Ok(());
         }
         for (vcpu, trap) in self.guest.machine.control.traps() {
             if self.run.is_none() {
@@ -132,7 +142,8 @@ impl Live {
         }
         told.extend(self.stand_still()?);
         if !told.is_empty() {
-            return self.stop(told);
+            self.stop(told);
+            return Ok(());
         }
         if look {
             self.prepare()?;
@@ -172,19 +183,15 @@ impl Live {
     }
 
     /// It stands still, and `told` is what has happened. One of them is told, the others happen again, but for the end of the machine.
-    pub(super) fn stop(&mut self, told: Vec<Event>) -> Result<(), Error> {
-        let is_end = |event: &Event| matches!(event, Event::Crashed { .. } | Event::Exited(_));
-        let Some(run) = self.run.take() else { return Ok(()) };
+    pub(super) fn stop(&mut self, told: Vec<Event>) {
+        let Some(run) = self.run.take() else { return };
         self.wake.alone(false);
+        let is_end = |event: &Event| matches!(event, Event::Crashed { .. } | Event::Exited(_));
         let (ends, others): (Vec<_>, Vec<_>) = told.into_iter().partition(is_end);
-        if !ends.iter().any(|event| matches!(event, Event::Exited(_))) {
-            let first = others.first().cloned();
-            let over = run.over.map(|over| self.put_back(over)).transpose()?;
-            for step in run.steps.into_iter().chain(over) {
-                self.give_up(step, first.as_ref())?;
-            }
-            self.guest.watch_exits(!self.guest.is_ready())?;
-            self.refresh()?;
+        let is_gone = ends.iter().any(|event| matches!(event, Event::Exited(_)));
+        self.has_ended |= !ends.is_empty();
+        if !is_gone && let Err(error) = self.tidy_up(run, others.first()) {
+            tracing::warn!("the machine is not as it was: {error}");
         }
         self.events.extend(others.into_iter().take(1).chain(ends));
         self.last = match self.events.front() {
@@ -194,11 +201,21 @@ impl Live {
             Some(Event::Signal(..)) => self.signals.place(),
             _ => None,
         };
-        Ok(())
+    }
+
+    /// Takes back what was prepared for a run of which `told` is the end.
+    fn tidy_up(&mut self, run: Run, told: Option<&Event>) -> Result<(), Error> {
+        let over = run.over.map(|over| self.put_back(over)).transpose()?;
+        for step in run.steps.into_iter().chain(over) {
+            self.give_up(step, told)?;
+        }
+        self.guest.watch_exits(!self.guest.is_ready())?;
+        self.refresh()
     }
 
     /// Looks again where everything is that may have moved.
     pub(super) fn refresh(&mut self) -> Result<(), Error> {
+        self.guest.prune();
         self.signals.find(&mut self.guest, &mut self.points, &self.programs)?;
         self.points.refresh(&mut self.guest)?;
         self.watchpoints.protect(&self.guest, &mut self.slots.borrow_mut())

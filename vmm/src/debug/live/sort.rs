@@ -44,8 +44,7 @@ impl Live {
         }
     }
 
-    fn crashed(&mut self, vcpu: usize, message: String) -> Outcome {
-        self.has_crashed = true;
+    fn crashed(&self, vcpu: usize, message: String) -> Outcome {
         Outcome::Stop(Event::Crashed { thread: Thread::vcpu(vcpu), message })
     }
 

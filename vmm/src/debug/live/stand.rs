@@ -33,15 +33,29 @@ struct Frame {
 }
 
 impl Guest {
-    /// The registers of `vcpu` in user mode; `None` if it is in the kernel.
+    /// The registers of `vcpu` in user mode; `None` if it is in the kernel, or in code of the kernel's for vector registers.
     pub fn user(&self, vcpu: usize) -> Option<User> {
         let registers = self.machine.registers(vcpu)?;
         if registers.in_user_mode() {
+            if self.is_in_stub(vcpu) {
+                return None;
+            }
             return Some(User { rip: registers.rip, rflags: registers.rflags, rsp: registers.rsp() });
         }
         let frame = self.frame(&registers).filter(|frame| frame.words[CS] & 3 == 3)?;
         let [rip, _, rflags, rsp, _] = frame.words;
         Some(User { rip, rflags, rsp })
+    }
+
+    /// Whether it is the kernel's own code that `vcpu` has in user mode.
+    pub fn is_in_stub(&self, vcpu: usize) -> bool {
+        let Some(ours) = &self.ours else { return false };
+        ours.kernel.running(&self.machine, vcpu).is_none_or(|running| running.in_stub)
+    }
+
+    /// Whether `vcpu` is on the other side of the border, whoever's code it has there.
+    pub fn is_in_user_mode(&self, vcpu: usize) -> bool {
+        self.user(vcpu).is_some() || self.machine.registers(vcpu).is_some_and(|r| r.in_user_mode())
     }
 
     /// Changes them.

@@ -37,8 +37,8 @@ enum Way {
     Behind(u64),
     /// When the thread is in user mode again.
     Later,
-    /// By KVM.
-    Kernel(usize),
+    /// By KVM; or, where the kernel's way out to user mode is, by hearing of that: the flags that it loads end what KVM does.
+    Kernel { vcpu: usize, leaves: bool },
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -61,7 +61,7 @@ impl Step {
         masked: bool,
     ) -> Result<Self, Error> {
         let (l4, vcpu) = match wanted.as_vcpu() {
-            Some(vcpu) if guest.user(vcpu).is_some() => (guest.current(vcpu), Some(vcpu)),
+            Some(vcpu) if guest.is_in_user_mode(vcpu) => (guest.current(vcpu), Some(vcpu)),
             Some(vcpu) => return Self::in_kernel(guest, vcpu),
             None => (Some(wanted), guest.vcpu_of(wanted)),
         };
@@ -87,8 +87,11 @@ impl Step {
 
     fn in_kernel(guest: &mut Guest, vcpu: usize) -> Result<Self, Error> {
         let rip = guest.machine.general(vcpu)?.rip;
-        single_step(guest, vcpu, true)?;
-        Ok(Self { wanted: Thread::vcpu(vcpu), l4: None, from: rip, way: Way::Kernel(vcpu) })
+        let leaves = guest.ours.as_ref().is_some_and(|ours| ours.hooks.is_exit(rip));
+        if !leaves {
+            single_step(guest, vcpu, true)?;
+        }
+        Ok(Self { wanted: Thread::vcpu(vcpu), l4: None, from: rip, way: Way::Kernel { vcpu, leaves } })
     }
 
     /// Whether it is done when this thread gets a debug exception, or arrives at our breakpoint at `at`.
@@ -105,9 +108,13 @@ impl Step {
     pub fn waits(&self) -> bool {
         self.way == Way::Later
     }
+    /// Whether we have to hear of ways out of the kernel for it.
+    pub fn needs_exits(&self) -> bool {
+        self.waits() || matches!(self.way, Way::Kernel { leaves: true, .. })
+    }
     /// Whether it is one of the kernel's, on this vCPU.
     pub fn is_of_kernel(&self, vcpu: usize) -> bool {
-        self.way == Way::Kernel(vcpu)
+        matches!(self.way, Way::Kernel { vcpu: its, .. } if its == vcpu)
     }
 
     /// The step is done, or is not to be made any more: everything is as if it had never been prepared. `vcpu`: on which the thread is, if it has done it.
@@ -129,7 +136,7 @@ impl Step {
                 Ok(false)
             }
             (Way::Behind(at), Some(l4)) => points.remove(guest, l4.process, at, For::Us).map(|()| false),
-            (Way::Kernel(vcpu), _) => single_step(guest, vcpu, false).map(|()| false),
+            (Way::Kernel { vcpu, .. }, _) => single_step(guest, vcpu, false).map(|()| false),
             _ => Ok(false),
         }
     }
