@@ -67,9 +67,10 @@ impl Names {
         self.0.get(&number).map(String::as_str)
     }
 
-    /// The task that is called so.
+    /// The task that is called so. What comes before `: ` may be left out: `sh[12]`.
     pub fn find(&self, name: &str) -> Option<u16> {
-        self.0.iter().find(|(_, n)| *n == name).map(|(task, _)| *task)
+        let own = |full: &str| full.split_once(": ").is_some_and(|(_, own)| own == name);
+        self.0.iter().find(|(_, full)| *full == name || own(full)).map(|(task, _)| *task)
     }
 
     /// The name of task `number`, or else `task 7`.
@@ -94,4 +95,46 @@ impl Names {
 /// What comes from a guest must not do anything to a terminal, or break a line.
 fn printable(name: &[u8]) -> String {
     String::from_utf8_lossy(name).chars().map(|c| if c.is_control() { '?' } else { c }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::mock::{ALL, Machine};
+    use super::*;
+
+    const TABLE: u64 = 0x60_0ff0;
+
+    /// Writes an entry into the table of task `number`, across the border of two pages.
+    fn name(machine: &mut Machine, number: u16, entries: &[(u16, &[u8])]) {
+        let root = machine.kernel().space(machine, number).unwrap();
+        let frames = [machine.frame(), machine.frame(), machine.frame()];
+        for (n, frame) in frames.iter().enumerate() {
+            machine.map(root, 0x60_0000 + n as u64 * 4096, *frame, ALL);
+        }
+        for (n, (task, name)) in entries.iter().enumerate() {
+            let bytes = [&u64::from(*task).to_le_bytes()[..], name].concat();
+            for (at, byte) in (TABLE + n as u64 * 40 - 0x60_0000..).zip(bytes) {
+                machine.set_u8(frames[at as usize / 4096] + at % 4096, byte);
+            }
+        }
+    }
+
+    #[test]
+    fn servers_and_their_programs_have_the_names_they_were_given() {
+        let mut machine = Machine::small();
+        name(&mut machine, 2, &[(3, b"linux"), (1, b"not sigma0")]);
+        name(&mut machine, 3, &[(4, b"sh[1]\x1b[2J"), (2, b"not root"), (9, b"gone")]);
+        let tables = Tables(vec![("root".into(), TABLE), ("linux".into(), TABLE)]);
+        let names = Names::read(&machine, &machine.kernel(), &tables);
+        let task = |number| names.task(number);
+        assert_eq!([task(1), task(2), task(3)], ["sigma0", "root", "linux"]);
+        assert_eq!([task(4), task(5)], ["linux: sh[1]?[2J", "task 5"]);
+        assert_eq!(names.find("linux"), Some(3));
+        assert_eq!(
+            (names.find("linux: gone"), names.find("gone"), names.find("none")),
+            (Some(9), Some(9), None)
+        );
+        assert_eq!(names.thread(ThreadId::new(3, 1, 7)), "linux.2");
+        assert_eq!(names.thread(ThreadId::irq(4)), "interrupt 4");
+    }
 }

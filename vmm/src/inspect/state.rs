@@ -1,5 +1,6 @@
 //! What a thread does, in words.
 
+use super::calls;
 use super::kernel::Kernel;
 use super::names::Names;
 use super::thread::Tcb;
@@ -19,8 +20,12 @@ pub enum Activity {
     },
     /// It waits for a CPU.
     Ready,
+    /// It goes to another CPU, as soon as its old one has saved its vector registers.
+    Moving,
     Sending {
         to: ThreadId,
+        /// Nil: its own.
+        in_name_of: ThreadId,
     },
     /// For a message, of anybody or of this one alone.
     Receiving {
@@ -89,9 +94,10 @@ impl Kernel {
         let to = tcb.partner;
         let ask = |received| match self.question(tcb) {
             Some(what) => Activity::Asking { to, what, received },
-            None => Activity::Sending { to },
+            None => Activity::Sending { to, in_name_of: tcb.in_name_of },
         };
         match tcb.state {
+            RunState::Ready if tcb.is_moving => Activity::Moving,
             RunState::Ready => Activity::Ready,
             RunState::Sending => ask(false),
             RunState::Receiving if to == tcb.id => Activity::Sleeping,
@@ -183,7 +189,13 @@ impl Activity {
         match self {
             Self::Running { vcpu } => format!("running on vCPU {vcpu}"),
             Self::Ready => "ready".to_string(),
-            Self::Sending { to } => format!("blocked in IPC to {}", names.thread(to)),
+            Self::Moving => "moving to another CPU".to_string(),
+            Self::Sending { to, in_name_of } if in_name_of.is_nil() => {
+                format!("blocked in IPC to {}", names.thread(to))
+            }
+            Self::Sending { to, in_name_of } => {
+                format!("blocked in IPC to {}, in the name of {}", names.thread(to), names.thread(in_name_of))
+            }
             Self::Receiving { from } => format!("waiting for {}", names.thread(from)),
             Self::Sleeping => "sleeping".to_string(),
             Self::Orphaned => "after a fault that nobody handles".to_string(),
@@ -211,7 +223,10 @@ impl fmt::Display for Question {
                 }
             }
             Self::Exception { vector } => write!(f, "exception {vector}"),
-            Self::SystemCall { number } => write!(f, "system call {number}"),
+            Self::SystemCall { number } => match calls::name(*number) {
+                Some(name) => write!(f, "system call {name}"),
+                None => write!(f, "system call {number}"),
+            },
             Self::Preemption => write!(f, "end of its time slice"),
         }
     }

@@ -90,13 +90,19 @@ fn states_are_told_in_words() {
         (RunState::Receiving, ThreadId::irq(4), "waiting for interrupt 4"),
         (RunState::Receiving, ThreadId::new(4, 0, 1), "sleeping"),
         (RunState::Receiving, ThreadId::NIL, "after a fault that nobody handles"),
-        (RunState::Foreign, server, "system call 0, handled by task 3.2"),
+        (RunState::Foreign, server, "system call read, handled by task 3.2"),
         (RunState::Preempted, server, "end of its time slice, handled by task 3.2"),
         (RunState::PageFault, server, "page fault (read) by the instruction at 0x0, handled by task 3.2"),
     ] {
         machine.block(tcb, state as u8, partner);
         assert_eq!(describe(&machine, l4(4, 0)), format!("task 4, {words}"));
     }
+    machine.set(tcb + at.in_name_of, ThreadId::ROOT.0);
+    machine.block(tcb, RunState::Sending as u8, server);
+    assert_eq!(describe(&machine, l4(4, 0)), "task 4, blocked in IPC to task 3.2, in the name of root");
+    machine.set_u8(tcb + at.moving, 1);
+    machine.block(tcb, RunState::Ready as u8, server);
+    assert_eq!(describe(&machine, l4(4, 0)), "task 4, moving to another CPU");
     machine.block(tcb, RunState::Receiving as u8, ThreadId::ANY);
     machine.set_u8(tcb + at.has_timeout, 1);
     machine.set(tcb + at.deadline, 5_000_000);

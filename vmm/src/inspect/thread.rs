@@ -17,25 +17,21 @@ pub struct Tcb {
     pub state: RunState,
     pub stopped: bool,
     pub uses_fpu: bool,
+    /// It has been given to another CPU, but its old one has to save registers of its.
+    pub is_moving: bool,
     /// Number of its CPU.
     pub cpu: u32,
     /// Whom it sends to or waits for.
     pub partner: ThreadId,
     pub cr3: u64,
-    /// The task that made its task.
-    pub chief: u16,
     pub priority: u8,
     pub pager: ThreadId,
-    pub handler: ThreadId,
-    pub preempter: ThreadId,
     /// In whose name it sends; nil: its own.
     pub in_name_of: ThreadId,
     /// Kind of what it has sent ([`ukernel_abi::debug::outgoing`]), and two words about it.
     pub outgoing: (u64, u64, u64),
     /// TSC reading at which its wait ends.
     pub deadline: Option<u64>,
-    /// Ticks of the TSC.
-    pub timeslice: u64,
     /// The other side of a transfer of strings.
     pub transfer_peer: Option<ThreadId>,
     pub(super) record: Record,
@@ -53,15 +49,13 @@ impl Tcb {
             state,
             stopped: record.bool(at.stopped),
             uses_fpu: record.bool(at.uses_fpu),
+            is_moving: record.bool(at.moving),
             cpu: record.u32(at.cpu),
             // All bits set mean anybody.
             partner: ThreadId(if partner == u64::MAX { partner } else { partner & !at.partner_abroad }),
             cr3: record.u64(at.cr3),
-            chief: record.u16(at.chief),
             priority: record.u8(at.priority),
             pager: ThreadId(record.u64(at.pager)),
-            handler: ThreadId(record.u64(at.handler)),
-            preempter: ThreadId(record.u64(at.preempter)),
             in_name_of: ThreadId(record.u64(at.in_name_of)),
             outgoing: (
                 record.u64(at.outgoing),
@@ -69,7 +63,6 @@ impl Tcb {
                 record.u64(at.outgoing_access),
             ),
             deadline: record.bool(at.has_timeout).then(|| record.u64(at.deadline)),
-            timeslice: record.u64(at.timeslice),
             transfer_peer: kernel.tcb_id(record.u64(at.transfer_peer)),
             record,
         };

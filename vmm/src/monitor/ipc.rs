@@ -51,7 +51,7 @@ pub fn run(scene: &Scene<'_>, kernel: &Kernel, _: &[&str]) -> Result<String, Str
 fn waits_on(tcb: &Tcb, state: &State) -> Option<Thread> {
     let thread = |id: ThreadId| id.is_valid().then(|| Thread::l4(id.task(), id.lthread()));
     match state.activity {
-        Activity::Sending { to } | Activity::Asking { to, .. } => thread(to),
+        Activity::Sending { to, .. } | Activity::Asking { to, .. } => thread(to),
         Activity::Receiving { from } => thread(from),
         // The other side's identifier has no version here.
         Activity::Copying { with } if tcb.state == RunState::InTransfer => {

@@ -62,7 +62,7 @@ fn tasks_threads_and_what_they_may() {
     assert!(tasks.ends_with("77 frames (4 KiB) of kernel memory are free\n"));
     let threads = ask(&machine, "threads");
     assert!(threads.contains("\n2.1     root "), "{threads}");
-    assert!(threads.contains("system call 0, handled by task 3.2"), "{threads}");
+    assert!(threads.contains("system call read, handled by task 3.2"), "{threads}");
     let caps = ask(&machine, "caps");
     assert!(caps.contains("   3  ?       root "), "{caps}");
 }
