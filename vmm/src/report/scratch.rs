@@ -27,8 +27,9 @@ const MSR_TSC: u32 = 0x10;
 pub enum AskError {
     #[error("cannot be asked now: its own code does not find its way in its memory ({0})")]
     Lost(&'static str),
-    #[error("cannot be asked now: it would need the kernel")]
-    NeedsKernel,
+    #[error("cannot be asked now: it is in the middle of something, or its heap is full")]
+    /// It has made a system call: to say that it panics, to wait for a lock, or to have more memory.
+    Called,
     #[error("cannot be asked now: it has not answered within {} s", LIMIT.as_secs())]
     Late,
     #[error("cannot be asked: {REQUEST_MAX} bytes are the longest request")]
@@ -181,7 +182,7 @@ fn until_door(vcpu: &mut VcpuFd, kicker: &Kicker) -> Result<u64, AskError> {
                 let value = <[u8; 8]>::try_from(data).map_err(|_| AskError::Lost("a strange end"))?;
                 return Ok(u64::from_le_bytes(value));
             }
-            Ok(VcpuExit::MmioWrite(DOOR_GATE, _)) => return Err(AskError::NeedsKernel),
+            Ok(VcpuExit::MmioWrite(DOOR_GATE, _)) => return Err(AskError::Called),
             Ok(VcpuExit::Shutdown) => return Err(AskError::Lost("an exception")),
             Ok(VcpuExit::InternalError | VcpuExit::FailEntry(..)) => {
                 return Err(AskError::Lost("an instruction that KVM does not execute"));

@@ -165,7 +165,7 @@ fn what_cannot_be_done_is_told() {
         scratch.limit = Duration::from_millis(200);
         scratch.ask(function, b"").unwrap_err()
     };
-    assert!(matches!(ask(CALL), AskError::NeedsKernel));
+    assert!(matches!(ask(CALL), AskError::Called));
     assert!(matches!(ask(FAULT), AskError::Lost(_)));
     assert!(matches!(ask(POKE), AskError::Lost(_)));
     assert!(matches!(ask(layout::USER_END - 8), AskError::Lost(_)), "nothing is mapped there");
