@@ -3,9 +3,10 @@
 use super::guest::{Guest, Ours};
 use super::hooks::Hooks;
 use super::machine::Machine;
-use super::points::{For, Points};
+use super::points::{For, Points, USER_END};
 use super::run::Live;
 use super::signals::Signals;
+use super::unmaps::Unmaps;
 use super::wake::Wake;
 use super::watch::{Watchpoint, Watchpoints};
 use crate::debug::control::Control;
@@ -47,6 +48,7 @@ impl Live {
         let ours =
             Kernel::find(&machine, elf).map(|kernel| Ours::take_over(&machine, kernel, elf)).transpose()?;
         let guest = Guest { machine, ours, patches: Default::default(), copies: Default::default() };
+        guest.set_debug_of_all(true)?;
         Ok(Self {
             guest,
             programs: programs.clone(),
@@ -54,6 +56,7 @@ impl Live {
             watchpoints: Watchpoints::default(),
             slots,
             signals: Signals::new(programs),
+            unmaps: Unmaps::new(elf),
             wake,
             run: None,
             events: VecDeque::new(),
@@ -125,6 +128,11 @@ impl Ours {
     }
 }
 
+/// Whose code is at `address`: the kernel's is in all address spaces.
+fn whose(process: Process, address: u64) -> Process {
+    if address < USER_END { process } else { Process::KERNEL }
+}
+
 impl Debuggee for Live {
     fn threads(&mut self) -> Vec<Thread> {
         let vcpus = (0..self.guest.machine.control.vcpus()).map(Thread::vcpu);
@@ -160,7 +168,9 @@ impl Debuggee for Live {
     fn insert(&mut self, process: Process, point: Point) -> Result<(), Error> {
         self.must_be_alive()?;
         match point {
-            Point::Code(address) => self.points.insert(&mut self.guest, process, address, For::Debugger),
+            Point::Code(address) => {
+                self.points.insert(&mut self.guest, whose(process, address), address, For::Debugger)
+            }
             Point::Data { address, length, access } => {
                 let watchpoint = Watchpoint { process, address, length, access };
                 self.watchpoints.insert(&self.guest, &mut self.slots.borrow_mut(), watchpoint)
@@ -171,7 +181,9 @@ impl Debuggee for Live {
     fn remove(&mut self, process: Process, point: Point) -> Result<(), Error> {
         self.must_stand()?;
         match point {
-            Point::Code(address) => self.points.remove(&mut self.guest, process, address, For::Debugger),
+            Point::Code(address) => {
+                self.points.remove(&mut self.guest, whose(process, address), address, For::Debugger)
+            }
             Point::Data { address, length, access } => {
                 let watchpoint = Watchpoint { process, address, length, access };
                 self.watchpoints.remove(&self.guest, &mut self.slots.borrow_mut(), watchpoint)

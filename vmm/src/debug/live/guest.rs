@@ -2,7 +2,7 @@
 
 use super::copies::{Copies, Place};
 use super::hooks::Hooks;
-use super::machine::Machine;
+use super::machine::{Machine, failed};
 use super::patches::Patches;
 use crate::debug::debuggee::Error;
 use crate::debug::registers::Registers;
@@ -10,6 +10,7 @@ use crate::debug::thread::{Process, Thread};
 use crate::debug::view::{NoMemory, View};
 use crate::inspect::Kernel;
 use crate::inspect::paging::{Levels, Page, Translation};
+use kvm_bindings::{KVM_GUESTDBG_ENABLE, KVM_GUESTDBG_USE_SW_BP, kvm_guest_debug};
 use std::ops::Range;
 
 const INT3: u8 = 0xcc;
@@ -74,6 +75,31 @@ impl Guest {
         ours.kernel.read(&self.machine, ukernel_abi::layout::GATE, &mut gate).is_some() && gate == [INT3]
     }
 
+    /// Sets what KVM does for us. Another kernel's breakpoints are ours to be told of by KVM; our own's come by its IDT.
+    pub fn set_debug(&self, vcpu: usize, also: u32) -> Result<(), Error> {
+        let always = if self.ours.is_none() { KVM_GUESTDBG_USE_SW_BP } else { 0 };
+        let control = match always | also {
+            0 => 0,
+            some => KVM_GUESTDBG_ENABLE | some,
+        };
+        let debug = kvm_guest_debug { control, ..Default::default() };
+        self.machine.with(vcpu, move |fd| fd.set_guest_debug(&debug))?.map_err(failed("KVM_SET_GUEST_DEBUG"))
+    }
+
+    /// Has KVM do nothing more for us, or what it always does.
+    pub fn set_debug_of_all(&self, on: bool) -> Result<(), Error> {
+        let nothing = kvm_guest_debug::default();
+        for vcpu in 0..self.machine.vcpus() {
+            if on {
+                self.set_debug(vcpu, 0)?;
+            } else {
+                let done = self.machine.with(vcpu, move |fd| fd.set_guest_debug(&nothing))?;
+                done.map_err(failed("KVM_SET_GUEST_DEBUG"))?;
+            }
+        }
+        Ok(())
+    }
+
     /// Whether exceptions come to us: a kernel that has just been loaded knows of none. Of another kernel we do not know.
     pub fn is_ready(&self) -> bool {
         self.ours.as_ref().is_none_or(|ours| ours.hooks.is_ready())
@@ -114,6 +140,7 @@ impl Guest {
 
     /// Leaves the kernel as it was. No vCPU is in the page any more: those that have come to us are back where they were.
     pub fn release(&mut self) -> Result<(), Error> {
+        self.set_debug_of_all(false)?;
         for vcpu in 0..self.machine.vcpus() {
             self.leave_page(vcpu)?;
         }

@@ -7,7 +7,7 @@
 //! - [`page`]: our code in the kernel's image; [`hooks`]: what leads there
 //! - [`machine`]: vCPUs and memory; [`guest`]: the same with what we have changed, and how a vCPU [`stands`](stand)
 //! - [`agent`]: has the kernel mode change a page table; [`copies`]: pages of one's own
-//! - [`patches`]: bytes that are ours; [`points`]: breakpoints
+//! - [`patches`]: bytes that are ours; [`points`]: breakpoints; [`unmaps`]: when they may have lost their pages
 //! - [`decode`]: instructions that are not stepped like others; [`step`]: one instruction
 //! - [`watch`]: watchpoints; [`signals`]: what Linux programs are about to get
 //! - [`memory`], [`registers`]: what debuggers read and write
@@ -31,5 +31,6 @@ pub mod signals;
 pub mod sort;
 pub mod stand;
 pub mod step;
+pub mod unmaps;
 pub mod wake;
 pub mod watch;

@@ -98,3 +98,69 @@ impl Patches {
         machine.write(at, &bytes)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::debug::control::Control;
+    use crate::events::Mailbox;
+    use crate::memory;
+
+    const AT: u64 = 0x1000;
+
+    /// A machine without vCPUs, with this in its memory.
+    fn machine(bytes: &[u8]) -> Machine {
+        let control = Control::new(&[], false, Mailbox::new().unwrap().0).unwrap();
+        let machine =
+            Machine::new(control, memory::allocate(4 << 20).unwrap(), memory::allocate(4 << 20).unwrap());
+        machine.write(AT, bytes).unwrap();
+        machine
+    }
+
+    fn bytes<const N: usize>(machine: &Machine) -> [u8; N] {
+        let mut bytes = [0; N];
+        machine.read(AT, &mut bytes).unwrap();
+        bytes
+    }
+
+    #[test]
+    fn a_byte_is_put_and_taken_as_often_as_it_is_wanted() {
+        let (machine, mut patches) = (machine(&[1, 2, 3]), Patches::default());
+        patches.put(&machine, AT + 1, 0xcc).unwrap();
+        patches.put(&machine, AT + 1, 0xcc).unwrap();
+        assert_eq!((bytes(&machine), patches.theirs(AT + 1)), ([1, 0xcc, 3], Some(2)));
+        patches.take(&machine, AT + 1).unwrap();
+        assert_eq!(bytes(&machine), [1, 0xcc, 3]);
+        patches.take(&machine, AT + 1).unwrap();
+        patches.take(&machine, AT + 1).unwrap();
+        assert_eq!((bytes(&machine), patches.theirs(AT + 1)), ([1, 2, 3], None));
+    }
+
+    #[test]
+    fn nobody_sees_it_and_what_is_written_is_beneath() {
+        let (machine, mut patches) = (machine(&[1, 2, 3]), Patches::default());
+        patches.put(&machine, AT + 1, 0xcc).unwrap();
+        let mut seen: [u8; 3] = bytes(&machine);
+        patches.hide(AT, &mut seen);
+        assert_eq!(seen, [1, 2, 3]);
+        patches.write(&machine, AT, &[7, 8, 9]).unwrap();
+        assert_eq!(bytes(&machine), [7, 0xcc, 9]);
+        patches.lift(&machine, AT + 1).unwrap();
+        assert_eq!(bytes(&machine), [7, 8, 9]);
+        patches.back(&machine, AT + 1).unwrap();
+        assert_eq!(bytes(&machine), [7, 0xcc, 9]);
+        patches.take(&machine, AT + 1).unwrap();
+        assert_eq!(bytes(&machine), [7, 8, 9]);
+    }
+
+    #[test]
+    fn what_the_guest_has_written_stays() {
+        let (machine, mut patches) = (machine(&[1]), Patches::default());
+        patches.put(&machine, AT, 0xcc).unwrap();
+        machine.write(AT, &[5]).unwrap();
+        assert!(!patches.holds(&machine, AT));
+        patches.take(&machine, AT).unwrap();
+        assert_eq!(bytes(&machine), [5]);
+        assert!(patches.put(&machine, 1 << 40, 0xcc).is_err(), "there is no memory");
+    }
+}

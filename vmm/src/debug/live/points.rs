@@ -12,7 +12,7 @@ use std::collections::btree_map::Entry;
 
 const INT3: u8 = 0xcc;
 /// End of the addresses of user mode.
-const USER_END: u64 = 1 << 47;
+pub const USER_END: u64 = 1 << 47;
 
 /// One place where a byte is ours.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -111,6 +111,11 @@ impl Points {
         same.find_map(|(_, point)| guest.patches.theirs(point.set?.physical))
     }
 
+    /// Whether the debugger has any in a task.
+    pub fn has_some_in_tasks(&self) -> bool {
+        self.0.iter().any(|((process, _), point)| !process.is_kernel() && point.wanted > 0)
+    }
+
     /// Whether one waits for its page.
     pub fn has_pending(&self) -> bool {
         self.0.values().any(|point| point.set.is_none())
@@ -179,9 +184,8 @@ fn set(guest: &mut Guest, process: Process, address: u64) -> Result<Option<Set>,
             return Ok(None);
         }
         guest.check_kernel_code(address)?;
-    } else if address >= USER_END || is_everybody_s(address) {
-        let text = format!("{address:#x} is no code of one process alone: it is the kernel's");
-        return Err(Error::Other(text));
+    } else if is_everybody_s(address) {
+        return Err(Error::Other(format!("the code at {address:#x} is everybody's")));
     }
     let Some((physical, copied)) = guest.own(process, address)? else { return Ok(None) };
     guest.patches.put(&guest.machine, physical, INT3)?;

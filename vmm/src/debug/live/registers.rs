@@ -3,6 +3,7 @@
 //! What a debugger may not change of a program is left as it is: selectors and control registers, and flags that user mode does not have.
 
 use super::guest::{Guest, Ours};
+use super::points::USER_END;
 use super::stand::User;
 use crate::debug::debuggee::Error;
 use crate::debug::registers::{Registers, general};
@@ -11,9 +12,6 @@ use crate::debug::view::View;
 use crate::inspect::registers::GENERAL;
 use std::mem::offset_of;
 use ukernel_abi::utcb::{FIXED_FLAGS, Regs, USER_FLAGS};
-
-/// End of the addresses that user code may have.
-const USER_END: u64 = 1 << 47;
 
 impl Guest {
     pub fn read_registers(&self, thread: Thread) -> Result<Registers, Error> {

@@ -5,6 +5,7 @@ use super::points::Points;
 use super::signals::Signals;
 use super::sort::Outcome;
 use super::step::Step;
+use super::unmaps::Unmaps;
 use super::wake::Wake;
 use super::watch::{Snapshot, Watchpoint, Watchpoints};
 use crate::debug::debuggee::{Error, Event, Plan};
@@ -23,6 +24,7 @@ pub struct Live {
     pub(super) watchpoints: Watchpoints,
     pub(super) slots: Rc<RefCell<Slots>>,
     pub(super) signals: Signals,
+    pub(super) unmaps: Unmaps,
     pub(super) wake: Wake,
     /// While it runs.
     pub(super) run: Option<Run>,
@@ -91,7 +93,8 @@ impl Live {
     /// Sends the vCPUs on, or just one. All stand still, and nothing of what has happened is left to be looked at.
     pub(super) fn go(&mut self, alone: Option<usize>) -> Result<(), Error> {
         let waits = self.run.as_ref().is_some_and(|run| run.steps.iter().any(Step::needs_exits));
-        self.guest.watch_exits(waits || self.points.has_pending() || !self.guest.is_ready())?;
+        let waits = waits || self.unmaps.is_under_way() || self.points.has_pending();
+        self.guest.watch_exits(waits || !self.guest.is_ready())?;
         self.wake.alone(alone.is_some());
         let vcpus: Vec<usize> = match alone {
             Some(vcpu) => vec![vcpu],
@@ -218,6 +221,7 @@ impl Live {
         self.guest.prune();
         self.signals.find(&mut self.guest, &mut self.points, &self.programs)?;
         self.points.refresh(&mut self.guest)?;
+        self.unmaps.listen(&mut self.guest, &mut self.points)?;
         self.watchpoints.protect(&self.guest, &mut self.slots.borrow_mut())
     }
 

@@ -12,8 +12,11 @@ use crate::debug::debuggee::{Error, Event};
 use crate::debug::thread::{Process, Thread};
 use crate::debug::view::View;
 use crate::vcpu::exit::Stop;
+use kvm_bindings::KVM_GUESTDBG_INJECT_BP;
 
 const INT3: u8 = 0xcc;
+/// Vector of #BP.
+const BREAKPOINT: u32 = 3;
 /// Status of a run whose end is not known: that of an error of `ukvmm`'s.
 const UNKNOWN_END: u8 = vmm_abi::exit::VMM;
 
@@ -38,6 +41,7 @@ impl Live {
             Trap::Over(status) => Ok(Outcome::Stop(Event::Exited(status.unwrap_or(UNKNOWN_END)))),
             Trap::Crashed(stop) => Ok(self.crashed(vcpu, describe(&stop))),
             Trap::InternalError(suberror) => self.internal_error(vcpu, suberror),
+            Trap::Debug(exit) if exit.exception == BREAKPOINT => self.told_by_kvm(vcpu, exit.pc),
             Trap::Debug(_) => self.stepped_in_kernel(vcpu),
             Trap::Watch(hit) => Ok(self.watched(vcpu, &hit)),
             Trap::Port(_) => self.arrived(vcpu),
@@ -69,6 +73,16 @@ impl Live {
         Outcome::Stop(touched(thread.unwrap_or(Thread::vcpu(vcpu)), watchpoint))
     }
 
+    /// An INT3 of another kernel's, or one of ours in it.
+    fn told_by_kvm(&mut self, vcpu: usize, at: u64) -> Result<Outcome, Error> {
+        if let Some(physical) = self.kernel_byte(at)? {
+            return self.kernel_hit(vcpu, at, physical);
+        }
+        // It gets the exception that it has asked for.
+        self.guest.set_debug(vcpu, KVM_GUESTDBG_INJECT_BP)?;
+        Ok(Outcome::Go)
+    }
+
     /// Where our byte is, if there is one at `address` of the kernel.
     fn kernel_byte(&self, address: u64) -> Result<Option<u64>, Error> {
         let page = self.guest.page(Process::KERNEL, address)?;
@@ -78,6 +92,7 @@ impl Live {
 
     fn kernel_hit(&mut self, vcpu: usize, at: u64, physical: u64) -> Result<Outcome, Error> {
         let thread = Thread::vcpu(vcpu);
+        self.unmaps.met(at);
         let met = self.met(thread, thread, at);
         Ok(met.map_or(Outcome::Over(physical), Outcome::Stop))
     }
@@ -149,7 +164,8 @@ impl Live {
                         self.guest.machine.write(physical, &[theirs])?;
                     }
                     self.guest.set_user(vcpu, back)?;
-                    Ok(Outcome::Go)
+                    // It may be its own, and the page another one by now.
+                    Ok(Outcome::Look)
                 }
                 _ => self.own(vcpu),
             };
@@ -193,7 +209,10 @@ impl Live {
         self.own(vcpu)
     }
 
-    fn leaving(&self, thread: Thread) -> Outcome {
+    fn leaving(&mut self, thread: Thread) -> Outcome {
+        if self.unmaps.is_over() {
+            return Outcome::Look;
+        }
         let waits = self.run.as_ref().is_some_and(|run| run.steps.iter().any(|step| step.waits_for(thread)));
         if waits || !self.guest.is_ready() || self.points.is_due(&self.guest, thread.process) {
             return Outcome::Look;

@@ -10,12 +10,11 @@
 
 use super::decode::{Instruction, LENGTH_MAX, is_gate};
 use super::guest::Guest;
-use super::machine::failed;
 use super::points::{For, Points};
 use super::stand::User;
 use crate::debug::debuggee::Error;
 use crate::debug::thread::Thread;
-use kvm_bindings::{KVM_GUESTDBG_ENABLE, KVM_GUESTDBG_SINGLESTEP, kvm_guest_debug};
+use kvm_bindings::KVM_GUESTDBG_SINGLESTEP;
 use std::mem::offset_of;
 use ukernel_abi::utcb::Regs;
 
@@ -190,7 +189,5 @@ fn saved_flags(guest: &Guest, l4: Thread, change: impl FnOnce(u64) -> u64) -> Re
 }
 
 fn single_step(guest: &Guest, vcpu: usize, on: bool) -> Result<(), Error> {
-    let control = if on { KVM_GUESTDBG_ENABLE | KVM_GUESTDBG_SINGLESTEP } else { 0 };
-    let debug = kvm_guest_debug { control, ..Default::default() };
-    guest.machine.with(vcpu, move |fd| fd.set_guest_debug(&debug))?.map_err(failed("KVM_SET_GUEST_DEBUG"))
+    guest.set_debug(vcpu, if on { KVM_GUESTDBG_SINGLESTEP } else { 0 })
 }
