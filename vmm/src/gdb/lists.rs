@@ -7,14 +7,47 @@
 //! first list after a stop, which gdb reads to show the stop, has no new processes in it; the next, which `info threads` reads, has.
 
 use super::framing::PACKET_SIZE;
-use super::session::Session;
+use super::session::{MALFORMED, Session};
 use super::{ids, translate};
-use crate::debug::thread::Thread;
+use crate::debug::thread::{Process, Thread};
+use std::collections::BTreeSet;
 use std::fmt::Write;
 
 /// The longest thread id in a list, `p10000.ffff,`, and some room.
 const ID: usize = 16;
 const AT_ONCE: usize = PACKET_SIZE / ID - 1;
+
+/// What gdb knows of the list, and what it is reading.
+#[derive(Default)]
+pub(super) struct Lists {
+    known: BTreeSet<Process>,
+    /// gdb has not read it since the last stop.
+    fresh: bool,
+    /// Threads for which there was no room in the last packet.
+    rest: Vec<Thread>,
+    /// The whole list, of which it reads pieces.
+    xml: String,
+}
+
+impl Lists {
+    /// The machine has stopped, and gdb has been told.
+    pub fn stopped(&mut self) {
+        self.fresh = true;
+    }
+
+    pub fn has_several_processes(&self) -> bool {
+        self.known.len() > 1
+    }
+
+    /// Those of `threads` that gdb is to see now. The machine has stopped in process `stopped`.
+    fn not_too_new(&mut self, mut threads: Vec<Thread>, stopped: Process) -> Vec<Thread> {
+        if std::mem::take(&mut self.fresh) {
+            threads.retain(|thread| thread.process == stopped || self.known.contains(&thread.process));
+        }
+        self.known = threads.iter().map(|thread| thread.process).collect();
+        threads
+    }
+}
 
 impl Session<'_> {
     /// Does a packet about the list of threads, or says that it is none.
@@ -23,7 +56,7 @@ impl Session<'_> {
             b"qfThreadInfo" => {
                 let answers = self.stub.ask(&mut self.target, body);
                 let threads = answers.iter().flat_map(|answer| translate::thread_list(answer)).collect();
-                self.listing = self.not_too_new(threads);
+                self.lists.rest = self.lists.not_too_new(threads, self.stop.thread.process);
                 self.next_threads();
             }
             b"qsThreadInfo" => self.next_threads(),
@@ -35,20 +68,10 @@ impl Session<'_> {
         true
     }
 
-    /// Those of `threads` that gdb is to see now.
-    fn not_too_new(&mut self, mut threads: Vec<Thread>) -> Vec<Thread> {
-        if std::mem::take(&mut self.fresh) {
-            let stopped = self.target.current.process;
-            threads.retain(|thread| thread.process == stopped || self.known.contains(&thread.process));
-        }
-        self.known = threads.iter().map(|thread| thread.process).collect();
-        threads
-    }
-
     /// Sends as many threads of the list as fit into a packet.
     fn next_threads(&mut self) {
-        let rest = self.listing.split_off(self.listing.len().min(AT_ONCE));
-        let now = std::mem::replace(&mut self.listing, rest);
+        let rest = self.lists.rest.split_off(self.lists.rest.len().min(AT_ONCE));
+        let now = std::mem::replace(&mut self.lists.rest, rest);
         if now.is_empty() {
             return self.out.send(b"l");
         }
@@ -60,12 +83,12 @@ impl Session<'_> {
         let mut numbers = range.split(|&byte| byte == b',').map(ids::hex);
         let (Some(Some(offset)), Some(Some(length)), None) = (numbers.next(), numbers.next(), numbers.next())
         else {
-            return self.out.send(b"E01");
+            return self.out.send(MALFORMED);
         };
         if offset == 0 {
-            self.thread_list = self.xml();
+            self.lists.xml = self.xml();
         }
-        let text = self.thread_list.as_bytes();
+        let text = self.lists.xml.as_bytes();
         let rest = &text[text.len().min(offset as usize)..];
         // It may be twice as long on the wire.
         let count = rest.len().min(length as usize).min(PACKET_SIZE / 2 - ID);
@@ -78,7 +101,7 @@ impl Session<'_> {
     fn xml(&mut self) -> String {
         let mut text = String::from("<?xml version=\"1.0\"?>\n<threads>\n");
         let threads = self.target.threads();
-        for thread in self.not_too_new(threads) {
+        for thread in self.lists.not_too_new(threads, self.stop.thread.process) {
             let line = self.target.debuggee().describe(thread).unwrap_or_default();
             let id = ids::write(thread, self.multiprocess);
             let _ = writeln!(text, "<thread id=\"{id}\">{}</thread>", in_xml(&line));

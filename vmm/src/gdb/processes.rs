@@ -73,26 +73,6 @@ impl Session<'_> {
         }
     }
 
-    /// gdb (13) gets to know a process by asking this of it. Then it reads its auxiliary vector, and says that it means any process by that.
-    fn asked_about(&mut self, process: Process) {
-        self.asked = Some(process);
-        if self.unnamed {
-            self.name(true);
-        }
-    }
-
-    /// gdb says which thread it means, or that any will do.
-    pub(super) fn name(&mut self, any: bool) {
-        self.unnamed = any;
-        if !any {
-            self.asked = None;
-        }
-        let asked = |thread: &Thread| Some(thread.process) == self.asked;
-        if let Some(thread) = self.target.threads().into_iter().find(asked) {
-            self.target.current = thread;
-        }
-    }
-
     fn for_process(&mut self, process: Option<Process>, action: impl FnOnce(&mut Self, Process)) {
         match process.filter(|&process| self.processes().any(|it| it.process == process)) {
             Some(process) => action(self, process),

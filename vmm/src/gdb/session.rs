@@ -3,13 +3,14 @@
 //! No file descriptors here: [`super::serve`] has those, and tests and the fuzzer have none.
 
 use super::framing::{Framer, Incoming, Outbox};
+use super::lists::Lists;
+use super::naming::Naming;
 use super::stop::Stop;
 use super::stub::Stub;
 use super::target::Target;
-use super::translate::{self, Context};
-use crate::debug::debuggee::Debuggee;
+use super::{console, translate};
+use crate::debug::debuggee::{Debuggee, Error};
 use crate::debug::thread::{Process, Thread};
-use std::collections::BTreeSet;
 
 /// Nothing more is taken in while so many bytes wait to go out: who asks without reading gets no memory for it.
 const FULL: usize = 0x4_0000;
@@ -49,22 +50,12 @@ pub struct Session<'d> {
     pub(super) multiprocess: bool,
     /// gdb stays when there is nothing to debug.
     pub(super) extended: bool,
-    /// gdb has said that it means any thread.
-    pub(super) unnamed: bool,
-    /// The process that gdb is getting to know.
-    pub(super) asked: Option<Process>,
+    pub(super) naming: Naming,
     /// gdb has been told how to have it run all processes.
     hinted: bool,
     /// Why the machine stands still.
     pub(super) stop: Stop,
-    /// The processes that gdb knows.
-    pub(super) known: BTreeSet<Process>,
-    /// gdb has not read the list of threads since this stop.
-    pub(super) fresh: bool,
-    /// Threads for which there was no room in the last answer to a request for the list of them.
-    pub(super) listing: Vec<Thread>,
-    /// The list of threads as XML, while gdb reads it in pieces.
-    pub(super) thread_list: String,
+    pub(super) lists: Lists,
 }
 
 impl<'d> Session<'d> {
@@ -78,14 +69,10 @@ impl<'d> Session<'d> {
             state: State::Stopping(None),
             multiprocess: false,
             extended: false,
-            unnamed: true,
-            asked: None,
+            naming: Naming::default(),
             hinted: false,
             stop: Stop::default(),
-            known: BTreeSet::new(),
-            fresh: false,
-            listing: Vec::new(),
-            thread_list: String::new(),
+            lists: Lists::default(),
         };
         if running {
             session.target.debuggee().interrupt();
@@ -139,11 +126,6 @@ impl<'d> Session<'d> {
             State::Ended(end) => Some(end),
             _ => None,
         }
-    }
-
-    /// Whether nobody is there any more to send anything to.
-    pub fn is_leaving(&self) -> bool {
-        self.state == State::Leaving
     }
 
     /// The machine has something to say ([`Debuggee::ready`]).
@@ -220,17 +202,13 @@ impl<'d> Session<'d> {
 
     /// Has `gdbstub` answer.
     fn delegate(&mut self, body: &[u8]) {
-        if body.starts_with(b"Hg") {
-            self.name(translate::means_any_thread(body));
-        }
-        let threads = self.target.threads();
-        let context = Context { threads: &threads, current: self.target.current };
-        let Some(request) = translate::request(body, &context) else {
-            return self.out.send(b"E01");
+        let request = match body.strip_prefix(b"Hg") {
+            Some(id) => self.name(id),
+            None => translate::request(body),
         };
-        if let Some(thread) = translate::general_thread(body, &context) {
-            self.target.current = thread;
-        }
+        let Some(request) = request else {
+            return self.out.send(MALFORMED);
+        };
         self.target.refusal = None;
         let answers = self.stub.ask(&mut self.target, &bounded(request));
         let answers = answers.into_iter().map(|answer| self.in_words(answer)).collect();
@@ -243,15 +221,14 @@ impl<'d> Session<'d> {
 
     /// gdb has one process run. All run, and of the others gdb shows registers from before.
     fn hint(&mut self, body: &[u8]) {
-        if !self.hinted && translate::is_for_one_process(body) {
+        if !self.hinted && self.lists.has_several_processes() && translate::is_for_one_process(body) {
             self.hinted = true;
-            self.out.send(&super::stop::console(HINT));
+            self.out.send(&console::line(HINT));
         }
     }
 
     /// Replaces the number of an error by words if there are some that the number does not say. gdb shows them where it shows anything.
     fn in_words(&mut self, answer: Vec<u8>) -> Vec<u8> {
-        use crate::debug::debuggee::Error;
         let is_error = matches!(answer[..], [b'E', a, b] if a.is_ascii_hexdigit() && b.is_ascii_hexdigit());
         match self.target.refusal.take() {
             Some(Error::NotMapped(_)) | None => answer,
@@ -271,6 +248,8 @@ fn bounded(request: Vec<u8>) -> Vec<u8> {
     read().unwrap_or(request)
 }
 
+/// The answer to what cannot be understood.
+pub(super) const MALFORMED: &[u8] = b"E01";
 /// Printed by gdb.
 const HINT: &str =
     "All processes run, but gdb shows old registers of all but this one. Say \"set schedule-multiple on\".";

@@ -4,8 +4,7 @@
 //! Linux program would get, and SIGABRT for a machine that has crashed, with the reason on its console.
 
 use super::session::{End, Session, State};
-use super::translate;
-use super::{ids, signal};
+use super::{console, ids, signal, translate};
 use crate::debug::debuggee::{Access, Error, Event, Plan};
 use crate::debug::thread::{Process, Thread};
 use gdbstub::common::Signal;
@@ -78,7 +77,7 @@ impl Session<'_> {
         self.target.stopped_at(thread);
         self.stop = quiet_stop(event.clone());
         if let Some(message) = &self.stop.message {
-            self.out.send(&console(message));
+            self.out.send(&console::line(message));
         }
         let Some(tid) = ids::pack(thread) else { return };
         let reason = match event {
@@ -94,7 +93,7 @@ impl Session<'_> {
 
     fn tell(&mut self, reason: Reason<u64>) {
         self.state = State::Stopped;
-        self.fresh = true;
+        self.lists.stopped();
         for answer in self.stub.report(&mut self.target, reason) {
             self.stop.reply.clone_from(&answer);
             self.out.send(&translate::stop_reply(&answer, self.multiprocess));
@@ -119,7 +118,7 @@ impl Session<'_> {
         if let (Err(error), Some(other)) =
             (resumed, self.target.threads().first().and_then(|it| ids::pack(*it)))
         {
-            self.out.send(&console(&error.to_string()));
+            self.out.send(&console::line(&error.to_string()));
             self.tell(Reason::SignalWithThread { tid: other, signal });
         }
     }
@@ -138,9 +137,9 @@ impl Session<'_> {
     pub(super) fn resumed(&mut self, resumed: Result<(), Error>) {
         self.state = State::Running;
         let Err(error) = resumed else { return };
-        self.out.send(&console(&error.to_string()));
+        self.out.send(&console::line(&error.to_string()));
         if let Some(message) = &self.stop.message {
-            self.out.send(&console(message));
+            self.out.send(&console::line(message));
         }
         let thread = self.stop.thread;
         self.target.stopped_at(thread);
@@ -183,11 +182,4 @@ fn kind(access: Access) -> WatchKind {
         Access::Read => WatchKind::Read,
         Access::Both => WatchKind::ReadWrite,
     }
-}
-
-/// A line for gdb to print.
-pub(super) fn console(text: &str) -> Vec<u8> {
-    let digits =
-        text.bytes().chain([b'\n']).take(super::framing::PACKET_SIZE / 4).map(|byte| format!("{byte:02x}"));
-    format!("O{}", digits.collect::<String>()).into_bytes()
 }

@@ -5,14 +5,12 @@
 
 use super::framing::{PACKET_SIZE, frame};
 use super::ids;
+use super::session::MALFORMED;
 use super::target::Target;
 use gdbstub::conn::Connection;
 use gdbstub::stub::state_machine::GdbStubStateMachine as Machine;
 use gdbstub::stub::{GdbStub, GdbStubBuilder, MultiThreadStopReason};
 use std::convert::Infallible;
-
-/// The answer to what cannot be understood.
-const MALFORMED: &[u8] = b"E01";
 
 /// What the state machine writes.
 #[derive(Default)]

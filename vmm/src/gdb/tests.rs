@@ -279,6 +279,7 @@ fn a_step_is_for_one_thread_while_the_others_run() {
     let mut mock = Mock::new();
     let mut gdb = Gdb::attach(&mut mock);
     assert_eq!(gdb.ask("vCont?"), "vCont;c;C;s;S;r");
+    gdb.ask("qfThreadInfo");
     let heard = gdb.go("vCont;s:pc.2;c:pc.-1");
     // gdb is told once what it does not know.
     assert!(heard[0].starts_with('O'), "{heard:?}");

@@ -5,46 +5,27 @@
 use super::ids::{self, Id, Of};
 use crate::debug::thread::Thread;
 
-/// What an id that can mean several threads is to mean where one is needed.
-pub struct Context<'a> {
-    pub threads: &'a [Thread],
-    pub current: Thread,
-}
-
-impl Context<'_> {
-    /// One thread that `id` means, if there is one.
-    pub fn one(&self, id: Id) -> Option<Thread> {
-        let of_process = |thread: &Thread| match id.process {
+/// One thread that `id` means, of `threads`: the current one if it fits.
+pub fn choose(id: Id, threads: &[Thread], current: Thread) -> Option<Thread> {
+    let fits = |thread: &Thread| {
+        let process = match id.process {
             Of::One(process) => thread.process == process,
             Of::Any | Of::All => true,
         };
-        let fits = |thread: &Thread| {
-            of_process(thread)
-                && match id.number {
-                    Of::One(number) => thread.number == number,
-                    Of::Any | Of::All => true,
-                }
+        let number = match id.number {
+            Of::One(number) => thread.number == number,
+            Of::Any | Of::All => true,
         };
-        let current = Some(self.current).filter(|current| self.threads.contains(current) && fits(current));
-        current.or_else(|| self.threads.iter().copied().find(fits))
-    }
+        process && number
+    };
+    let current = Some(current).filter(|current| threads.contains(current) && fits(current));
+    current.or_else(|| threads.iter().copied().find(fits))
 }
 
-/// The thread of a packet `Hg`.
-pub fn general_thread(body: &[u8], context: &Context<'_>) -> Option<Thread> {
-    context.one(Id::parse(body.strip_prefix(b"Hg")?)?)
-}
-
-/// Whether a packet `Hg` names nobody.
-pub fn means_any_thread(body: &[u8]) -> bool {
-    let id = body.strip_prefix(b"Hg").and_then(Id::parse);
-    matches!(id, Some(Id { process: Of::Any, number: Of::Any }))
-}
-
-/// Rewrites a request; `None` if it is malformed, or means a thread that is not there.
-pub fn request(body: &[u8], context: &Context<'_>) -> Option<Vec<u8>> {
+/// Rewrites a request; `None` if it is malformed. `Hg` names one thread by now ([`choose`]).
+pub fn request(body: &[u8]) -> Option<Vec<u8>> {
     if let Some(id) = body.strip_prefix(b"Hg") {
-        return with_thread(b"Hg", context.one(Id::parse(id)?)?);
+        return with_thread(b"Hg", Id::parse(id)?.thread()?);
     }
     if let Some(id) = body.strip_prefix(b"Hc") {
         return match Id::parse(id)?.thread() {
@@ -121,11 +102,8 @@ mod tests {
         Thread { process: Process(process), number }
     }
 
-    const THREADS: [Thread; 4] = [thread(0x1_0000, 1), thread(1, 1), thread(5, 1), thread(5, 2)];
-    const CONTEXT: Context<'static> = Context { threads: &THREADS, current: thread(5, 2) };
-
     fn rewritten(body: &str) -> Option<String> {
-        request(body.as_bytes(), &CONTEXT).map(|body| String::from_utf8(body).unwrap())
+        request(body.as_bytes()).map(|body| String::from_utf8(body).unwrap())
     }
 
     #[test]
@@ -146,12 +124,14 @@ mod tests {
 
     #[test]
     fn any_thread_is_the_current_one_if_it_fits() {
-        assert_eq!(rewritten("Hg0").as_deref(), Some("Hg50002"));
-        assert_eq!(rewritten("Hgp5.0").as_deref(), Some("Hg50002"));
-        assert_eq!(rewritten("Hgp1.0").as_deref(), Some("Hg10001"));
-        assert_eq!(rewritten("Hg-1").as_deref(), Some("Hg50002"));
-        assert_eq!(rewritten("Hgp9.0"), None);
-        assert_eq!(rewritten("Hgp5.3"), None);
+        let threads = [thread(0x1_0000, 1), thread(1, 1), thread(5, 1), thread(5, 2)];
+        let chosen = |id: &str| choose(Id::parse(id.as_bytes()).unwrap(), &threads, thread(5, 2));
+        assert_eq!(chosen("0"), Some(thread(5, 2)));
+        assert_eq!(chosen("p5.0"), Some(thread(5, 2)));
+        assert_eq!(chosen("p1.0"), Some(thread(1, 1)));
+        assert_eq!(chosen("-1"), Some(thread(5, 2)));
+        assert_eq!(chosen("p9.0"), None);
+        assert_eq!(chosen("p5.3"), None);
     }
 
     #[test]
@@ -167,7 +147,9 @@ mod tests {
         ] {
             assert_eq!(rewritten(body).as_deref(), Some(expected));
         }
-        for malformed in ["vCont;c:", "vCont;c:x", "vCont;s:p5.2:", "T", "Tp5.0", "Hg", "qThreadExtraInfo,"] {
+        for malformed in
+            ["vCont;c:", "vCont;c:x", "vCont;s:p5.2:", "T", "Tp5.0", "Hg", "Hg0", "qThreadExtraInfo,"]
+        {
             assert_eq!(rewritten(malformed), None, "{malformed}");
         }
     }

@@ -3,11 +3,11 @@
 //! To `gdbstub`, it is one process whose threads have the numbers of [`super::ids::pack`]. Packets that name no thread (breakpoints, files,
 //! the auxiliary vector) mean the [`current`](Target::current) one's process.
 //!
-//! - [`threads`]: the list of threads, their registers and memory
-//! - [`resume`]: how to go on
+//! - `threads`: the list of threads, their registers and memory
+//! - `resume`: how to go on
 //! - [`points`]: breakpoints and watchpoints
 //! - [`files`]: files of the machine
-//! - [`objects`]: what is read as a whole: description, path of the program, auxiliary vector
+//! - `objects`: what is read as a whole: description, path of the program, auxiliary vector
 //! - `monitor`: commands
 
 pub mod files;
@@ -135,7 +135,7 @@ impl gdbstub::target::Target for Target<'_> {
         BaseOps::MultiThread(self)
     }
 
-    /// Packets that begin with these are GDB's for other systems.
+    /// LLDB can read `target.xml` too.
     fn use_lldb_register_info(&self) -> bool {
         false
     }
