@@ -66,7 +66,7 @@ words! {
         /// and rsp.
         syscall_entry,
         page_fault_entry,
-        /// A page for the debugger's own code, or 0.
+        /// A page for the debugger's own code.
         debug_page,
     }
 
