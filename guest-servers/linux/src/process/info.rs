@@ -1,6 +1,6 @@
 //! What `/proc` tells about processes, and the handle by which things that are older than the server reach it.
 
-use super::{Process, State};
+use super::{Process, State, Thread};
 use crate::fs::Dentry;
 use crate::fs::fd_table::FdTable;
 use crate::fs::procfs::info::{ProcInfo, ProcessInfo, State as Shown, SystemInfo};
@@ -40,7 +40,21 @@ impl ProcInfo for ServerHandle {
 
     fn process(&self, pid: u32) -> Option<ProcessInfo> {
         let (server, p) = self.find(pid)?;
-        Some(describe(&server, &p))
+        Some(describe(&server, &p, p.main_thread()))
+    }
+
+    fn threads(&self, pid: u32) -> Vec<u32> {
+        let process = self.find(pid);
+        let mut numbers: Vec<_> =
+            process.iter().flat_map(|(_, p)| p.threads.borrow().clone()).map(|t| t.tid as u32).collect();
+        numbers.sort_unstable();
+        numbers
+    }
+
+    fn thread(&self, pid: u32, thread: u32) -> Option<ProcessInfo> {
+        let (server, p) = self.find(pid)?;
+        let found = p.threads.borrow().iter().find(|t| t.tid as u32 == thread).cloned()?;
+        Some(describe(&server, &p, Some(found)))
     }
 
     fn system(&self) -> SystemInfo {
@@ -53,7 +67,10 @@ impl ProcInfo for ServerHandle {
             boot_seconds: server.machine.wall_ns().saturating_sub(uptime_ns) / NS_PER_SEC,
             processes_made: server.processes.forks.get(),
             processes: all.len() as u32,
-            running: all.iter().filter(|p| shown_state(p) == Shown::Running).count() as u32,
+            running: all
+                .iter()
+                .filter(|p| shown_state(p, p.main_thread().as_deref()) == Shown::Running)
+                .count() as u32,
             last_pid: server.processes.last_pid() as u32,
             context_switches: 0,
             release: RELEASE.into(),
@@ -105,33 +122,34 @@ impl ProcInfo for ServerHandle {
     }
 }
 
-fn shown_state(p: &Process) -> Shown {
+fn shown_state(p: &Process, thread: Option<&Thread>) -> Shown {
     match p.state.get() {
         State::Zombie(_) => Shown::Zombie,
         State::Stopped(_) => Shown::Stopped,
         State::Running => {
-            let waits = p.main_thread().is_some_and(|t| t.call.get().is_some_and(|c| c.task.is_some()));
+            let waits = thread.is_some_and(|t| t.call.get().is_some_and(|c| c.task.is_some()));
             if waits { Shown::Sleeping } else { Shown::Running }
         }
     }
 }
 
-fn describe(server: &Rc<Server>, p: &Rc<Process>) -> ProcessInfo {
+/// `thread`: the one whose state is shown; a zombie has none.
+fn describe(server: &Rc<Server>, p: &Rc<Process>, thread: Option<Rc<Thread>>) -> ProcessInfo {
     let cred = p.credentials.borrow();
     let mm = p.mm();
     let space = mm.space.borrow();
     let (times, children) = (p.times.get(), p.child_times.get());
     let (ignored, caught) = p.actions.borrow().ignored_and_caught();
     let comm = p.comm.get();
-    let thread = p.main_thread();
     ProcessInfo {
         pid: p.pid as u32,
+        thread: thread.as_ref().map_or(p.pid, |t| t.tid) as u32,
         parent: p.ppid() as u32,
         group: p.pgid.get() as u32,
         session: p.sid.get() as u32,
         terminal: server.terminal_of(p),
         name: comm.iter().copied().take_while(|b| *b != 0).collect(),
-        state: shown_state(p),
+        state: shown_state(p, thread.as_deref()),
         threads: p.threads.borrow().len().max(1) as u32,
         uids: [cred.uid, cred.euid, cred.suid, cred.euid],
         gids: [cred.gid, cred.egid, cred.sgid, cred.egid],

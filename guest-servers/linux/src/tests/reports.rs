@@ -82,6 +82,10 @@ fn proc_tells_about_processes() {
     let folders = list(&w, "/proc");
     assert!(folders.contains(&"1".into()) && folders.contains(&pid.to_string()), "{folders:?}");
     assert_eq!(list(&w, "/proc/1/fd"), [".", "..", "0", "1", "2"]);
+    let thread = u64::from(CLONE_VM | CLONE_SIGHAND | CLONE_THREAD);
+    let tid = w.ok(t, __NR_clone, &[thread, DATA + 0x4000, 0, 0, 0]);
+    assert_eq!(list(&w, "/proc/1/task"), [".", "..", "1", &tid.to_string()]);
+    assert!(text(&w, &format!("/proc/1/task/{tid}/status")).contains(&format!("\nPid:\t{tid}\n")));
 }
 
 #[test]

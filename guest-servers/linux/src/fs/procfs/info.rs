@@ -11,6 +11,8 @@ use crate::fs::fd_table::FdTable;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ProcessInfo {
     pub pid: u32,
+    /// Number of the thread that state and blocked signals are those of; the first one's is the process's.
+    pub thread: u32,
     pub parent: u32,
     pub group: u32,
     pub session: u32,
@@ -99,6 +101,10 @@ pub trait ProcInfo {
     /// All process numbers, in ascending order.
     fn pids(&self) -> Vec<u32>;
     fn process(&self, pid: u32) -> Option<ProcessInfo>;
+    /// Numbers of its threads, in ascending order; empty for a zombie.
+    fn threads(&self, pid: u32) -> Vec<u32>;
+    /// The process, and one of its threads.
+    fn thread(&self, pid: u32, thread: u32) -> Option<ProcessInfo>;
     fn system(&self) -> SystemInfo;
     /// NUL-terminated arguments; empty for a zombie.
     fn command_line(&self, pid: u32) -> Option<Vec<u8>>;

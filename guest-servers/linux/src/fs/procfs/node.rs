@@ -41,6 +41,10 @@ enum What {
     ProcessLink(u32, ProcessLink),
     FdDirectory(u32),
     Fd(u32, i32),
+    TaskDirectory(u32),
+    /// A thread of a process.
+    Task(u32, u32),
+    TaskFile(u32, u32, TaskFile),
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -79,6 +83,13 @@ enum ProcessLink {
     Root,
 }
 
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum TaskFile {
+    Comm,
+    Stat,
+    Status,
+}
+
 const ROOT: [(&str, What); 8] = [
     ("cpuinfo", What::System(SystemFile::Cpuinfo)),
     ("loadavg", What::System(SystemFile::Loadavg)),
@@ -105,6 +116,9 @@ const FILES: [(&str, ProcessFile); 9] = [
 const LINKS: [(&str, ProcessLink); 3] =
     [("cwd", ProcessLink::Cwd), ("exe", ProcessLink::Exe), ("root", ProcessLink::Root)];
 
+const TASK_FILES: [(&str, TaskFile); 3] =
+    [("comm", TaskFile::Comm), ("stat", TaskFile::Stat), ("status", TaskFile::Status)];
+
 struct Node {
     fs: Rc<Procfs>,
     what: What,
@@ -120,9 +134,13 @@ fn number(name: &[u8]) -> Option<u32> {
 impl What {
     fn kind(self) -> FileKind {
         match self {
-            Self::Root | Self::Process(_) | Self::FdDirectory(_) => FileKind::Directory,
+            Self::Root
+            | Self::Process(_)
+            | Self::FdDirectory(_)
+            | Self::TaskDirectory(_)
+            | Self::Task(..) => FileKind::Directory,
             Self::Alias(_) | Self::ProcessLink(..) | Self::Fd(..) => FileKind::Symlink,
-            Self::System(_) | Self::ProcessFile(..) => FileKind::Regular,
+            Self::System(_) | Self::ProcessFile(..) | Self::TaskFile(..) => FileKind::Regular,
         }
     }
 
@@ -146,7 +164,10 @@ impl What {
             | Self::ProcessFile(pid, _)
             | Self::ProcessLink(pid, _)
             | Self::FdDirectory(pid)
-            | Self::Fd(pid, _) => Some(pid),
+            | Self::Fd(pid, _)
+            | Self::TaskDirectory(pid)
+            | Self::Task(pid, _)
+            | Self::TaskFile(pid, ..) => Some(pid),
         }
     }
 
@@ -159,8 +180,11 @@ impl What {
             Self::Process(_) => 0,
             Self::FdDirectory(_) => 1,
             Self::ProcessLink(_, l) => 2 + l as u64,
+            Self::TaskDirectory(_) => 5,
             Self::ProcessFile(_, f) => 8 + f as u64,
             Self::Fd(_, fd) => 0x1_0000 + fd as u64,
+            Self::Task(_, thread) => 0x1000_0000 + (u64::from(thread) << 4),
+            Self::TaskFile(_, thread, f) => 0x1000_0001 + (u64::from(thread) << 4) + f as u64,
         };
         u64::from(self.pid().unwrap_or(0)) << 32 | within
     }
@@ -180,8 +204,10 @@ impl Node {
             }
             What::Process(pid) => {
                 info.process(pid)?;
-                if name == b"fd" {
-                    return Some(What::FdDirectory(pid));
+                match name {
+                    b"fd" => return Some(What::FdDirectory(pid)),
+                    b"task" => return Some(What::TaskDirectory(pid)),
+                    _ => {}
                 }
                 let file = FILES.iter().find(|(n, _)| n.as_bytes() == name);
                 let link = LINKS.iter().find(|(n, _)| n.as_bytes() == name);
@@ -192,6 +218,14 @@ impl Node {
                 let fd = i32::try_from(number(name)?).ok()?;
                 info.files(pid)?.get(fd).ok()?;
                 Some(What::Fd(pid, fd))
+            }
+            What::TaskDirectory(pid) => {
+                let thread = number(name)?;
+                info.thread(pid, thread).map(|_| What::Task(pid, thread))
+            }
+            What::Task(pid, thread) => {
+                let file = TASK_FILES.iter().find(|(n, _)| n.as_bytes() == name);
+                file.map(|&(_, f)| What::TaskFile(pid, thread, f))
             }
             _ => None,
         }
@@ -214,12 +248,25 @@ impl Node {
             What::Process(pid) => {
                 let files = FILES.into_iter().map(|(name, f)| (name, What::ProcessFile(pid, f)));
                 let links = LINKS.into_iter().map(|(name, l)| (name, What::ProcessLink(pid, l)));
-                fixed(&mut files.chain(links).chain([("fd", What::FdDirectory(pid))]))
+                fixed(
+                    &mut files
+                        .chain(links)
+                        .chain([("fd", What::FdDirectory(pid)), ("task", What::TaskDirectory(pid))]),
+                )
             }
             What::FdDirectory(pid) => {
                 let numbers = self.fs.info.files(pid).map(|table| table.numbers()).unwrap_or_default();
                 let entry = |fd: i32| (FIRST_ENTRY + fd as u64, fd.to_string().into(), What::Fd(pid, fd));
                 numbers.into_iter().map(entry).collect()
+            }
+            What::TaskDirectory(pid) => {
+                let entry = |thread: u32| {
+                    (FIRST_ENTRY + u64::from(thread), thread.to_string().into(), What::Task(pid, thread))
+                };
+                self.fs.info.threads(pid).into_iter().map(entry).collect()
+            }
+            What::Task(pid, thread) => {
+                fixed(&mut TASK_FILES.into_iter().map(|(name, f)| (name, What::TaskFile(pid, thread, f))))
             }
             _ => Vec::new(),
         }
@@ -274,6 +321,20 @@ impl Node {
     }
 }
 
+impl Node {
+    fn task_file(&self, pid: u32, thread: u32, file: TaskFile) -> BytesFile {
+        let fs = self.fs.clone();
+        BytesFile::new(move || {
+            let process = fs.info.thread(pid, thread).ok_or(Errno::ESRCH)?;
+            Ok(match file {
+                TaskFile::Comm => [&process.name[..], b"\n"].concat(),
+                TaskFile::Stat => process_text::stat(&process),
+                TaskFile::Status => process_text::status(&process),
+            })
+        })
+    }
+}
+
 impl Inode for Node {
     fn metadata(&self) -> Metadata {
         let process = self.what.pid().and_then(|pid| self.fs.info.process(pid));
@@ -282,8 +343,8 @@ impl Inode for Node {
         let mut meta = owner.metadata(self.fs.device, self.what.inode(), self.what.kind());
         match self.what {
             What::Root => meta.links = 2 + self.fs.info.pids().len() as u32,
-            What::Process(_) => meta.links = 3,
-            What::FdDirectory(_) => meta.links = 2,
+            What::Process(_) => meta.links = 4,
+            What::FdDirectory(_) | What::TaskDirectory(_) | What::Task(..) => meta.links = 2,
             What::Fd(..) => meta.size = 64,
             _ => {}
         }
@@ -320,6 +381,7 @@ impl Inode for Node {
         match self.what {
             What::System(file) => Ok(Rc::new(self.system_file(file))),
             What::ProcessFile(pid, file) => Ok(Rc::new(self.process_file(pid, file, ctx))),
+            What::TaskFile(pid, thread, file) => Ok(Rc::new(self.task_file(pid, thread, file))),
             _ if self.what.kind() == FileKind::Directory => Ok(Rc::new(OpenDirectory)),
             _ => Err(Errno::ELOOP),
         }

@@ -17,7 +17,7 @@ pub fn stat(p: &ProcessInfo) -> Vec<u8> {
         Some((number, group)) => (number as i64, i64::from(group)),
         None => (0, -1),
     };
-    let mut text = format!("{} (", p.pid).into_bytes();
+    let mut text = format!("{} (", p.thread).into_bytes();
     text.extend_from_slice(&p.name);
     let mut rest = format!(
         ") {} {} {} {} {terminal} {foreground} 0 0 0 0 0 {} {} {} {} {} {} {} 0 {} {} {} {}",
@@ -74,7 +74,7 @@ pub fn status(p: &ProcessInfo) -> Vec<u8> {
         let _ = write!(groups, "{group} ");
     }
     let rest = format!(
-        "\nUmask:\t{:04o}\nState:\t{}\nTgid:\t{pid}\nNgid:\t0\nPid:\t{pid}\nPPid:\t{}\nTracerPid:\t0\n\
+        "\nUmask:\t{:04o}\nState:\t{}\nTgid:\t{pid}\nNgid:\t0\nPid:\t{thread}\nPPid:\t{}\nTracerPid:\t0\n\
          Uid:\t{}\nGid:\t{}\nFDSize:\t64\nGroups:\t{groups}\n\
          VmPeak:\t{virt:8} kB\nVmSize:\t{virt:8} kB\nVmRSS:\t{:8} kB\nThreads:\t{}\n\
          SigPnd:\t{:016x}\nShdPnd:\t{:016x}\nSigBlk:\t{:016x}\nSigIgn:\t{:016x}\nSigCgt:\t{:016x}\n",
@@ -91,6 +91,7 @@ pub fn status(p: &ProcessInfo) -> Vec<u8> {
         p.ignored,
         p.caught,
         pid = p.pid,
+        thread = p.thread,
         virt = p.virtual_bytes / 1024,
     );
     text.extend_from_slice(rest.as_bytes());
@@ -105,6 +106,7 @@ mod tests {
     fn process() -> ProcessInfo {
         ProcessInfo {
             pid: 42,
+            thread: 42,
             parent: 7,
             group: 40,
             session: 1,

@@ -28,7 +28,14 @@ impl ProcInfo for Processes {
     }
     fn process(&self, pid: u32) -> Option<ProcessInfo> {
         self.lives(pid)?;
-        Some(ProcessInfo { pid, name: b"sh".to_vec(), threads: 1, ..ProcessInfo::default() })
+        Some(ProcessInfo { pid, thread: pid, name: b"sh".to_vec(), threads: 2, ..ProcessInfo::default() })
+    }
+    fn threads(&self, pid: u32) -> Vec<u32> {
+        vec![pid, pid + 1]
+    }
+    fn thread(&self, pid: u32, thread: u32) -> Option<ProcessInfo> {
+        let process = self.process(pid).filter(|_| self.threads(pid).contains(&thread))?;
+        Some(ProcessInfo { thread, ..process })
     }
     fn system(&self) -> SystemInfo {
         SystemInfo { uptime_ns: 5_000_000_000, ..SystemInfo::default() }
@@ -87,6 +94,24 @@ fn processes_come_and_go() {
     for gone in ["/proc/10", "/proc/10/stat", "/proc/01", "/proc/+1", "/proc/4294967297", "/proc/1/nothing"] {
         assert_eq!(w.lookup(gone, true).err(), Some(Errno::ENOENT), "{gone}");
     }
+}
+
+#[test]
+fn threads_have_folders_of_their_own() {
+    let (w, info) = world();
+    assert_eq!(w.list("/proc/10/task"), ["10", "11"]);
+    assert_eq!(w.list("/proc/10/task/11"), ["comm", "stat", "status"]);
+    assert!(w.text("/proc/10/task/11/stat").starts_with("11 (sh) R "));
+    assert!(w.text("/proc/10/task/11/status").contains("\nTgid:\t10\nNgid:\t0\nPid:\t11\n"));
+    assert_eq!(w.text("/proc/10/task/10/comm"), "sh\n");
+    let inode = |name: &str| w.stat(name).inode;
+    assert_ne!(inode("/proc/10/task/10/stat"), inode("/proc/10/task/11/stat"));
+    let open = w.open("/proc/10/task/11/stat", raw::O_RDONLY).unwrap();
+    for gone in ["/proc/10/task/12", "/proc/10/task/x", "/proc/10/task/11/fd"] {
+        assert_eq!(w.lookup(gone, true).err(), Some(Errno::ENOENT), "{gone}");
+    }
+    info.second_lives.set(false);
+    assert_eq!(w.read(&open, 10), Err(Errno::ESRCH));
 }
 
 #[test]
