@@ -1,14 +1,17 @@
 //! A machine to debug that is left alone while nobody debugs it.
 //!
 //! To be attached to changes a machine. So that is done when a debugger wants it to stop ([`Debuggee::interrupt`]), and undone when it lets
-//! go, however often.
+//! go, however often. Those who wait for it ([`Debuggee::ready`]) need not know: what they wait for stays the same.
 
 use super::control::Control;
 use super::control::trap::Trap;
 use super::debuggee::{Debuggee, Error, Event, File, Plan, Point};
 use super::registers::Registers;
 use super::thread::{Process, Thread};
-use std::os::fd::BorrowedFd;
+use rustix::event::epoll;
+use rustix::io::Errno;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
 /// Attaches to a machine: stops it and makes what can be debugged.
@@ -20,11 +23,26 @@ pub struct Absent {
     /// While somebody debugs it.
     machine: Option<Box<dyn Debuggee>>,
     event: Option<Event>,
+    /// Readable when the control is, or the machine.
+    ready: OwnedFd,
 }
 
 impl Absent {
-    pub fn new(control: Arc<Control>, attach: Attach) -> Self {
-        Self { control, attach, machine: None, event: None }
+    pub fn new(control: Arc<Control>, attach: Attach) -> io::Result<Self> {
+        let ready = epoll::create(epoll::CreateFlags::CLOEXEC)?;
+        listen(&ready, control.ready())?;
+        Ok(Self { control, attach, machine: None, event: None, ready })
+    }
+
+    /// Attaches, and says which thread may be shown first.
+    fn come(&mut self) -> Result<Thread, Error> {
+        let mut machine = (self.attach)()?;
+        // It is forgotten when the machine's descriptor is closed.
+        let listened = listen(&self.ready, machine.ready());
+        listened.map_err(|error| Error::Other(format!("waiting for the machine: {error}")))?;
+        let thread = machine.threads().first().copied().unwrap_or(Thread::vcpu(0));
+        self.machine = Some(machine);
+        Ok(thread)
     }
 
     fn machine(&mut self) -> Result<&mut dyn Debuggee, Error> {
@@ -43,17 +61,21 @@ impl Absent {
     }
 }
 
+fn listen(to: &OwnedFd, source: BorrowedFd<'_>) -> rustix::io::Result<()> {
+    match epoll::add(to, source, epoll::EventData::new_u64(0), epoll::EventFlags::IN) {
+        // A machine that has nothing but the control.
+        Err(Errno::EXIST) => Ok(()),
+        result => result,
+    }
+}
+
 impl Debuggee for Absent {
     fn interrupt(&mut self) {
         if let Some(machine) = &mut self.machine {
             return machine.interrupt();
         }
-        self.event = Some(match (self.attach)() {
-            Ok(mut machine) => {
-                let thread = machine.threads().first().copied().unwrap_or(Thread::vcpu(0));
-                self.machine = Some(machine);
-                Event::Interrupted(thread)
-            }
+        self.event = Some(match self.come() {
+            Ok(thread) => Event::Interrupted(thread),
             Err(error) => {
                 self.control.detach();
                 Event::Crashed { thread: Thread::vcpu(0), message: format!("cannot attach: {error}") }
@@ -63,7 +85,7 @@ impl Debuggee for Absent {
     }
 
     fn ready(&self) -> BorrowedFd<'_> {
-        self.machine.as_ref().map_or_else(|| self.control.ready(), |machine| machine.ready())
+        self.ready.as_fd()
     }
 
     fn event(&mut self) -> Option<Event> {
@@ -150,6 +172,7 @@ mod tests {
     use super::*;
     use crate::debug::mock::Mock;
     use crate::events::Mailbox;
+    use rustix::event::{PollFd, PollFlags, poll};
 
     /// A machine without vCPUs, which counts how often it is attached to. The third time it refuses.
     fn absent() -> (Arc<Control>, Absent) {
@@ -160,7 +183,12 @@ mod tests {
             left = u32::checked_sub(left, 1).ok_or(Error::Other("enough".into()))?;
             Ok(Box::new(Mock::new()))
         };
-        (control.clone(), Absent::new(control, Box::new(attach)))
+        (control.clone(), Absent::new(control, Box::new(attach)).unwrap())
+    }
+
+    fn is_ready(absent: &Absent) -> bool {
+        let mut fds = [PollFd::from_borrowed_fd(absent.ready(), PollFlags::IN)];
+        poll(&mut fds, Some(&Default::default())).unwrap() == 1
     }
 
     #[test]
@@ -170,6 +198,12 @@ mod tests {
         for _ in 0..2 {
             absent.interrupt();
             assert!(matches!(absent.event(), Some(Event::Interrupted(_))));
+            control.traps();
+            assert!(!is_ready(&absent));
+            absent.resume(Plan::default()).unwrap();
+            absent.interrupt();
+            assert!(is_ready(&absent), "by what the machine has, too");
+            assert!(absent.event().is_some());
             let threads = absent.threads();
             assert!(threads.len() > 1 && absent.registers(threads[0]).is_ok());
             absent.detach();

@@ -55,7 +55,7 @@ impl Server {
 fn serve(gdb: &Gdb, control: &Arc<Control>, attach: Attach) {
     let served = catch_unwind(AssertUnwindSafe(|| {
         // That it runs is for the debugger to say that comes first: it has it stop, which is no different if it stands already.
-        gdb::serve(&gdb.listener, &mut Absent::new(control.clone(), attach), true)
+        gdb::serve(&gdb.listener, &mut Absent::new(control.clone(), attach)?, true)
     }));
     match served {
         Ok(Ok(())) => return,
