@@ -104,3 +104,89 @@ fn a_core_that_cannot_be_written_changes_nothing() {
     run.expect(121, "there is no core, it cannot be written: File too large");
     assert!(!core.exists());
 }
+
+/// What `ukvmm gdb-core` has gdb say.
+fn gdb_core(core: &Path, commands: &[&str]) -> Run {
+    let arguments = ["-nx", "-batch"].into_iter().chain(commands.iter().flat_map(|command| ["-ex", command]));
+    let arguments: Vec<_> = ["gdb-core", core.to_str().unwrap()].into_iter().chain(arguments).collect();
+    let mut run = Run::of(ukvmm(&arguments).env("LC_ALL", "C").env_remove("GDB").output().unwrap());
+    run.out = String::from_utf8_lossy(&run.out).split_whitespace().collect::<Vec<_>>().join(" ").into_bytes();
+    run
+}
+
+#[test]
+fn gdb_core_shows_a_core_as_a_machine_that_has_crashed() {
+    needs_kvm!();
+    // mov eax, 120; out 0xf4, al; hlt
+    let (guest, core) = guest(&[0xb8, 120, 0, 0, 0, 0xe6, 0xf4, 0xf4]);
+    run(&guest, &core, &[]).expect(120, "the guest's core is in");
+    let commands = [
+        "info threads",
+        "x/i $pc",
+        "p $cr3",
+        "monitor tsc",
+        "p $rax = 5",
+        "set var *(char *)$pc = 1",
+        "stepi",
+    ];
+    let run = gdb_core(&core, &commands);
+    let out = String::from_utf8_lossy(&run.out);
+    for expected in
+        ["* 1 Thread 65536.1 (vCPU 0) 0xffffffff80100007 in dying ()", "<dying+7>: hlt", "PDBR=9"]
+    {
+        assert!(out.contains(expected), "{expected}: {run:?}");
+    }
+    assert!(!out.contains("$2 ="), "registers cannot be set: {run:?}");
+    assert!(run.err.contains("the guest's kernel panicked"), "{run:?}");
+    assert!(run.err.contains("Cannot access memory at address 0xffffffff80100007"), "{run:?}");
+}
+
+#[test]
+fn a_core_is_opened_with_the_kernel_that_it_is_of() {
+    needs_kvm!();
+    let (guest, core) = guest(UD2);
+    run(&guest, &core, &[]).expect(121, "the guest's core is in");
+    let elsewhere = tempfile::tempdir().unwrap();
+    let (moved, kernel) = (elsewhere.path().join("core"), elsewhere.path().join("kernel"));
+    fs::copy(&core, &moved).unwrap();
+    fs::rename(guest.kernel(), &kernel).unwrap();
+    let beside = gdb_core(&moved, &["x/i &dying"]);
+    assert!(String::from_utf8_lossy(&beside.out).contains("<dying>: ud2"), "{beside:?}");
+    let absent = gdb_core(&core, &[]);
+    absent.expect(127, "the kernel of core");
+    absent.expect(127, "name it with --kernel FILE");
+    fs::write(guest.kernel(), Elf::new(SPIN).bytes()).unwrap();
+    gdb_core(&core, &[]).expect(127, "kernel is another build");
+    let named =
+        ukvmm(&["gdb-core", "--kernel", kernel.to_str().unwrap(), core.to_str().unwrap(), "-nx", "-batch"]);
+    assert_eq!(Run::of({ named }.env_remove("GDB").output().unwrap()).status, Some(0));
+}
+
+#[test]
+fn gdb_core_says_what_it_cannot_open() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("file");
+    gdb_core(&file, &[]).expect(127, "core ");
+    fs::write(&file, "no core").unwrap();
+    gdb_core(&file, &[]).expect(125, "is no ELF file");
+    fs::write(&file, Elf::new(SPIN).bytes()).unwrap();
+    gdb_core(&file, &[]).expect(125, "is no core but another kind of ELF file");
+}
+
+#[test]
+fn another_gdb_can_be_chosen() {
+    needs_kvm!();
+    let (guest, core) = guest(UD2);
+    run(&guest, &core, &[]).expect(121, "the guest's core is in");
+    let gdb = |gdb: &str| {
+        let mut command = ukvmm(&["gdb-core", core.to_str().unwrap(), "-batch"]);
+        Run::of(command.env("GDB", gdb).output().unwrap())
+    };
+    gdb("/no/gdb").expect(127, "/no/gdb cannot be started");
+    let echo = gdb("echo");
+    let out = String::from_utf8_lossy(&echo.out).into_owned();
+    assert!(
+        out.contains("kernel -ex target extended-remote | '") && out.ends_with("/core' -batch\n"),
+        "{out}"
+    );
+}
