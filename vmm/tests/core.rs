@@ -131,8 +131,7 @@ fn gdb_core_shows_a_core_as_a_machine_that_has_crashed() {
     ];
     let run = gdb_core(&core, &commands);
     let out = String::from_utf8_lossy(&run.out);
-    for expected in
-        ["* 1 Thread 65536.1 (vCPU 0) 0xffffffff80100007 in dying ()", "<dying+7>: hlt", "PDBR=9"]
+    for expected in ["* 1 Thread 65536.1 (vCPU 0) 0xffffffff80100007 in dying ()", "<dying+7>: hlt", "PDBR=9"]
     {
         assert!(out.contains(expected), "{expected}: {run:?}");
     }

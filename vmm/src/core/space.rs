@@ -170,6 +170,18 @@ mod tests {
     }
 
     #[test]
+    fn tables_that_stand_for_all_that_are_not_there_do_not_hide_what_comes_behind() {
+        let (mut machine, registers) = machine();
+        for index in 0..512 {
+            machine.put_u64(PT + 8 * index, 0x5000 | PRESENT);
+            machine.put_u64(PD + 0x8000 + 8 * index, PT | PRESENT);
+            machine.put_u64(PDPT + 0x8000 + 8 * index, (PD + 0x8000) | PRESENT);
+        }
+        let found = kernel(&machine, &registers);
+        assert_eq!((found.len(), found[0].phys, found[1].virt), (2, 0x5000, 0xffff_ffff_8000_0000));
+    }
+
+    #[test]
     fn the_lower_half_is_the_kernel_s_if_it_is_there() {
         let (mut machine, mut registers) = machine();
         machine.put_u64(PML4, PDPT | PRESENT);

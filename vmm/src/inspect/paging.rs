@@ -4,6 +4,7 @@
 
 use crate::debug::registers::Registers;
 use crate::debug::view::{NoMemory, View};
+use std::collections::BTreeSet;
 
 const PRESENT: u64 = 1 << 0;
 const WRITE: u64 = 1 << 1;
@@ -199,10 +200,11 @@ const TABLES_MAX: u32 = 1 << 16;
 /// Calls `each` with every page below `end` of the space of page-table root `cr3`, in the order of addresses, until it returns false. Tables that
 /// cannot be read are as if they were empty.
 pub fn for_each_page(view: &dyn View, cr3: u64, end: u64, each: &mut dyn FnMut(u64, Page) -> bool) {
-    Visit { view, end, left: TABLES_MAX, each }.table(Step::top(cr3, Levels::Four), 0, 0);
+    Visit { view, end, left: TABLES_MAX, seen: None, each }.table(Step::top(cr3, Levels::Four), 0, 0);
 }
 
-/// Calls `each` with every page of the upper half, where kernels are, as [`for_each_page`].
+/// Calls `each` with every page of the upper half, where kernels are, as [`for_each_page`]. A table that is in many places, as those are that
+/// stand for all that is not there, is visited in the first alone.
 pub fn for_each_upper_page(
     view: &dyn View,
     root: u64,
@@ -212,7 +214,8 @@ pub fn for_each_upper_page(
     let top = Step::top(root, levels);
     // Bits above those that are translated are copies of the highest that is.
     let start = u64::MAX << (top.shift + 9);
-    Visit { view, end: u64::MAX, left: TABLES_MAX, each }.table(top, start, ENTRIES / 2);
+    let seen = Some(BTreeSet::new());
+    Visit { view, end: u64::MAX, left: TABLES_MAX, seen, each }.table(top, start, ENTRIES / 2);
 }
 
 /// Entries of a table.
@@ -222,12 +225,17 @@ struct Visit<'a> {
     view: &'a dyn View,
     end: u64,
     left: u32,
+    /// Tables, and for what each of their entries is; `None` if they are visited as often as they are there.
+    seen: Option<BTreeSet<(u64, u32)>>,
     each: &'a mut dyn FnMut(u64, Page) -> bool,
 }
 
 impl Visit<'_> {
     /// Visits a table, which is for addresses from `start` on, and what is below, from entry `first` on. False: that is enough.
     fn table(&mut self, step: Step, start: u64, first: usize) -> bool {
+        if self.seen.as_mut().is_some_and(|seen| !seen.insert((step.table, step.shift))) {
+            return true;
+        }
         let Some(left) = self.left.checked_sub(1) else { return false };
         self.left = left;
         let mut table = [0; PAGE as usize];
