@@ -1,8 +1,9 @@
 //! Which of the guest's memory KVM maps for it, and how: what a debugger changes while all vCPUs are parked.
 //!
 //! A page may be made read-only, so that writes come to us, or absent, so that reads do as well. KVM keeps memory in slots, of which
-//! each is a range that is mapped in one way and cannot change while it is there (Linux, `Documentation/virt/kvm/api.rst`, KVM_SET_USER_MEMORY_REGION);
-//! so the slot that such a page is in is replaced by up to three. Besides, memory may be added that the guest does not know of.
+//! each is a range that is mapped in one way and cannot change while it is there (Linux, `Documentation/virt/kvm/api.rst`,
+//! KVM_SET_USER_MEMORY_REGION); so the slot that such a page is in is replaced by up to three. Besides, memory may be added
+//! that the guest does not know of.
 
 use crate::kvm::KvmError;
 use crate::memory::{self, GuestMemory, MemoryError};

@@ -55,7 +55,8 @@ impl Vm {
         Ok(this)
     }
 
-    /// Maps `range` of `memory`, which is in one region of it, for the guest, at the same addresses. The slot is not in use, and no other covers the range.
+    /// Maps `range` of `memory`, which is in one region of it, for the guest, at the same addresses. The slot is not in use,
+    /// and no other covers the range.
     pub fn set_slot(
         &self,
         slot: u32,

@@ -7,7 +7,8 @@ pub const DEBUG_PRESENT: u8 = 0xe9;
 /// Debug exit: a byte or double word written here ends the machine. `ukvmm` exits with the value's low byte;
 /// QEMU's `isa-debug-exit` with `(value << 1) | 1`.
 pub const EXIT: u16 = 0xf4;
-/// A debugger's: code that it has put into the guest writes a byte here (`out imm8, al`) to hand it the CPU. Without a debugger, nobody listens.
+/// A debugger's: code that it has put into the guest writes a byte here (`out imm8, al`) to hand it the CPU. Without a
+/// debugger, nobody listens.
 pub const DEBUGGER: u16 = 0xf8;
 /// First of the eight ports of the 16550 UART (COM1), where the machine has one.
 pub const UART: u16 = 0x3f8;

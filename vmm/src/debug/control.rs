@@ -1,8 +1,9 @@
 //! Stops the vCPUs of a machine, and lets them go on: the machine's side of being debugged.
 //!
 //! KVM takes a vCPU's ioctls only from outside KVM_RUN: from another thread they wait until the guest leaves. So a stopped
-//! vCPU is *parked*: its thread is out of the guest, has completed what the last exit had begun (so that registers may be set), and does what the debugger's thread
-//! gives it to do ([`Control::with`]) until it is sent on. A vCPU that meets something for the debugger parks by itself and leaves a [`Trap`].
+//! vCPU is *parked*: its thread is out of the guest, has completed what the last exit had begun (so that registers may be set),
+//! and does what the debugger's thread gives it to do ([`Control::with`]) until it is sent on. A vCPU that meets something for
+//! the debugger parks by itself and leaves a [`Trap`].
 //!
 //! Interrupt controllers, clocks and devices do not stop with the vCPUs. What comes in meanwhile is there when they go on.
 //!

@@ -1,7 +1,7 @@
 //! Has a vCPU run other code for a moment, as if nothing had been: a debugger's, in the guest's kernel mode.
 //!
-//! Not only registers belong to where a vCPU is. One that sleeps (HLT) would go on sleeping at the new place; and an interrupt that KVM is about to deliver,
-//! whatever the interrupt flag says, would be delivered there.
+//! Not only registers belong to where a vCPU is. One that sleeps (HLT) would go on sleeping at the new place; and an interrupt
+//! that KVM is about to deliver, whatever the interrupt flag says, would be delivered there.
 
 use super::registers::set_flat_segments;
 use kvm_bindings::{KVM_MP_STATE_RUNNABLE, kvm_mp_state, kvm_regs, kvm_sregs, kvm_vcpu_events};

@@ -149,8 +149,8 @@ impl Station {
 
     // For the vCPU's thread.
 
-    /// To be called when the vCPU has left the guest: parks it if it was called, or if `itself` says (with the station locked) that it wants to,
-    /// and does there what it is given to do.
+    /// To be called when the vCPU has left the guest: parks it if it was called, or if `itself` says (with the station locked)
+    /// that it wants to, and does there what it is given to do.
     pub fn visit(&self, fd: &mut VcpuFd, plight: Plight, itself: impl FnOnce() -> bool) -> Way {
         let mut state = self.lock();
         let parks = itself() || state.wish == Wish::Park;

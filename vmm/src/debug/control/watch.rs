@@ -1,7 +1,8 @@
 //! Places where there is memory, but the guest's accesses come to us: their slot is read-only or gone ([`crate::slots`]).
 //!
 //! The accesses are made here, as the guest would have made them, and those that touch what is watched are told. Devices and the
-//! debugger itself write to memory directly and are not noticed. What the guest does there with one instruction in several steps, such as an atomic addition, is not atomic.
+//! debugger itself write to memory directly and are not noticed. What the guest does there with one instruction in several
+//! steps, such as an atomic addition, is not atomic.
 
 use crate::memory::GuestMemory;
 use std::ops::Range;
