@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result, bail, ensure};
 use elf::ElfBytes;
-use elf::abi::{EM_X86_64, PF_X, PT_INTERP, PT_LOAD, PT_NOTE};
+use elf::abi::{EM_X86_64, PT_INTERP, PT_LOAD, PT_NOTE};
 use elf::endian::LittleEndian;
 use elf::note::Note;
 use elf::segment::ProgramHeader;
@@ -31,11 +31,9 @@ pub fn check_server(bytes: &[u8]) -> Result<()> {
     Ok(())
 }
 
-/// Bytes of the segments that can be executed.
+/// Bytes of a kernel's own code: of its section `.text`, not of the page that it leaves for a debugger's.
 pub fn text_size(bytes: &[u8]) -> Result<u64> {
-    let segments = segments(bytes)?;
-    let text = segments.iter().filter(|segment| segment.p_type == PT_LOAD && segment.p_flags & PF_X != 0);
-    Ok(text.map(|segment| segment.p_filesz).sum())
+    Ok(parse(bytes)?.section_header_by_name(".text")?.context("no section .text")?.sh_size)
 }
 
 /// What a kernel's file puts into physical memory.
@@ -146,5 +144,6 @@ mod tests {
     #[test]
     fn text_is_found() {
         assert!(text_size(&compiled(&["-static"])).unwrap() > 1000);
+        assert!(text_size(b"").is_err());
     }
 }
