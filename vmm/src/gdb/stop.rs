@@ -41,7 +41,7 @@ fn reply(signal: Signal, thread: Thread) -> Vec<u8> {
 impl Session<'_> {
     /// The machine has stopped while nobody waits for a reply.
     pub(super) fn stopped(&mut self, stop: Stop) {
-        self.target.stopped_at(stop.thread);
+        self.target.current = stop.thread;
         self.stop = stop;
         self.state = State::Stopped;
     }
@@ -74,7 +74,7 @@ impl Session<'_> {
         if self.target.released.contains(&thread.process) && !matches!(event, Event::Crashed { .. }) {
             return self.of_released(&event, signal);
         }
-        self.target.stopped_at(thread);
+        self.target.current = thread;
         self.stop = quiet_stop(event.clone());
         if let Some(message) = &self.stop.message {
             self.out.send(&console::line(message));
@@ -142,7 +142,7 @@ impl Session<'_> {
             self.out.send(&console::line(message));
         }
         let thread = self.stop.thread;
-        self.target.stopped_at(thread);
+        self.target.current = thread;
         if let Some(tid) = ids::pack(thread) {
             self.tell(Reason::SignalWithThread { tid, signal: Signal::SIGZERO });
         }

@@ -201,6 +201,7 @@ fn registers_are_read_and_written_one_by_one() {
     assert_eq!(gdb.ask("p39"), "x".repeat(16));
     assert_eq!(gdb.ask("P0=01"), "E79");
     assert_eq!(gdb.ask("pffff"), "");
+    assert_eq!(gdb.ask("p43"), "00".repeat(16));
     drop(gdb);
     let registers = mock.registers(thread(12, 2)).unwrap();
     assert_eq!(registers.general[0], 0x0807_0605_0403_0201);

@@ -54,7 +54,6 @@ pub struct Target<'d> {
     pub released: BTreeSet<Process>,
     pub points: Points,
     files: Files,
-    /// Made at the first stop: what the machine has is known then.
     description: String,
     plan: Plan,
     /// What has become of the last attempt to go on.
@@ -71,20 +70,10 @@ impl<'d> Target<'d> {
             released: BTreeSet::new(),
             points: Points::default(),
             files: Files::default(),
-            description: String::new(),
+            description: super::description::xml(),
             plan: Plan::default(),
             resumed: None,
             refusal: None,
-        }
-    }
-
-    /// The machine stands still, and this is the thread to look at.
-    pub fn stopped_at(&mut self, thread: Thread) {
-        self.current = thread;
-        if self.description.is_empty() {
-            let registers = self.debuggee().registers(thread);
-            let avx = registers.is_ok_and(|registers| registers.vector.ymm_high.is_some());
-            self.description = super::description::xml(avx);
         }
     }
 
