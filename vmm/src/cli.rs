@@ -36,7 +36,7 @@ pub enum Command {
 
 #[derive(Args, Debug)]
 pub struct GdbCore {
-    /// Speak GDB's protocol on standard input and output, for `target remote | ukvmm gdb-core --stdio CORE`
+    /// Speak GDB's protocol on standard input and output, for `target extended-remote | ukvmm gdb-core --stdio CORE`
     #[arg(long)]
     pub stdio: bool,
     /// The guest's kernel, if it is not where it was or beside the core

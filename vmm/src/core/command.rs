@@ -1,6 +1,6 @@
 //! `ukvmm gdb-core`: opens a core in gdb.
 //!
-//! gdb is started in our place and starts us again, to speak its protocol on a pipe (`target remote | ukvmm gdb-core --stdio CORE`). So nothing listens
+//! gdb is started in our place and starts us again, to speak its protocol on a pipe (`target extended-remote | ukvmm gdb-core --stdio CORE`). So nothing listens
 //! that others could connect to, Ctrl-C and the exit status are gdb's, and an IDE that brings a gdb of its own does the same.
 
 use super::debuggee::Exhibit;
