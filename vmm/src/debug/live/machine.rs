@@ -8,9 +8,7 @@ use crate::memory::GuestMemory;
 use crate::slots::RESERVE;
 use crate::vcpu::registers;
 use crate::vm::read_tsc;
-use kvm_bindings::{
-    KVM_MP_STATE_INIT_RECEIVED, KVM_MP_STATE_SIPI_RECEIVED, KVM_MP_STATE_UNINITIALIZED, kvm_regs,
-};
+use kvm_bindings::kvm_regs;
 use kvm_ioctls::VcpuFd;
 use std::cell::RefCell;
 use std::sync::Arc;
@@ -98,8 +96,11 @@ impl View for Machine {
             return known.clone();
         }
         // One that is not parked now may be so when it is asked for again.
-        let read = self.control.with(index, |vcpu| has_started(vcpu).then(|| registers::read(vcpu).ok()));
-        let registers = read.ok()?.flatten();
+        let read = self.control.with(index, |vcpu| match registers::is_started(vcpu) {
+            Ok(true) => registers::read(vcpu).ok(),
+            _ => None,
+        });
+        let registers = read.ok()?;
         self.known.borrow_mut()[index] = Some(registers.clone());
         registers
     }
@@ -115,10 +116,4 @@ impl View for Machine {
     fn ram(&self) -> Vec<(u64, u64)> {
         self.ram.iter().map(|region| (region.start_addr().0, region.len())).collect()
     }
-}
-
-/// Whether it does not wait for INIT and SIPI.
-fn has_started(vcpu: &VcpuFd) -> bool {
-    let waiting = [KVM_MP_STATE_UNINITIALIZED, KVM_MP_STATE_INIT_RECEIVED, KVM_MP_STATE_SIPI_RECEIVED];
-    vcpu.get_mp_state().is_ok_and(|state| !waiting.contains(&state.mp_state))
 }
