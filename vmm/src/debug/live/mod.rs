@@ -7,7 +7,7 @@
 //! - [`page`]: our code in the kernel's image; [`hooks`]: what leads there
 //! - [`machine`]: vCPUs and memory; [`guest`]: the same with what we have changed, and how a vCPU [`stands`](stand)
 //! - [`agent`]: has the kernel mode change a page table; [`copies`]: pages of one's own
-//! - [`patches`]: bytes that are ours; [`points`]: breakpoints; [`unmaps`]: when they may have lost their pages
+//! - [`patches`]: bytes that are ours, [`offspring`]: what the guest has copied of them; [`points`]: breakpoints; [`unmaps`]: when they may have lost their pages
 //! - [`decode`]: instructions that are not stepped like others; [`step`]: one instruction
 //! - [`watch`]: watchpoints; [`signals`]: what Linux programs are about to get
 //! - [`memory`], [`registers`]: what debuggers read and write
@@ -22,6 +22,7 @@ pub mod guest;
 pub mod hooks;
 pub mod machine;
 pub mod memory;
+pub mod offspring;
 pub mod page;
 pub mod patches;
 pub mod points;

@@ -193,6 +193,9 @@ fn set(guest: &mut Guest, process: Process, address: u64) -> Result<Option<Set>,
 }
 
 fn unset(guest: &mut Guest, process: Process, address: u64, set: Set) -> Result<(), Error> {
+    if !set.copied && !process.is_kernel() {
+        guest.heal_copies(set.physical);
+    }
     guest.patches.take(&guest.machine, set.physical)?;
     if set.copied { guest.disown(process, address) } else { Ok(()) }
 }
