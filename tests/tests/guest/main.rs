@@ -10,7 +10,7 @@
 //! - [`soak`]: random system calls
 //! - [`stock`]: stock Linux kernels
 //! - [`drivers`], [`console`], [`rng`], [`net`], [`share`]: drivers that are killed while they are used; [`driven`]: what most of them share
-//! - [`gdb`]: sessions of GDB
+//! - [`gdb`]: sessions of GDB; [`gdb_hostile`]: debuggers that talk nonsense
 //! - [`trials`]: tests of libtest-mimic, and what they share
 
 #![forbid(unsafe_code)]
@@ -21,6 +21,7 @@ mod console;
 mod driven;
 mod drivers;
 mod gdb;
+mod gdb_hostile;
 mod idle;
 mod ipc;
 mod net;
@@ -59,6 +60,7 @@ fn main() {
     trials.extend(net::trials(&context));
     trials.extend(share::trials(&context));
     trials.extend(gdb::trials(&context));
+    trials.extend(gdb_hostile::trials(&context));
     trials.extend(stock::trials(&context));
     libtest_mimic::run(&arguments, trials).exit();
 }
