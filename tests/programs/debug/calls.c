@@ -3,6 +3,8 @@
 #include <stdio.h>
 #include <sys/syscall.h>
 
+#include "wait.h"
+
 static long ask(void)
 {
     long pid;
@@ -12,6 +14,7 @@ static long ask(void)
 
 int main(void)
 {
+    wait_for_debugger();
     long first = ask();
     long second = ask();
     puts(first == second ? "same" : "different");

@@ -4,6 +4,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "wait.h"
+
 static int place;
 
 static void child(void)
@@ -23,6 +25,7 @@ static int parent(pid_t pid)
 
 int main(void)
 {
+    wait_for_debugger();
     pid_t pid = fork();
     if (pid == 0)
         child();

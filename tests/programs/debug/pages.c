@@ -6,6 +6,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "wait.h"
+
 enum { PAGE = 4096 };
 
 // Alone on its page, which is not there until somebody calls it.
@@ -31,6 +33,7 @@ static void make_copy(void)
 
 int main(void)
 {
+    wait_for_debugger();
     int status;
     make_copy();
     int result = late(1);

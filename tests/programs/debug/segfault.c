@@ -3,6 +3,8 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "wait.h"
+
 struct node {
     struct node *next;
     int value;
@@ -22,6 +24,7 @@ static int sum(struct node *node)
 
 int main(void)
 {
+    wait_for_debugger();
     write(1, "about to fall\n", 14);
     return sum(&first);
 }

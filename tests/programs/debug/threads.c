@@ -3,6 +3,8 @@
 #include <pthread.h>
 #include <stdio.h>
 
+#include "wait.h"
+
 enum { ROUNDS = 3 };
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -28,6 +30,7 @@ static void *work(void *argument)
 
 int main(void)
 {
+    wait_for_debugger();
     pthread_t threads[2];
     for (long i = 0; i < 2; i++)
         pthread_create(&threads[i], NULL, work, (void *)i);

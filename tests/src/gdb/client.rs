@@ -72,7 +72,7 @@ fn command(session: &Session, socket: &Path, build: &Path) -> Command {
     for setting in SETTINGS {
         gdb.args(["-iex", setting]);
     }
-    gdb.arg("-iex").arg(format!("add-auto-load-safe-path {}", build.display()));
+    gdb.arg("-x").arg(build.join("ukvmm-gdb.py"));
     for step in &session.steps {
         let command = step.command.replace("SOCKET", &socket.to_string_lossy());
         let command = command.replace("BUILD", &build.to_string_lossy());

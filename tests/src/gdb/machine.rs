@@ -40,10 +40,12 @@ pub fn words(session: &Session, build: &Build, socket: &str) -> Result<Vec<Strin
     Ok(words)
 }
 
-/// What the guest has printed, and its exit status in the last line.
+/// What the guest has printed, and its exit status in the last line. Not that it can be debugged, which `ukvmm` says at the beginning.
 pub fn end(outcome: &Outcome) -> String {
+    const NOISE: &str = "ukvmm: warning: a debugger can come to ";
     let mut text = String::from_utf8_lossy(&outcome.stdout).into_owned();
-    text += &String::from_utf8_lossy(&outcome.stderr);
+    let errors = String::from_utf8_lossy(&outcome.stderr);
+    text.extend(errors.split_inclusive('\n').filter(|line| !line.starts_with(NOISE)));
     let _ = match outcome.end {
         End::Exited(status) => writeln!(text, "{status}"),
         other => writeln!(text, "{other}"),
