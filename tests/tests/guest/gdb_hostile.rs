@@ -48,7 +48,11 @@ fn attacks() -> Vec<Attack> {
         attack("a request, and gone", &packet(b"qXfer:features:read:target.xml:0,fff"), false),
         attack("on it goes, and gone", &packet(b"vCont;c"), false),
     ];
-    attacks.extend(PACKETS.iter().map(|text| Attack { name: text, bytes: packet(text.as_bytes()), listens: true }));
+    attacks.extend(PACKETS.iter().map(|text| Attack {
+        name: text,
+        bytes: packet(text.as_bytes()),
+        listens: true,
+    }));
     attacks
 }
 

@@ -101,12 +101,15 @@ impl<'d> Conversation<'d> {
         let mut wanted = PollFlags::empty();
         wanted.set(PollFlags::IN, self.inbox.is_empty());
         wanted.set(PollFlags::OUT, !self.session.outbox().bytes().is_empty());
-        let comes = if self.full { PollFlags::empty() } else { PollFlags::IN };
+        // After the one who is leaving, the next may come in.
+        let closed = self.full || self.connection.is_none();
+        let comes = if closed { PollFlags::empty() } else { PollFlags::IN };
         let mut waiting = vec![PollFd::new(door, comes), PollFd::new(ready, PollFlags::IN)];
         waiting.extend(self.connection.as_ref().map(|connection| PollFd::new(connection, wanted)));
         wait_for(&mut waiting, None)?;
         let happened: Vec<PollFlags> = waiting.iter().map(PollFd::revents).collect();
-        if !happened[0].is_empty() {
+        // The one who is there comes first: it may have left, to make room for the other.
+        if !happened[0].is_empty() && happened.get(2).is_none_or(|said| said.is_empty()) {
             match door.accept() {
                 Ok(other) => self.told_off = other.and_then(tell_off),
                 Err(error) => {
