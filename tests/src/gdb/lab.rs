@@ -19,6 +19,8 @@ use std::time::{Duration, Instant};
 const CPUS: &str = "2";
 /// Number of the lab's first port that is a socket.
 const FIRST_PORT: usize = 4;
+/// The servers of the set that is debugged.
+const SERVERS: [&str; 4] = ["sigma0", "root", "console", "linux"];
 /// Where `ukvmm -s` listens.
 const DEFAULT_PORT: &str = "1234";
 
@@ -108,6 +110,10 @@ impl Lab<'_> {
         }
         // Every file that is named here is in the lab, at the same path; so many CPUs as are asked for here are in it.
         lab.args(["--exec", "busybox", "sh"]).arg(&path).arg(&self.relay).args(self.build.boot_files()?);
+        // What a debugger knows of servers, `ukvmm` reads in the files with their symbols.
+        for name in SERVERS {
+            lab.arg(self.build.require(&format!("servers/{name}.debug"))?);
+        }
         lab.arg(programs::debug_image(self.build)?).args(["--cpus", CPUS]);
         process::start(lab, b"")
     }
