@@ -6,10 +6,12 @@ use std::fmt::{self, Write as _};
 use std::io::{self, IsTerminal, Write};
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Subscriber};
-use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, MakeWriter};
+use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::registry::LookupSpan;
+use tracing_subscriber::util::SubscriberInitExt;
 
 /// Directs messages to standard error from now on. Call once.
 pub fn init(log: &Log) {
@@ -19,13 +21,18 @@ pub fn init(log: &Log) {
         2 => LevelFilter::DEBUG,
         _ => LevelFilter::TRACE,
     };
+    // What a debugger sends is no business of whoever runs the machine.
+    let gdbstub = if log.verbose > 2 { LevelFilter::TRACE } else { LevelFilter::OFF };
+    let from = Targets::new().with_default(level).with_target("gdbstub", gdbstub);
     let builder = tracing_subscriber::fmt().with_max_level(level).with_writer(Stderr);
     match log.log_format {
-        LogFormat::Json => builder.json().flatten_event(true).with_target(false).init(),
+        LogFormat::Json => {
+            builder.json().flatten_event(true).with_target(false).finish().with(from).init();
+        }
         LogFormat::Text => {
             let wanted = std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());
             let color = wanted && io::stderr().is_terminal();
-            builder.event_format(Text { color }).init();
+            builder.event_format(Text { color }).finish().with(from).init();
         }
     }
 }
