@@ -5,6 +5,7 @@
 - `printers`: how gdb prints the kernel's types
 - `machine`: the machine that gdb is attached to: its threads, its monitor
 - `settings`: what is set when this is loaded; `paths`: where things are
+- `stops`: what gdb leaves undone when the machine stops
 - `attach`: attaching and detaching; `run`: a machine of gdb's own
 - `decode`, `calls`: commands on words and on registers
 - `threads`: commands on threads
@@ -22,7 +23,7 @@ def install():
     if _installed:
         return
     _installed = True
-    from . import attach, calls, command, decode, functions, printers, run, settings, threads
+    from . import attach, calls, command, decode, functions, printers, run, settings, stops, threads
 
-    for module in (command, attach, calls, decode, functions, printers, run, settings, threads):
+    for module in (command, attach, calls, decode, functions, printers, run, settings, stops, threads):
         module.install()

@@ -1,20 +1,15 @@
 // Has values in registers that a debugger can look for, at `full`.
 
-#include <asm/prctl.h>
 #include <stdio.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 #include "wait.h"
 
-static long thread_area;
 static const unsigned long pattern[4] = { 0x0101010101010101, 0x0202020202020202, 0x0303030303030303, 0x0404040404040404 };
 
 int main(void)
 {
     wait_for_debugger();
     long changed;
-    syscall(SYS_arch_prctl, ARCH_SET_GS, &thread_area);
     asm volatile("vmovdqu %1, %%ymm7\n\t"
                  "movabs $0x1122334455667788, %%rax\n\t"
                  "mov $0x99, %%ebx\n\t"
