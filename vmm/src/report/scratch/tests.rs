@@ -162,7 +162,7 @@ fn what_cannot_be_done_is_told() {
     let before = contents(&machine);
     let ask = |function| {
         let mut scratch = Scratch::new(&machine.server()).unwrap();
-        scratch.limit = Duration::from_millis(200);
+        scratch.deadline = Instant::now() + Duration::from_millis(200);
         scratch.ask(function, b"").unwrap_err()
     };
     assert!(matches!(ask(CALL), AskError::Called));
