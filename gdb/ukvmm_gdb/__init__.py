@@ -8,7 +8,7 @@
 - `stops`: what gdb leaves undone when the machine stops
 - `attach`: attaching and detaching; `run`: a machine of gdb's own
 - `decode`, `calls`: commands on words and on registers
-- `threads`: commands on threads
+- `tasks`, `threads`, `state`: commands on the machine
 - `functions`: convenience functions for conditions of breakpoints
 
 For gdb 12 and later.
@@ -23,7 +23,20 @@ def install():
     if _installed:
         return
     _installed = True
-    from . import attach, calls, command, decode, functions, printers, run, settings, stops, threads
+    from . import (
+        attach,
+        calls,
+        command,
+        decode,
+        functions,
+        printers,
+        run,
+        settings,
+        state,
+        stops,
+        tasks,
+        threads,
+    )
 
-    for module in (command, attach, calls, decode, functions, printers, run, settings, stops, threads):
+    for module in (command, attach, calls, decode, functions, printers, run, settings, state, stops, tasks, threads):
         module.install()

@@ -10,7 +10,7 @@ class Id(Command):
     """Decode a thread identifier.
     Usage: l4 id EXPRESSION
     Prints TASK.LTHREADvVERSION, irqLINE, nil or any.
-    In gdb's words, lthread L of task T is thread T.L+1."""
+    Thread 5.2 of gdb's and the monitor's is lthread 1 of task 5: they count from 1."""
 
     name = "id"
     completer = gdb.COMPLETE_EXPRESSION

@@ -23,7 +23,7 @@ def require_stopped_thread():
     require()
     thread = gdb.selected_thread()
     if thread is None:
-        raise gdb.GdbError("no thread is selected: thread N, or l4 thread T.L")
+        raise gdb.GdbError("no thread is selected: l4 thread 5.2")
     if thread.is_running():
         raise gdb.GdbError("the machine runs: Ctrl-C, or interrupt")
 
@@ -41,17 +41,17 @@ def tasks():
 
 def threads(inferior):
     """The threads of a task in their order."""
-    return sorted(inferior.threads(), key=lambda thread: thread.ptid[1])
+    return sorted(inferior.threads(), key=number)
 
 
-def lthread(thread):
-    return thread.ptid[1] - 1
+def number(thread):
+    """A thread's number in its process: 2 of Thread 5.2."""
+    return thread.ptid[1]
 
 
 def name(thread):
-    """A thread as L4 calls it."""
-    task = thread.ptid[0]
-    return "vCPU %d" % lthread(thread) if task == KERNEL else "%d.%d" % (task, lthread(thread))
+    """A thread as `info threads` and the monitor have it: 5.2"""
+    return "%d.%d" % (thread.ptid[0], number(thread))
 
 
 def description(thread):
@@ -59,18 +59,24 @@ def description(thread):
 
 
 def find(text):
-    """The gdb thread of `5.1`, `5.1v3`, or an expression that gives a thread identifier."""
+    """The gdb thread of `5.2`, as gdb and the monitor write it, of `5.1v3`, as L4 does, or of an expression that gives a thread identifier."""
     require()
-    written = re.fullmatch(r"(\d+)\.(\d+)(?:v\d+)?", text)
-    if written:
-        task, number = int(written.group(1)), int(written.group(2))
-    else:
-        identifier = words.ThreadId(values.evaluate(text))
-        if not identifier.is_thread():
-            raise gdb.GdbError("%s is no thread" % identifier)
-        task, number = identifier.task, identifier.lthread
-    inferior = tasks().get(task)
+    if not text:
+        raise gdb.GdbError("a thread is needed, such as 5.2")
+    process, wanted = _parse(text)
+    inferior = tasks().get(process)
     for thread in inferior.threads() if inferior else ():
-        if lthread(thread) == number:
+        if number(thread) == wanted:
             return thread
-    raise gdb.GdbError("there is no thread %d.%d" % (task, number))
+    raise gdb.GdbError("there is no Thread %d.%d" % (process, wanted))
+
+
+def _parse(text):
+    written = re.fullmatch(r"(\d+)\.(\d+)(v\d+)?", text)
+    if written:
+        process, thread, version = written.groups()
+        return int(process), int(thread) + (version is not None)
+    identifier = words.ThreadId(values.evaluate(text))
+    if not identifier.is_thread():
+        raise gdb.GdbError("%s is no thread" % identifier)
+    return identifier.task, identifier.lthread + 1

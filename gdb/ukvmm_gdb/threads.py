@@ -7,9 +7,9 @@ from .command import Command
 
 
 class Thread(Command):
-    """Select a thread by its L4 name.
-    Usage: l4 thread T.L
-    L is the number that L4 counts from 0. An expression that gives a thread identifier will do as well: l4 thread $r12"""
+    """Select a thread by its name in the machine.
+    Usage: l4 thread THREAD
+    THREAD is as `info threads` and the monitor write it (5.2), as L4 does (5.1v3), or an expression that gives a thread identifier ($r12)."""
 
     name = "thread"
     completer = gdb.COMPLETE_EXPRESSION
@@ -21,8 +21,8 @@ class Thread(Command):
 
 class Where(Command):
     """Show where a thread is: what it does, and its backtrace.
-    Usage: l4 where [T.L]
-    Without an argument, the selected thread. The selection stays as it is."""
+    Usage: l4 where [THREAD]
+    THREAD is as in `l4 thread`; without it, the selected one. The selection stays as it is."""
 
     name = "where"
     completer = gdb.COMPLETE_EXPRESSION
@@ -33,7 +33,7 @@ class Where(Command):
         thread = machine.find(argument) if argument else selected
         try:
             thread.switch()
-            print("%s (Thread %d.%d): %s" % (machine.name(thread), *thread.ptid[:2], machine.description(thread)))
+            print("Thread %s (%s)" % (machine.name(thread), machine.description(thread)))
             gdb.execute("backtrace")
         finally:
             selected.switch()
