@@ -34,6 +34,14 @@ def monitor(command):
     return gdb.execute("monitor " + command, to_string=True)
 
 
+def refresh():
+    """Has gdb read which processes and threads there are. It would select a process that is new to it."""
+    selected = gdb.selected_thread()
+    gdb.execute("info threads", to_string=True)
+    if selected is not None and selected.is_valid():
+        selected.switch()
+
+
 def tasks():
     """The tasks as gdb's inferiors, by number; the kernel is one."""
     return {inferior.pid: inferior for inferior in gdb.inferiors() if inferior.pid}
@@ -61,6 +69,7 @@ def description(thread):
 def find(text):
     """The gdb thread of `5.2`, as gdb and the monitor write it, of `5.1v3`, as L4 does, or of an expression that gives a thread identifier."""
     require()
+    refresh()
     if not text:
         raise gdb.GdbError("a thread is needed, such as 5.2")
     process, wanted = _parse(text)

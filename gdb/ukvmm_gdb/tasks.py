@@ -19,6 +19,8 @@ class Ps(Command):
     name = "ps"
 
     def run(self, argument, from_tty):
+        machine.require()
+        machine.refresh()
         tree = Tree()
         for task in tree.tops() + tree.tasks:
             tree.show(task, 0)

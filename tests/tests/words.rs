@@ -174,7 +174,9 @@ fn printers() {
 
 #[test]
 fn nothing_is_said_about_a_machine_that_is_not_there() {
-    for command in ["l4 ps", "l4 call", "l4 where", "l4 thread 5.1", "l4 space", "l4 ipc", "l4 detach"] {
+    for command in
+        ["l4 ps", "l4 call", "l4 registers", "l4 where", "l4 thread 5.1", "l4 space", "l4 ipc", "l4 detach"]
+    {
         let output = gdb().args(["-ex", command]).output().unwrap();
         assert_eq!(
             String::from_utf8_lossy(&output.stderr),

@@ -246,7 +246,8 @@ fn add_process(
     let thread = Thread::new(pid, Rc::downgrade(&process), l4, SigSet::EMPTY);
     server.become_program(&process, &thread, &ready);
     process.threads.borrow_mut().push(thread.clone());
-    server.processes.add_thread(thread);
-    server.processes.add(process);
+    server.processes.add_thread(thread.clone());
+    server.processes.add(process.clone());
+    server.tell_start(&process, &thread);
     Ok(())
 }

@@ -79,6 +79,8 @@ pub trait Machine {
     fn set_fs_base(&self, thread: ThreadId, base: u64) -> Result<(), MachineError>;
     /// Tells a debugger what runs in the task of `thread`, until that is deleted.
     fn name_task(&self, thread: ThreadId, name: &[u8]);
+    /// Tells a debugger that the task of `thread` is about to begin with a program.
+    fn program_starts(&self, thread: ThreadId);
     /// Tells a debugger that the thread is about to get a signal because of what it has done, and returns which one it is to get:
     /// the same one as a rule, or what the debugger wants; `None` for none.
     fn program_signal(&self, thread: ThreadId, signal: Signal) -> Option<Signal>;

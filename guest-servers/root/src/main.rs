@@ -16,7 +16,7 @@ use userlib::io::Port;
 use userlib::ipc::{self, Received};
 use userlib::task::{self, NewTask};
 use userlib::utcb::Utcb;
-use userlib::{Me, Status, ThreadId, log, names, sigma0};
+use userlib::{Me, Status, ThreadId, debug, log, names, sigma0};
 use vmm_abi::ports;
 
 userlib::server!(main);
@@ -155,6 +155,7 @@ impl Machine for Real {
         };
         let thread = task.make()?;
         names::set(thread.task(), server.name.as_bytes());
+        debug::program_starts(thread);
         Ok(thread)
     }
 

@@ -10,6 +10,16 @@ pub fn program_signal(thread: ThreadId, signal: u64) -> u64 {
     unsafe { ukvmm_program_signal(thread.task().into(), thread.lthread().into(), signal) }
 }
 
+/// Tells a debugger that the task of `thread` has a program, and is about to begin with it.
+#[cfg(target_os = "none")]
+pub fn program_starts(thread: ThreadId) {
+    // SAFETY: it does what the assembly below says: nothing.
+    unsafe { ukvmm_program_starts(thread.task().into()) }
+}
+
+#[cfg(not(target_os = "none"))]
+pub fn program_starts(_thread: ThreadId) {}
+
 #[cfg(not(target_os = "none"))]
 pub fn program_signal(_thread: ThreadId, signal: u64) -> u64 {
     signal
@@ -26,10 +36,17 @@ core::arch::global_asm!(
     "mov rax, rdx",
     "ret",
     ".size ukvmm_program_signal, . - ukvmm_program_signal",
+    ".section .text.ukvmm_program_starts, \"ax\"",
+    ".global ukvmm_program_starts",
+    ".type ukvmm_program_starts, @function",
+    "ukvmm_program_starts:",
+    "ret",
+    ".size ukvmm_program_starts, . - ukvmm_program_starts",
     ".text",
 );
 
 #[cfg(target_os = "none")]
 unsafe extern "C" {
     fn ukvmm_program_signal(task: u64, lthread: u64, signal: u64) -> u64;
+    fn ukvmm_program_starts(task: u64);
 }

@@ -69,6 +69,12 @@ pub enum Event {
     Interrupted(Thread),
     /// A Linux program is about to get this signal (Linux's number) because of what it has done.
     Signal(Thread, u8),
+    /// A process is about to begin with a program: one that has just been made or, if it is not `new`, that was something else so far (execve(2)), which its
+    /// breakpoints went with.
+    Started {
+        thread: Thread,
+        new: bool,
+    },
     /// The machine has stopped for good, by a kernel panic, triple fault, or error; it can still be looked at.
     Crashed {
         thread: Thread,

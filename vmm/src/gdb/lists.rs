@@ -35,6 +35,11 @@ impl Lists {
         self.fresh = true;
     }
 
+    /// gdb gets to know `process` by a stop in it.
+    pub fn meets(&mut self, process: Process) {
+        self.known.insert(process);
+    }
+
     pub fn has_several_processes(&self) -> bool {
         self.known.len() > 1
     }

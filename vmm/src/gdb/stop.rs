@@ -1,5 +1,8 @@
 //! Stops: what the machine says of them, and what gdb is told.
 //!
+//! Of a program that starts gdb is told that libraries have changed, in a process that it may not know yet: it gets to know that, reads its symbols, sets the
+//! breakpoints that have waited for it, and goes on by itself. Of execve(2) it is told so.
+//!
 //! gdb gets a signal, which is what it knows that programs stop by: SIGTRAP for breakpoints and steps, SIGINT for Ctrl-C, the signal that a
 //! Linux program would get, and SIGABRT for a machine that has crashed, with the reason on its console.
 
@@ -86,15 +89,25 @@ impl Session<'_> {
             Event::Watchpoint { address, access, .. } => {
                 Reason::Watch { tid, kind: kind(access), addr: address }
             }
+            Event::Started { .. } => {
+                self.lists.meets(thread.process);
+                Reason::Library(tid)
+            }
             _ => Reason::SignalWithThread { tid, signal },
         };
-        self.tell(reason);
+        let program = match event {
+            Event::Started { thread, new: false } => self.target.new_program(thread.process),
+            _ => None,
+        };
+        self.tell(reason, program);
     }
 
-    fn tell(&mut self, reason: Reason<u64>) {
+    /// With the path of the program that the thread's process has become, if it has.
+    fn tell(&mut self, reason: Reason<u64>, program: Option<String>) {
         self.state = State::Stopped;
         self.lists.stopped();
         for answer in self.stub.report(&mut self.target, reason) {
+            let answer = program.as_ref().map_or(answer.clone(), |path| executes(&answer, path));
             self.stop.reply.clone_from(&answer);
             self.out.send(&translate::stop_reply(&answer, self.multiprocess));
         }
@@ -119,7 +132,7 @@ impl Session<'_> {
             (resumed, self.target.threads().first().and_then(|it| ids::pack(*it)))
         {
             self.out.send(&console::line(&error.to_string()));
-            self.tell(Reason::SignalWithThread { tid: other, signal });
+            self.tell(Reason::SignalWithThread { tid: other, signal }, None);
         }
     }
 
@@ -144,7 +157,7 @@ impl Session<'_> {
         let thread = self.stop.thread;
         self.target.current = thread;
         if let Some(tid) = ids::pack(thread) {
-            self.tell(Reason::SignalWithThread { tid, signal: Signal::SIGZERO });
+            self.tell(Reason::SignalWithThread { tid, signal: Signal::SIGZERO }, None);
         }
     }
 
@@ -171,9 +184,19 @@ fn who(event: &Event) -> (Thread, Signal) {
         Event::Watchpoint { thread, .. } => (thread, Signal::SIGTRAP),
         Event::Interrupted(thread) => (thread, Signal::SIGINT),
         Event::Signal(thread, number) => (thread, signal::to_gdb(number)),
+        Event::Started { thread, .. } => (thread, Signal::SIGTRAP),
         Event::Crashed { thread, .. } => (thread, Signal::SIGABRT),
         Event::Exited(_) => (Thread::vcpu(0), Signal::SIGZERO),
     }
+}
+
+/// A stop reply, of changed libraries, as one of a process that executes the program at `path`: `gdbstub` has no such.
+fn executes(reply: &[u8], path: &str) -> Vec<u8> {
+    let mut reply = reply.strip_suffix(b"library:;").unwrap_or(reply).to_vec();
+    reply.extend_from_slice(b"exec:");
+    reply.extend(path.bytes().flat_map(|byte| format!("{byte:02x}").into_bytes()));
+    reply.push(b';');
+    reply
 }
 
 fn kind(access: Access) -> WatchKind {

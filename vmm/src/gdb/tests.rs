@@ -454,6 +454,22 @@ fn whoever_hangs_up_leaves_no_breakpoints() {
 }
 
 #[test]
+fn a_program_that_starts_is_told_as_what_gdb_goes_on_from_by_itself() {
+    let mut mock = Mock::new();
+    mock.runs(SH, "/bin/sh", Vec::new());
+    let sh = thread(SH.0, 1);
+    mock.will(Event::Started { thread: sh, new: true });
+    mock.will(Event::Started { thread: sh, new: false });
+    let mut gdb = Gdb::attach(&mut mock);
+    gdb.ask("Hgpc.1");
+    assert_eq!(gdb.ask("Z0,1234,1"), "OK");
+    assert_eq!(gdb.go("vCont;c"), ["T05thread:pc.1;library:;"]);
+    assert_eq!(gdb.go("vCont;c"), [format!("T05thread:pc.1;exec:{};", hex("/bin/sh"))]);
+    drop(gdb);
+    assert!(mock.points().is_empty(), "the breakpoint was the old program's");
+}
+
+#[test]
 fn files_are_those_of_a_process() {
     let mut mock = Mock::new();
     let bytes: Vec<u8> = (0..40_000).map(|index| (index % 251) as u8).collect();

@@ -159,6 +159,9 @@ impl Machine for Kernel {
     fn name_task(&self, thread: ThreadId, name: &[u8]) {
         names::set(thread.task(), name);
     }
+    fn program_starts(&self, thread: ThreadId) {
+        debug::program_starts(thread);
+    }
     fn program_signal(&self, thread: ThreadId, signal: Signal) -> Option<Signal> {
         Signal::new(debug::program_signal(thread, signal.number().into()))
     }

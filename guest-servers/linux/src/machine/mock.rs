@@ -36,6 +36,8 @@ pub(crate) struct MockMachine {
     pub items: Cell<usize>,
     /// What tasks are called.
     pub names: RefCell<BTreeMap<u16, String>>,
+    /// Tasks of whose programs a debugger was told that they start.
+    pub starts: RefCell<Vec<u16>>,
     /// Signals that a debugger was told of, and which one it then wants in place of one.
     pub told: RefCell<Vec<(ThreadId, Signal)>>,
     pub wanted: RefCell<BTreeMap<Signal, Option<Signal>>>,
@@ -78,6 +80,7 @@ impl MockMachine {
             unmaps: Cell::new(0),
             items: Cell::new(0),
             names: RefCell::default(),
+            starts: RefCell::default(),
             told: RefCell::default(),
             wanted: RefCell::default(),
             task_quota: Cell::new(usize::MAX),
@@ -191,6 +194,9 @@ impl Machine for MockMachine {
     fn name_task(&self, thread: ThreadId, name: &[u8]) {
         let name = String::from_utf8_lossy(name).into_owned();
         self.names.borrow_mut().insert(thread.task(), name);
+    }
+    fn program_starts(&self, thread: ThreadId) {
+        self.starts.borrow_mut().push(thread.task());
     }
     fn program_signal(&self, thread: ThreadId, signal: Signal) -> Option<Signal> {
         self.told.borrow_mut().push((thread, signal));

@@ -141,11 +141,12 @@ impl Server {
         }
         self.tell_name(&child, &thread);
         child.threads.borrow_mut().push(thread.clone());
-        self.processes.add_thread(thread);
+        self.processes.add_thread(thread.clone());
         self.processes.add(child.clone());
         if let Some(parent) = child.parent() {
             parent.children.borrow_mut().push(child.clone());
         }
+        self.tell_start(&child, &thread);
         Ok((pid, Some(child)))
     }
 

@@ -41,4 +41,12 @@ impl Server {
         let _ = write!(name, "[{}]", process.pid);
         self.machine.name_task(thread.l4.get(), &name.bytes[..name.len]);
     }
+
+    /// Tells a debugger that the task of `process` is about to begin with a program, as one that has been forked or by `execve`. The debugger asks for more then
+    /// (`crate::report`), so nothing may be half done.
+    pub fn tell_start(&self, process: &Process, thread: &Thread) {
+        if !process.borrows_mm.get() {
+            self.machine.program_starts(thread.l4.get());
+        }
+    }
 }

@@ -167,6 +167,7 @@ impl Server {
             }
         }
         self.become_program(process, &c.thread, &ready);
+        self.tell_start(process, &c.thread);
         Ok(Outcome::Resumed)
     }
 

@@ -42,6 +42,22 @@ fn a_task_keeps_its_name_while_a_child_runs_in_it() {
     assert_eq!(name(&w, t).as_deref(), Some("prog[1]"));
 }
 
+#[test]
+fn a_debugger_hears_of_programs_that_start() {
+    let (w, t) = World::new();
+    assert_eq!(*w.machine.starts.borrow(), [t.task()]);
+    let (_, child) = w.fork(t);
+    assert_eq!(*w.machine.starts.borrow(), [t.task(), child.task()]);
+    w.store(child, DATA, b"/bin/none\0/bin/prog\0").unwrap();
+    w.call(child, __NR_execve, &[DATA, 0, 0]);
+    assert_eq!(w.machine.starts.borrow().len(), 2, "it goes on as it was");
+    w.call(child, __NR_execve, &[DATA + 10, 0, 0]);
+    assert_eq!(w.machine.starts.borrow()[2..], [child.task()]);
+    // A child that runs in its parent's task is none that a debugger sees.
+    w.call(t, __NR_vfork, &[]);
+    assert_eq!(w.machine.starts.borrow().len(), 3);
+}
+
 /// Has SIGSEGV handled at [`CODE`].
 fn handle_segv(w: &World, t: ThreadId) {
     let action = [CODE, u64::from(SA_RESTORER) | u64::from(SA_NODEFER), CODE, 0];

@@ -3,9 +3,9 @@
 use super::guest::{Guest, Ours};
 use super::hooks::Hooks;
 use super::machine::Machine;
+use super::notices::Notices;
 use super::points::{For, Points, USER_END};
 use super::run::Live;
-use super::signals::Signals;
 use super::unmaps::Unmaps;
 use super::wake::Wake;
 use super::watch::{Watchpoint, Watchpoints};
@@ -49,13 +49,13 @@ impl Live {
             Kernel::find(&machine, elf).map(|kernel| Ours::take_over(&machine, kernel, elf)).transpose()?;
         let guest = Guest { machine, ours, patches: Default::default(), copies: Default::default() };
         guest.set_debug_of_all(true)?;
-        Ok(Self {
+        let mut live = Self {
             guest,
             programs: programs.clone(),
             points: Points::default(),
             watchpoints: Watchpoints::default(),
             slots,
-            signals: Signals::new(programs),
+            notices: Notices::new(programs),
             unmaps: Unmaps::new(elf),
             wake,
             run: None,
@@ -64,7 +64,9 @@ impl Live {
             skip: None,
             stray: BTreeSet::new(),
             has_ended: false,
-        })
+        };
+        live.notices.begin(&live.guest);
+        Ok(live)
     }
 
     fn facts(&self) -> Facts<'_> {

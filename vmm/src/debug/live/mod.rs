@@ -9,7 +9,7 @@
 //! - [`agent`]: has the kernel mode change a page table; [`copies`]: pages of one's own
 //! - [`patches`]: bytes that are ours, [`offspring`]: what the guest has copied of them; [`points`]: breakpoints; [`unmaps`]: when they may have lost their pages
 //! - [`decode`]: instructions that are not stepped like others; [`step`]: one instruction
-//! - [`watch`]: watchpoints; [`signals`]: what Linux programs are about to get
+//! - [`watch`]: watchpoints; [`notices`]: programs start, or are about to get a signal
 //! - [`memory`], [`registers`]: what debuggers read and write
 //! - [`run`]: lets it run until something has happened; [`sort`]: what that was; [`wake`]: how one waits for it
 //! - [`debuggee`]: all of it, as a [`Debuggee`](crate::debug::debuggee::Debuggee)
@@ -22,13 +22,13 @@ pub mod guest;
 pub mod hooks;
 pub mod machine;
 pub mod memory;
+pub mod notices;
 pub mod offspring;
 pub mod page;
 pub mod patches;
 pub mod points;
 pub mod registers;
 pub mod run;
-pub mod signals;
 pub mod sort;
 pub mod stand;
 pub mod step;

@@ -165,7 +165,7 @@ impl Points {
 }
 
 /// Identifier of the first thread of a task: another one's differs, also if it has the same number.
-fn owner(guest: &Guest, process: Process) -> Option<u64> {
+pub fn owner(guest: &Guest, process: Process) -> Option<u64> {
     let task = u16::try_from(process.0).ok()?;
     Some(guest.ours.as_ref()?.kernel.thread(&guest.machine, Thread::l4(task, 0))?.id.0)
 }

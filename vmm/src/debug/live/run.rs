@@ -1,8 +1,8 @@
 //! Lets the machine run, until something has happened that the debugger is to know.
 
 use super::guest::Guest;
+use super::notices::Notices;
 use super::points::Points;
-use super::signals::Signals;
 use super::sort::Outcome;
 use super::step::Step;
 use super::unmaps::Unmaps;
@@ -23,7 +23,7 @@ pub struct Live {
     pub(super) points: Points,
     pub(super) watchpoints: Watchpoints,
     pub(super) slots: Rc<RefCell<Slots>>,
-    pub(super) signals: Signals,
+    pub(super) notices: Notices,
     pub(super) unmaps: Unmaps,
     pub(super) wake: Wake,
     /// While it runs.
@@ -67,7 +67,7 @@ impl Live {
 
     fn begin(&mut self, plan: Plan) -> Result<(), Error> {
         self.refresh()?;
-        self.signals.pass(&self.guest, &plan)?;
+        self.notices.pass(&self.guest, &plan)?;
         self.run = Some(Run { steps: Vec::new(), while_in: plan.while_in, over: None });
         self.skip = self.last.take().filter(|last| self.rip(last.0) == Some(last.1));
         for thread in &plan.step {
@@ -201,7 +201,7 @@ impl Live {
             Some(Event::Breakpoint(thread) | Event::Stepped(thread)) => {
                 self.rip(*thread).map(|rip| (*thread, rip))
             }
-            Some(Event::Signal(..)) => self.signals.place(),
+            Some(Event::Signal(..) | Event::Started { .. }) => self.notices.place(),
             _ => None,
         };
     }
@@ -219,7 +219,7 @@ impl Live {
     /// Looks again where everything is that may have moved.
     pub(super) fn refresh(&mut self) -> Result<(), Error> {
         self.guest.prune();
-        self.signals.find(&mut self.guest, &mut self.points, &self.programs)?;
+        self.notices.find(&mut self.guest, &mut self.points, &self.programs)?;
         self.points.refresh(&mut self.guest)?;
         self.unmaps.listen(&mut self.guest, &mut self.points)?;
         self.watchpoints.protect(&self.guest, &mut self.slots.borrow_mut())

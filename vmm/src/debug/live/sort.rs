@@ -179,11 +179,18 @@ impl Live {
             return Ok(Outcome::Over(physical));
         }
         if self.skip != Some((thread, at))
-            && let Some(signal) = self.signals.met(&self.guest, vcpu, thread, at)
+            && let Some(notice) = self.notices.met(&self.guest, vcpu, thread, at)
+            && !self.can_wait(&notice)
         {
-            return Ok(Outcome::Stop(signal));
+            return Ok(Outcome::Stop(notice));
         }
         Ok(self.met(thread, thread, at).map_or(Outcome::Over(physical), Outcome::Stop))
+    }
+
+    /// gdb (13) forgets that a thread steps when it gets to know a process meanwhile. It does that at the next stop as well.
+    fn can_wait(&self, notice: &Event) -> bool {
+        let is_stepping = self.run.as_ref().is_some_and(|run| !run.steps.is_empty());
+        is_stepping && matches!(notice, Event::Started { new: true, .. })
     }
 
     /// The exception is the program's.

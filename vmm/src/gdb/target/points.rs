@@ -84,6 +84,13 @@ impl Target<'_> {
         self.points.release(&mut **self.debuggee.get_mut(), process);
     }
 
+    /// The program of `process` is another one, of this path: the breakpoints were the old one's.
+    pub fn new_program(&mut self, process: Process) -> Option<String> {
+        let debuggee = &mut **self.debuggee.get_mut();
+        self.points.release(debuggee, process);
+        debuggee.executable(process)
+    }
+
     fn add(&mut self, point: Point, kind: Kind) -> TargetResult<bool, Self> {
         let process = self.current.process;
         match self.points.insert(&mut **self.debuggee.get_mut(), process, point, kind) {
