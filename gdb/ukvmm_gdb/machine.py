@@ -37,7 +37,7 @@ def monitor(command):
 def refresh():
     """Has gdb read which processes and threads there are. It would select a process that is new to it."""
     selected = gdb.selected_thread()
-    gdb.execute("info threads", to_string=True)
+    gdb.selected_inferior().threads()
     if selected is not None and selected.is_valid():
         selected.switch()
 

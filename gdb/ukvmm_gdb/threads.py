@@ -40,6 +40,20 @@ class Where(Command):
             frame.select()
 
 
+class Registers(Command):
+    """Show all registers of the selected thread, control registers and the upper halves of AVX as well.
+    Usage: l4 registers [REGISTER...]
+    gdb asks what registers there are for its first inferior alone, and takes others for ordinary processes. This has it ask for the selected one, too."""
+
+    name = "registers"
+
+    def run(self, argument, from_tty):
+        machine.require_stopped_thread()
+        gdb.execute("unset tdesc filename", to_string=True)
+        gdb.execute("info registers " + argument)
+
+
 def install():
+    Registers()
     Thread()
     Where()
