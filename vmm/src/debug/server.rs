@@ -30,7 +30,9 @@ impl Server {
         let (alive, ended) = channel();
         let its_control = control.clone();
         let body = move || {
+            // Dropped in the opposite order: who waits for the end finds the socket gone.
             let _alive: std::sync::mpsc::Sender<()> = alive;
+            let gdb = gdb;
             serve(&gdb, &its_control, attach());
         };
         thread::Builder::new()
