@@ -53,7 +53,7 @@ pub struct Extras {
 pub fn adapt(supported: &CpuId, place: Place, extras: Extras) -> Result<CpuId, KvmError> {
     let supported = supported.as_slice();
     let max_leaf = supported.iter().find(|e| e.function == 0).map_or(0, |e| e.eax);
-    let amd = supported.iter().any(|e| e.function == 0 && is_amd(e));
+    let amd = is_of_amd(supported);
     let mut entries: Vec<_> =
         supported.iter().copied().filter(|e| ![0xb, 0x1f].contains(&e.function)).collect();
     for entry in &mut entries {
@@ -70,6 +70,11 @@ pub fn adapt(supported: &CpuId, place: Place, extras: Extras) -> Result<CpuId, K
     }
     let what = "making a vCPU's CPUID";
     CpuId::from_entries(&entries).map_err(|_| failed(what)(kvm_ioctls::Error::new(libc::E2BIG)))
+}
+
+/// Whether these are the leaves of a CPU of AMD's kind.
+pub fn is_of_amd(leaves: &[kvm_cpuid_entry2]) -> bool {
+    leaves.iter().any(|leaf| leaf.function == 0 && is_amd(leaf))
 }
 
 /// Of leaf 0: "AuthenticAMD" or "HygonGenuine".

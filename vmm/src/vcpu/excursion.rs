@@ -3,7 +3,7 @@
 //! Not only registers belong to where a vCPU is. One that sleeps (HLT) would go on sleeping at the new place; and an interrupt
 //! that KVM is about to deliver, whatever the interrupt flag says, would be delivered there.
 
-use super::registers::set_flat_segments;
+use super::registers::{set_flat_segments, set_sregs};
 use kvm_bindings::{KVM_MP_STATE_RUNNABLE, kvm_mp_state, kvm_regs, kvm_sregs, kvm_vcpu_events};
 use kvm_ioctls::{Error, VcpuFd};
 
@@ -53,14 +53,14 @@ impl Excursion {
         (events.exception.injected, events.exception.pending) = (0, 0);
         (events.interrupt.injected, events.interrupt.shadow) = (0, 0);
         (events.nmi.injected, events.nmi.masked) = (0, 1);
-        vcpu.set_sregs(&sregs)?;
+        set_sregs(vcpu, sregs)?;
         vcpu.set_regs(&to.regs)?;
         vcpu.set_vcpu_events(&events)?;
         vcpu.set_mp_state(kvm_mp_state { mp_state: KVM_MP_STATE_RUNNABLE })
     }
 
     fn put_back(&self, vcpu: &VcpuFd) -> Result<(), Error> {
-        vcpu.set_sregs(&self.sregs)?;
+        set_sregs(vcpu, self.sregs)?;
         vcpu.set_regs(&self.regs)?;
         // Last: setting registers drops what was pending.
         vcpu.set_vcpu_events(&self.events)?;

@@ -1,10 +1,12 @@
 //! All registers of a vCPU that does not run, as debuggers show them.
 
+use super::cpuid;
 use crate::debug::registers::{Registers, Vector, general, segment};
 use crate::debug::xsave::XSAVE;
 use kvm_bindings::{
-    KVM_MP_STATE_HALTED, KVM_MP_STATE_INIT_RECEIVED, KVM_MP_STATE_RUNNABLE, KVM_MP_STATE_SIPI_RECEIVED,
-    KVM_MP_STATE_UNINITIALIZED, Msrs, kvm_mp_state, kvm_msr_entry, kvm_regs, kvm_segment, kvm_sregs,
+    KVM_MAX_CPUID_ENTRIES, KVM_MP_STATE_HALTED, KVM_MP_STATE_INIT_RECEIVED, KVM_MP_STATE_RUNNABLE,
+    KVM_MP_STATE_SIPI_RECEIVED, KVM_MP_STATE_UNINITIALIZED, Msrs, kvm_mp_state, kvm_msr_entry, kvm_regs,
+    kvm_segment, kvm_sregs,
 };
 use kvm_ioctls::{Error, VcpuFd};
 
@@ -89,7 +91,7 @@ pub fn write(vcpu: &VcpuFd, wanted: &Registers) -> Result<(), Error> {
     let before = sregs;
     set_system_registers(&mut sregs, wanted);
     if sregs != before {
-        vcpu.set_sregs(&sregs)?;
+        set_sregs(vcpu, sregs)?;
     }
     if kernel_gs_base(vcpu)? != wanted.kernel_gs_base {
         set_kernel_gs_base(vcpu, wanted.kernel_gs_base)?;
@@ -103,6 +105,16 @@ pub fn write(vcpu: &VcpuFd, wanted: &Registers) -> Result<(), Error> {
         vcpu.set_mp_state(kvm_mp_state { mp_state: KVM_MP_STATE_RUNNABLE })?;
     }
     vcpu.set_regs(&kvm_registers(wanted))
+}
+
+/// Sets what was read from a vCPU and changed. KVM on AMD's CPUs says of the task register's segment that it is busy, whatever it is
+/// (`svm_get_segment` in Linux). Such a CPU takes either, but QEMU's, which emulates one, finds no I/O bitmap in a busy one; and VMX wants it busy.
+pub fn set_sregs(vcpu: &VcpuFd, mut sregs: kvm_sregs) -> Result<(), Error> {
+    const BUSY: u8 = 0b0010;
+    if cpuid::is_of_amd(vcpu.get_cpuid2(KVM_MAX_CPUID_ENTRIES)?.as_slice()) {
+        sregs.tr.type_ &= !BUSY;
+    }
+    vcpu.set_sregs(&sregs)
 }
 
 /// Makes CS and SS flat segments with these selectors: 64-bit code, and data, at the privilege level that CS asks for. (KVM takes
