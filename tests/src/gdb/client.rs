@@ -37,7 +37,7 @@ pub fn run(session: &Session, guest: &Guest, build: &Path) -> Result<Vec<String>
     }
     let input: String =
         session.steps.iter().flat_map(|step| &step.input).map(|line| format!("{line}\n")).collect();
-    let gdb = process::start(command(session, &guest.socket, build), input.as_bytes())?;
+    let gdb = process::start(command(session, guest, build), input.as_bytes())?;
     let interrupted = interrupt(session, guest, &gdb, deadline);
     let outcome = gdb.finish(deadline.saturating_duration_since(Instant::now()))?;
     let text = String::from_utf8_lossy(&outcome.stdout);
@@ -66,15 +66,18 @@ fn interrupt(session: &Session, guest: &Guest, gdb: &Running, deadline: Instant)
 }
 
 /// What GDB says on standard error belongs between what it prints.
-fn command(session: &Session, socket: &Path, build: &Path) -> Command {
+fn command(session: &Session, guest: &Guest, build: &Path) -> Command {
     let mut gdb = Command::new("sh");
     gdb.args(["-c", r#"exec gdb "$@" 2>&1"#, "sh", "-nx", "-batch"]).env("LC_ALL", "C");
     for setting in SETTINGS {
         gdb.args(["-iex", setting]);
     }
+    if let Some(files) = &guest.files {
+        gdb.arg("-iex").arg(format!("set sysroot {}", files.display()));
+    }
     gdb.arg("-x").arg(build.join("ukvmm-gdb.py"));
     for step in &session.steps {
-        let command = step.command.replace("SOCKET", &socket.to_string_lossy());
+        let command = step.command.replace("SOCKET", &guest.socket.to_string_lossy());
         let command = command.replace("BUILD", &build.to_string_lossy());
         // An argument a command: an error ends a file of commands, but not the next argument.
         gdb.args(["-ex", r"echo \036", "-ex", &command]);

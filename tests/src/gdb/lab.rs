@@ -78,7 +78,26 @@ fn prepare<'a>(build: &'a Build, sessions: &'a [Session]) -> Result<Lab<'a>, Str
     };
     let jobs = sessions.iter().enumerate().map(job).collect::<Result<_, String>>()?;
     let folder = tempfile::tempdir().map_err(|e| format!("cannot make a folder: {e}"))?;
+    link_files(build, folder.path())?;
     Ok(Lab { build, sessions, jobs, relay, folder })
+}
+
+/// Makes the files that a debugger asks for, under the names that they have for it, be those of this machine: to read them out of a guest in the lab
+/// takes some ten seconds for each session. On this machine's KVM that is what is done.
+fn link_files(build: &Build, folder: &Path) -> Result<(), String> {
+    let mut links = vec![("ukvmm/kernel".to_owned(), build.kernel()?), ("tests".to_owned(), build.tests())];
+    for name in SERVERS {
+        links.push((format!("ukvmm/servers/{name}"), build.require(&format!("servers/{name}.debug"))?));
+    }
+    links.push(("bin/busybox".to_owned(), "/bin/busybox".into()));
+    for (name, file) in links {
+        let link = folder.join(name);
+        let parent = link.parent().expect("it lies in the folder");
+        std::fs::create_dir_all(parent)
+            .and_then(|()| std::os::unix::fs::symlink(file, &link))
+            .map_err(|e| format!("cannot make {}: {e}", link.display()))?;
+    }
+    Ok(())
 }
 
 impl Lab<'_> {
@@ -93,7 +112,8 @@ impl Lab<'_> {
                     continue;
                 }
                 let Some(begin) = batch::begin(&lab.stdout, &session.name, deadline) else { break };
-                let guest = Guest { socket: self.socket(number), output: lab.stdout.clone(), begin };
+                let (socket, output) = (self.socket(number), lab.stdout.clone());
+                let guest = Guest { socket, output, begin, files: Some(self.folder.path().to_owned()) };
                 outputs.insert(session.name.clone(), client::run(session, &guest, &self.build.path("")));
             }
             lab.finish(deadline.saturating_duration_since(Instant::now()) + MARGIN)

@@ -19,6 +19,8 @@ pub struct Guest {
     pub output: Stream,
     /// Where in it the guest's own begins.
     pub begin: usize,
+    /// A folder in which GDB finds the files of the guest, if it is not to get them from there.
+    pub files: Option<PathBuf>,
 }
 
 impl Guest {
@@ -67,7 +69,7 @@ pub fn run_here(session: &Session, build: &Build) -> Result<(), String> {
         }
     };
     has_socket(&mut ukvmm);
-    let guest = Guest { socket: socket.clone(), output: ukvmm.stdout.clone(), begin: 0 };
+    let guest = Guest { socket: socket.clone(), output: ukvmm.stdout.clone(), begin: 0, files: None };
     let outputs = client::run(session, &guest, &build.path(""));
     let outcome = ukvmm.finish(if outputs.is_ok() { client::LIMIT } else { process::NAP })?;
     let end = end(&outcome);
