@@ -64,9 +64,14 @@ fn compile_all(build: &Build) -> Result<Vec<String>, String> {
     Ok(names)
 }
 
+/// Where the programs to debug are. Some have names that others have, too.
+pub fn debug_folder(build: &Build) -> PathBuf {
+    build.tests().join(DEBUG)
+}
+
 /// Compiles the programs to debug, and returns their names.
 fn compile_debug(build: &Build) -> Result<Vec<String>, String> {
-    let out = build.tests();
+    let out = debug_folder(build);
     fs::create_dir_all(&out).map_err(|e| format!("cannot make {}: {e}", out.display()))?;
     let mut names = Vec::new();
     for source in c_sources(&repository().join("tests/programs").join(DEBUG))? {
@@ -97,17 +102,19 @@ pub fn image(build: &Build) -> Result<PathBuf, String> {
 /// The same with the programs to debug, and only those.
 pub fn debug_image(build: &Build) -> Result<PathBuf, String> {
     static WRITTEN: OnceLock<Result<PathBuf, String>> = OnceLock::new();
-    WRITTEN.get_or_init(|| write_image(build, "debug.cpio", &compile_debug(build)?, &[])).clone()
+    let write = || write_image(build, "debug.cpio", &debug_folder(build), &compile_debug(build)?, &[]);
+    WRITTEN.get_or_init(write).clone()
 }
 
 /// As [`image`], with more files beside the programs, in the file `name`.
 pub fn image_with(build: &Build, name: &str, files: &[(String, Vec<u8>)]) -> Result<PathBuf, String> {
-    write_image(build, name, &compile(build)?, files)
+    write_image(build, name, &build.tests(), &compile(build)?, files)
 }
 
 fn write_image(
     build: &Build,
     name: &str,
+    from: &Path,
     programs: &[String],
     files: &[(String, Vec<u8>)],
 ) -> Result<PathBuf, String> {
@@ -116,7 +123,7 @@ fn write_image(
     let folder = GUEST_DIR.trim_start_matches('/');
     archive.directory(folder);
     for program in programs {
-        archive.program(&format!("{folder}/{program}"), &read(&build.tests().join(program))?);
+        archive.program(&format!("{folder}/{program}"), &read(&from.join(program))?);
     }
     for (file, data) in files {
         archive.program(&format!("{folder}/{file}"), data);

@@ -68,7 +68,8 @@ fn interrupt(session: &Session, guest: &Guest, gdb: &Running, deadline: Instant)
 /// What GDB says on standard error belongs between what it prints.
 fn command(session: &Session, guest: &Guest, build: &Path) -> Command {
     let mut gdb = Command::new("sh");
-    gdb.args(["-c", r#"exec gdb "$@" 2>&1"#, "sh", "-nx", "-batch"]).env("LC_ALL", "C");
+    // When it fails itself, it would leave a core of its own here.
+    gdb.args(["-c", r#"ulimit -c 0; exec gdb "$@" 2>&1"#, "sh", "-nx", "-batch"]).env("LC_ALL", "C");
     for setting in SETTINGS {
         gdb.args(["-iex", setting]);
     }

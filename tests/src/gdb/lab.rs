@@ -85,7 +85,10 @@ fn prepare<'a>(build: &'a Build, sessions: &'a [Session]) -> Result<Lab<'a>, Str
 /// Makes the files that a debugger asks for, under the names that they have for it, be those of this machine: to read them out of a guest in the lab
 /// takes some ten seconds for each session. On this machine's KVM that is what is done.
 fn link_files(build: &Build, folder: &Path) -> Result<(), String> {
-    let mut links = vec![("ukvmm/kernel".to_owned(), build.kernel()?), ("tests".to_owned(), build.tests())];
+    let mut links = vec![
+        ("ukvmm/kernel".to_owned(), build.kernel()?),
+        ("tests".to_owned(), programs::debug_folder(build)),
+    ];
     for name in SERVERS {
         links.push((format!("ukvmm/servers/{name}"), build.require(&format!("servers/{name}.debug"))?));
     }
