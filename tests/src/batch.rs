@@ -75,6 +75,11 @@ pub fn begin(said: &Stream, name: &str, deadline: Instant) -> Option<usize> {
     said.wait(0, deadline, |said| split(said, &mark).map(|(before, _)| before.len() + mark.len()))
 }
 
+/// What is said when a job has ended.
+pub fn end_mark(name: &str) -> String {
+    format!("{MARK}{name} END ")
+}
+
 /// The script that runs the jobs.
 fn script(jobs: &[Job]) -> String {
     let mut script = format!(
@@ -116,7 +121,7 @@ fn frames(mut bytes: &[u8], jobs: &[Job]) -> Vec<Outcome> {
 
 fn frame<'a>(bytes: &'a [u8], name: &str) -> Option<(Outcome, &'a [u8])> {
     let (_, rest) = split(bytes, &format!("{MARK}{name} BEGIN\n"))?;
-    let (stdout, rest) = split(rest, &format!("{MARK}{name} END "))?;
+    let (stdout, rest) = split(rest, &end_mark(name))?;
     let (line, rest) = split(rest, "\n")?;
     let (status, length) = std::str::from_utf8(line).ok()?.split_once(' ')?;
     let (stderr, rest) = rest.split_at_checked(length.parse().ok()?)?;

@@ -19,6 +19,8 @@ use std::time::{Duration, Instant};
 const CPUS: &str = "2";
 /// Number of the lab's first port that is a socket.
 const FIRST_PORT: usize = 4;
+/// So many ports: sessions take turns. The end of one does not close its port's socket, so the next one does not have the same.
+const PORTS: usize = 8;
 /// The servers of the set that is debugged.
 const SERVERS: [&str; 4] = ["sigma0", "root", "console", "linux"];
 /// Where `ukvmm -s` listens.
@@ -70,7 +72,7 @@ fn prepare<'a>(build: &'a Build, sessions: &'a [Session]) -> Result<Lab<'a>, Str
     let job = |(number, session): (usize, &Session)| {
         let path = format!("/tmp/gdb-{number}");
         let socket = if session.guest.iter().any(|word| word == "-s") { DEFAULT_PORT } else { &path };
-        let port = format!("/dev/vport0p{}", FIRST_PORT + number);
+        let port = format!("/dev/vport0p{}", FIRST_PORT + number % PORTS);
         let mut argv = vec![text(&relay), port, socket.to_owned(), text(&ukvmm)];
         argv.extend(machine::words(session, build, &path)?);
         let seconds = client::LIMIT.as_secs();
@@ -115,8 +117,10 @@ impl Lab<'_> {
                     continue;
                 }
                 let Some(begin) = batch::begin(&lab.stdout, &session.name, deadline) else { break };
+                let end_mark = Some(batch::end_mark(&session.name));
                 let (socket, output) = (self.socket(number), lab.stdout.clone());
-                let guest = Guest { socket, output, begin, files: Some(self.folder.path().to_owned()) };
+                let guest =
+                    Guest { socket, output, begin, files: Some(self.folder.path().to_owned()), end_mark };
                 outputs.insert(session.name.clone(), client::run(session, &guest, &self.build.path("")));
             }
             lab.finish(deadline.saturating_duration_since(Instant::now()) + MARGIN)
@@ -128,7 +132,7 @@ impl Lab<'_> {
         let script = format!("ip link set lo up\n{script}");
         std::fs::write(&path, script).map_err(|e| format!("cannot write {}: {e}", path.display()))?;
         let mut lab = guest::lab(left);
-        for number in 0..self.sessions.len() {
+        for number in 0..PORTS {
             lab.arg("--socket").arg(self.socket(number));
         }
         // Every file that is named here is in the lab, at the same path; so many CPUs as are asked for here are in it.
@@ -142,7 +146,7 @@ impl Lab<'_> {
     }
 
     fn socket(&self, number: usize) -> PathBuf {
-        self.folder.path().join(number.to_string())
+        self.folder.path().join((number % PORTS).to_string())
     }
 }
 

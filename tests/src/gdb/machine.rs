@@ -21,6 +21,8 @@ pub struct Guest {
     pub begin: usize,
     /// A folder in which GDB finds the files of the guest, if it is not to get them from there.
     pub files: Option<PathBuf>,
+    /// What is printed when the guest has ended, where that does not end GDB's connection.
+    pub end_mark: Option<String>,
 }
 
 impl Guest {
@@ -69,7 +71,8 @@ pub fn run_here(session: &Session, build: &Build) -> Result<(), String> {
         }
     };
     has_socket(&mut ukvmm);
-    let guest = Guest { socket: socket.clone(), output: ukvmm.stdout.clone(), begin: 0, files: None };
+    let guest =
+        Guest { socket: socket.clone(), output: ukvmm.stdout.clone(), begin: 0, files: None, end_mark: None };
     let outputs = client::run(session, &guest, &build.path(""));
     let outcome = ukvmm.finish(if outputs.is_ok() { client::LIMIT } else { process::NAP })?;
     let end = end(&outcome);
