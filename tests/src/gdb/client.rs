@@ -9,7 +9,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 /// How long a session may take, the guest's run included.
-pub const LIMIT: Duration = Duration::from_secs(60);
+pub const LIMIT: Duration = Duration::from_secs(30);
 /// How long GDB may go on alone: it has things to print.
 const GRACE: Duration = Duration::from_secs(3);
 /// Separates what commands print. ASCII has a character for it.

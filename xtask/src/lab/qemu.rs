@@ -28,8 +28,9 @@ const KERNEL_ARGS: &str = "console=ttyS0 quiet panic=-1 reboot=t rdinit=/init no
                            cryptomgr.notests nolapic_timer";
 
 /// Besides, where there are several CPUs: they have one time stamp counter, the host's. Linux does not know that and calls it unstable; then KVM gives
-/// each virtual CPU a counter of its own, and they drift apart by milliseconds.
-const KERNEL_ARGS_SMP: &str = " tsc=reliable";
+/// each virtual CPU a counter of its own, and they drift apart by milliseconds. An interrupt that comes between STI and HLT leaves a CPU of the lab asleep
+/// until the next one: with `nohz=off` that is soon.
+const KERNEL_ARGS_SMP: &str = " tsc=reliable nohz=off";
 
 /// Runs the machine to its end. Its files are in `folder`.
 pub fn run(folder: &Path, kernel: &Kernel, job: &Job, sink: &mut dyn Sink) -> Result<Outcome> {
