@@ -9,6 +9,7 @@
 //! - [`transports`]: virtio devices, as words on the command line
 //! - [`exit`]: exit statuses
 //! - [`report`]: what a debugger asks the Linux server
+//! - [`trace`]: the TSC channel
 //! - [`virtio`]: where virtio devices are
 
 #![no_std]
@@ -20,5 +21,6 @@ pub mod exit;
 pub mod ports;
 pub mod report;
 pub mod set;
+pub mod trace;
 pub mod transports;
 pub mod virtio;

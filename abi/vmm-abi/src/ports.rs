@@ -10,6 +10,8 @@ pub const EXIT: u16 = 0xf4;
 /// A debugger's: code that it has put into the guest writes a byte here (`out imm8, al`) to hand it the CPU. Without a
 /// debugger, nobody listens.
 pub const DEBUGGER: u16 = 0xf8;
+/// Doorbell of the TSC channel: the number of a ring ([`crate::trace`]). Without a profile, nobody listens.
+pub const TRACE: u16 = 0xf9;
 /// First of the eight ports of the 16550 UART (COM1), where the machine has one.
 pub const UART: u16 = 0x3f8;
 /// Interrupt line of the UART.
