@@ -15,6 +15,7 @@ mod net;
 mod options;
 mod p9;
 mod p9fs;
+mod profile;
 mod rng;
 mod set;
 mod usernet;
@@ -52,6 +53,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "options", run: options::run, seeds: options::seeds, runs: 4000 },
     Target { name: "inspect", run: inspect::run, seeds: inspect::seeds, runs: 1000 },
     Target { name: "core", run: core::run, seeds: core::seeds, runs: 1000 },
+    Target { name: "profile", run: profile::run, seeds: profile::seeds, runs: 4000 },
 ];
 
 /// The target called `name`.

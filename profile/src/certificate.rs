@@ -1,0 +1,176 @@
+//! How far the times of a profile can be trusted, in one paragraph that every report has.
+//!
+//! It says what was found, and no more than that: a paragraph that praises its clock would not be read.
+
+use crate::file::{Alignment, Certificate, Header, KernelMode, RingEnd, Ticks, Trailer, Vcpu};
+
+/// The paragraph, without a line break.
+pub fn text(header: &Header, trailer: Option<&Trailer>) -> String {
+    let Some(trailer) = trailer else {
+        return format!(
+            "The profile was cut off: ukvmm did not end by itself, so nothing is known of its clock but that KVM gave it {}.",
+            mhz(header.tsc_khz as f64)
+        );
+    };
+    let certificate = &trailer.certificate;
+    let mut sentences = vec![ticks(header, certificate)];
+    sentences.extend(kernel_mode(header));
+    sentences.push(alignment(header, certificate.alignment.as_ref()));
+    sentences.extend(disturbances(certificate));
+    sentences.push(losses(&trailer.rings));
+    sentences.join(" ")
+}
+
+/// What the clock counts, and how fast.
+fn ticks(header: &Header, certificate: &Certificate) -> String {
+    let rate = mhz(header.tsc_khz as f64);
+    if certificate.ticks == Ticks::Instructions {
+        return format!(
+            "Ticks are instructions: the machine is emulated (QEMU, -icount), and its TSC counts one for each instruction that anybody executes, \
+             the host included ({rate} by KVM). They say nothing of caches, of memory, or of what an expensive instruction costs."
+        );
+    }
+    let kind =
+        if certificate.invariant { "an invariant TSC" } else { "a TSC that the CPU does not call invariant" };
+    let measured = match certificate.measured_khz {
+        Some(measured) if header.tsc_khz > 0 => {
+            let ppm = (measured / header.tsc_khz as f64 - 1.0) * 1e6;
+            format!(", {} by the host's clock during the run ({ppm:+.0} ppm)", mhz(measured))
+        }
+        _ => String::new(),
+    };
+    let resolution = certificate.resolution;
+    format!(
+        "Ticks are those of {kind}: {rate} by KVM{measured}; two readings are {resolution} apart at least."
+    )
+}
+
+fn kernel_mode(header: &Header) -> Option<String> {
+    let text = match header.kernel_mode {
+        KernelMode::Native => return None,
+        KernelMode::Emulated => {
+            "This KVM emulates the guest's kernel mode instruction by instruction: absolute times mean little here, and a transition between user and \
+             kernel mode is most of everything."
+        }
+        KernelMode::Unknown => "Whether this KVM runs the guest's kernel mode natively could not be told.",
+    };
+    Some(text.into())
+}
+
+fn alignment(header: &Header, alignment: Option<&Alignment>) -> String {
+    let Some(alignment) = alignment else {
+        return "How the clocks of guest and host lie is not known.".into();
+    };
+    let ns = alignment.error as f64 * 1e6 / header.tsc_khz.max(1) as f64;
+    let error = alignment.error;
+    format!(
+        "The clocks of guest and host are aligned to within ±{error} ticks ({ns:.0} ns) over the whole run."
+    )
+}
+
+/// What others did to the run.
+fn disturbances(certificate: &Certificate) -> Option<String> {
+    if certificate.vcpus.is_empty() {
+        return None;
+    }
+    let sum = |of: fn(&Vcpu) -> Option<u64>| certificate.vcpus.iter().map(of).sum::<Option<u64>>();
+    let migrations: u64 = certificate.vcpus.iter().map(|vcpu| vcpu.migrations).sum();
+    let mut seen = vec![format!("seen to change their CPU {}", times(migrations))];
+    seen.extend(sum(|vcpu| vcpu.preemptions).map(|n| format!("were taken off it {}", times(n))));
+    seen.extend(sum(|vcpu| vcpu.run_delay_ns).map(|ns| format!("waited {} for one", ms(ns))));
+    let steal =
+        certificate.steal_ns.map(|ns| format!("; the host itself was kept from its CPUs for {}", ms(ns)));
+    let reader = certificate.reader_ns.map(|ns| format!("; reading the rings took {} of a CPU", ms(ns)));
+    Some(format!(
+        "The threads of the vCPUs were {}{}{}.",
+        seen.join(", "),
+        steal.unwrap_or_default(),
+        reader.unwrap_or_default()
+    ))
+}
+
+fn losses(rings: &[RingEnd]) -> String {
+    let sum = |of: fn(&RingEnd) -> u64| rings.iter().map(of).fold(0, u64::saturating_add);
+    let records = sum(|ring| ring.records);
+    match (sum(|ring| ring.dropped), sum(|ring| ring.incomplete)) {
+        (0, 0) => format!("All {records} records are there."),
+        (dropped, 0) => {
+            format!("{records} records are there; {dropped} were dropped because their ring was full.")
+        }
+        (dropped, incomplete) => format!(
+            "{records} records are there; {dropped} were dropped because their ring was full, {incomplete} were never completed."
+        ),
+    }
+}
+
+fn mhz(khz: f64) -> String {
+    format!("{:.3} MHz", khz / 1000.0)
+}
+
+fn ms(ns: u64) -> String {
+    format!("{:.1} ms", ns as f64 / 1e6)
+}
+
+fn times(n: u64) -> String {
+    match n {
+        0 => "never".into(),
+        1 => "once".into(),
+        n => format!("{n} times"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::file::Ring;
+
+    fn header() -> Header {
+        Header { tsc_khz: 2_000_000, kernel_mode: KernelMode::Native, ..Header::default() }
+    }
+
+    fn trailer() -> Trailer {
+        let certificate = Certificate {
+            invariant: true,
+            measured_khz: Some(2_000_020.0),
+            resolution: 20,
+            alignment: Some(Alignment { error: 500, ..Alignment::default() }),
+            vcpus: vec![
+                Vcpu { migrations: 1, run_delay_ns: Some(1_500_000), preemptions: Some(2) },
+                Vcpu { migrations: 0, run_delay_ns: Some(500_000), preemptions: Some(0) },
+            ],
+            steal_ns: Some(10_000_000),
+            reader_ns: Some(3_000_000),
+            ..Certificate::default()
+        };
+        let rings = vec![RingEnd { ring: Ring::Cpu(0), records: 5, dropped: 0, incomplete: 0 }];
+        Trailer { certificate, rings, ..Trailer::default() }
+    }
+
+    #[test]
+    fn a_good_run() {
+        assert_eq!(
+            text(&header(), Some(&trailer())),
+            "Ticks are those of an invariant TSC: 2000.000 MHz by KVM, 2000.020 MHz by the host's clock during the run (+10 ppm); two readings are 20 \
+             apart at least. The clocks of guest and host are aligned to within ±500 ticks (250 ns) over the whole run. The threads of the vCPUs were \
+             seen to change their CPU once, were taken off it 2 times, waited 2.0 ms for one; the host itself was kept from its CPUs for 10.0 ms; \
+             reading the rings took 3.0 ms of a CPU. All 5 records are there."
+        );
+    }
+
+    #[test]
+    fn what_makes_times_worthless_is_said() {
+        let mut trailer = trailer();
+        let emulated = text(&Header { kernel_mode: KernelMode::Emulated, ..header() }, Some(&trailer));
+        assert!(emulated.contains("absolute times mean little"), "{emulated}");
+        trailer.certificate.ticks = Ticks::Instructions;
+        let counted = text(&header(), Some(&trailer));
+        assert!(counted.starts_with("Ticks are instructions") && !counted.contains("invariant"), "{counted}");
+        trailer.certificate = Certificate::default();
+        trailer.rings[0].dropped = 7;
+        let unknown = text(&Header::default(), Some(&trailer));
+        for part in ["does not call invariant", "could not be told", "is not known", "7 were dropped"] {
+            assert!(unknown.contains(part), "{unknown}");
+        }
+        assert!(text(&header(), None).contains("cut off"));
+    }
+}
