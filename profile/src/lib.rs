@@ -4,8 +4,10 @@
 //!
 //! - [`file`]: the raw format, its writer and its reader
 //! - [`certificate`]: how far the clock can be trusted, in words
+//! - [`format`]: the forms that a profile can be had in
 
 #![forbid(unsafe_code)]
 
 pub mod certificate;
 pub mod file;
+pub mod format;

@@ -1,0 +1,92 @@
+//! The forms that a profile can be had in.
+
+use std::path::Path;
+use std::str::FromStr;
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Format {
+    /// For a terminal.
+    Table,
+    /// A JSON object a line.
+    JsonLines,
+    /// HdrHistogram's log.
+    Hdr,
+    /// Chrome's trace events, for the Perfetto UI.
+    Perfetto,
+    /// Folded stacks, for flame graphs.
+    Folded,
+    /// A page for a browser.
+    Html,
+    /// As it was recorded: [`crate::file`].
+    Raw,
+}
+
+/// Names, and extensions of files that mean them.
+const ALL: [(Format, &str, &str); 7] = [
+    (Format::Table, "table", "txt"),
+    (Format::JsonLines, "jsonl", "jsonl"),
+    (Format::Hdr, "hdr", "hlog"),
+    (Format::Perfetto, "perfetto", "json"),
+    (Format::Folded, "folded", "folded"),
+    (Format::Html, "html", "html"),
+    (Format::Raw, "raw", "raw"),
+];
+
+impl Format {
+    /// What users write.
+    pub const NAMES: [&str; 7] = {
+        let mut names = [""; 7];
+        let mut n = 0;
+        while n < names.len() {
+            names[n] = ALL[n].1;
+            n += 1;
+        }
+        names
+    };
+
+    pub fn name(self) -> &'static str {
+        ALL.iter().find(|(format, ..)| *format == self).map_or("", |(_, name, _)| name)
+    }
+
+    /// What a file of this name is to hold, if its extension says so.
+    pub fn of_path(path: &Path) -> Option<Self> {
+        let given = path.extension()?;
+        ALL.iter().find(|(.., extension)| given == *extension).map(|(format, ..)| *format)
+    }
+}
+
+/// There is no format of this name.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("there is no format {0:?}; known: {known}", known = Format::NAMES.join(", "))]
+pub struct UnknownFormat(pub String);
+
+impl FromStr for Format {
+    type Err = UnknownFormat;
+
+    fn from_str(name: &str) -> Result<Self, UnknownFormat> {
+        let found = ALL.iter().find(|(_, known, _)| *known == name);
+        found.map(|(format, ..)| *format).ok_or_else(|| UnknownFormat(name.into()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_and_extensions_mean_formats() {
+        for name in Format::NAMES {
+            assert_eq!(name.parse::<Format>().unwrap().name(), name);
+        }
+        let of = |path: &str| Format::of_path(Path::new(path));
+        assert_eq!(
+            (of("a/b.json"), of("b.hlog"), of("x.txt")),
+            (Some(Format::Perfetto), Some(Format::Hdr), Some(Format::Table))
+        );
+        assert_eq!((of("profile"), of("a.out"), of("txt")), (None, None, None));
+        assert_eq!(
+            "JSON".parse::<Format>().unwrap_err().to_string(),
+            "there is no format \"JSON\"; known: table, jsonl, hdr, perfetto, folded, html, raw"
+        );
+    }
+}
