@@ -10,6 +10,7 @@
 //! - [`events`], [`output`], [`terminal`]: the world around it
 //! - [`debug`]: what a debugger sees and does; [`gdb`]: how GDB says it
 //! - [`inspect`], [`monitor`]: what the guest's kernel says about it, in structures and in words; [`report`]: what its servers say
+//! - [`profile`]: what a machine did when, and how long it took
 //! - [`core`]: what is left of a guest that has died
 //! - [`ending`], [`symbols`], [`log`], [`error`]: what the user is told
 //! - [`doctor`]: what this host can do
@@ -38,6 +39,7 @@ pub mod monitor;
 pub mod net;
 pub mod options;
 pub mod output;
+pub mod profile;
 pub mod report;
 pub mod set;
 pub mod share;

@@ -35,9 +35,7 @@ pub struct Symbol {
 pub fn find(path: &Path, name: &str) -> Option<Symbol> {
     let file = load(path)?;
     let elf = ElfBytes::<LittleEndian>::minimal_parse(&file).ok()?;
-    let (symbols, names) = elf.symbol_table().ok()??;
-    let symbol = symbols.iter().find(|s| names.get(s.st_name as usize).is_ok_and(|n| n == name))?;
-    let address = symbol.st_value;
+    let address = address_in(&elf, name)?;
     let inside = |s: &elf::segment::ProgramHeader| {
         s.p_type == PT_LOAD && address.checked_sub(s.p_vaddr).is_some_and(|offset| offset < s.p_memsz)
     };
@@ -45,6 +43,13 @@ pub fn find(path: &Path, name: &str) -> Option<Symbol> {
     let offset = address - segment.p_vaddr;
     let content = elf.segment_data(&segment).ok()?.get(usize::try_from(offset).ok()?..).unwrap_or_default();
     Some(Symbol { address, physical: segment.p_paddr.wrapping_add(offset), content: content.to_vec() })
+}
+
+/// Address of the symbol `name`, as the file writes it.
+pub fn address_in(elf: &ElfBytes<LittleEndian>, name: &str) -> Option<u64> {
+    let (symbols, names) = elf.symbol_table().ok()??;
+    let symbol = symbols.iter().find(|s| names.get(s.st_name as usize).is_ok_and(|n| n == name))?;
+    Some(symbol.st_value)
 }
 
 /// Address of the function `name`, as people write it, of the ELF file at `path`.

@@ -12,6 +12,7 @@
 //! - [`layout`]: the parts of the address space that the kernel gives a meaning
 //! - [`names`]: names of tasks, for a debugger
 //! - [`debug`]: where debuggers find things in the kernel's memory
+//! - [`sites`]: where the host finds the kernel's trace points
 
 #![no_std]
 #![forbid(unsafe_code)]
@@ -24,6 +25,7 @@ pub mod kip;
 pub mod layout;
 pub mod msg;
 pub mod names;
+pub mod sites;
 pub mod utcb;
 
 pub use call::{Call, Status};
