@@ -76,8 +76,9 @@ impl ConsoleHost for Host {
     }
 }
 
-/// Sets everything up and starts the first program. If that cannot be run, says so and ends the machine.
-pub fn boot(b: Boot<'_>) -> Result<Rc<Server>, Errno> {
+/// Sets everything up and starts the first program. If that cannot be run, says so and ends the machine. `is_there` is called before: a debugger that is told of the
+/// program asks the server about it at once.
+pub fn boot(b: Boot<'_>, is_there: impl FnOnce(&Rc<Server>)) -> Result<Rc<Server>, Errno> {
     let timers = Timers::new();
     timers.advance(b.machine.monotonic_ns());
     let caller = Outsider::new(INIT, b.machine.clone(), timers.clone());
@@ -98,6 +99,7 @@ pub fn boot(b: Boot<'_>) -> Result<Rc<Server>, Errno> {
     handle.set(&server);
     let for_devices = Rc::downgrade(&server);
     devices::add_plain(&server.vfs, Rc::new(move |bytes: &mut [u8]| fill_random(&for_devices, bytes)));
+    is_there(&server);
 
     let argv = if b.argv.is_empty() { Vec::from([SHELL.to_vec()]) } else { b.argv };
     let envp = if b.envp.is_empty() { default_environment() } else { b.envp };

@@ -19,6 +19,7 @@ use guest::kernel::Kernel;
 use guest::memory::SpareMemory;
 use linux::boot::{Boot, boot};
 use linux::frames::FramePool;
+use linux::server::Server;
 use linux::tty::console::Terminals;
 use linux::tty::terminal::WindowSize;
 use userlib::console::Console;
@@ -34,7 +35,7 @@ fn main(me: Me) -> ! {
     let memory = SpareMemory::new(me.utcb).unwrap_or_else(|| fail(format_args!("no memory for programs")));
     let kernel = Rc::new(Kernel::new(me, console));
     let flag = |bit| terminal.flags & bit != 0;
-    let server = boot(Boot {
+    let b = Boot {
         machine: kernel.clone(),
         frames: FramePool::new(Box::new(memory)),
         initrd: root::module(modules::INITRD_MODULE).unwrap_or_default(),
@@ -47,14 +48,17 @@ fn main(me: Me) -> ! {
             error: flag(console::STDERR_TTY),
         },
         window: WindowSize { rows: terminal.size.rows, columns: terminal.size.cols, width: 0, height: 0 },
-    })
-    .unwrap_or_else(|e| fail(format_args!("cannot start: {e:?}")));
+    };
+    let server = boot(b, answer_debuggers).unwrap_or_else(|e| fail(format_args!("cannot start: {e:?}")));
     input.start(terminal.sender, attachment).unwrap_or_else(|e| fail(format_args!("no input: {e:?}")));
-    let for_reports = server.clone();
-    report::offer(Box::leak(Box::new(move |request: &[u8], out: &mut [u8]| {
-        linux::report::answer(&for_reports, request, out)
-    })));
     EventLoop::new(server, kernel, input.thread()).run()
+}
+
+fn answer_debuggers(server: &Rc<Server>) {
+    let server = server.clone();
+    report::offer(Box::leak(Box::new(move |request: &[u8], out: &mut [u8]| {
+        linux::report::answer(&server, request, out)
+    })));
 }
 
 /// NUL-terminated strings, one behind the other.

@@ -99,7 +99,8 @@ impl World {
     pub fn boot(frames: usize, files: &[(&str, &[u8])], argv: &[&str]) -> Self {
         let machine = MockMachine::new(frames);
         let pool = FramePool::new(Box::new(SharedMemory(machine.memory.clone())));
-        let server = boot(Boot {
+        let mut is_there = false;
+        let b = Boot {
             machine: machine.clone(),
             frames: pool,
             initrd: &archive(files),
@@ -108,8 +109,13 @@ impl World {
             options: vec![],
             terminals: Default::default(),
             window: Default::default(),
+        };
+        let server = boot(b, |_| {
+            is_there = true;
+            assert_eq!(*machine.starts.borrow(), [], "a debugger that is told of a program can ask for its file");
         })
         .expect("the server starts");
+        assert!(is_there);
         Self { machine, server }
     }
 
