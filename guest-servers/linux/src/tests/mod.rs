@@ -112,7 +112,11 @@ impl World {
         };
         let server = boot(b, |_| {
             is_there = true;
-            assert_eq!(*machine.starts.borrow(), [], "a debugger that is told of a program can ask for its file");
+            assert_eq!(
+                *machine.starts.borrow(),
+                [],
+                "a debugger that is told of a program can ask for its file"
+            );
         })
         .expect("the server starts");
         assert!(is_there);
