@@ -34,6 +34,7 @@ pub struct Region {
     pub size: u64,
 }
 
+#[derive(Clone)]
 #[repr(C, align(4096))]
 pub struct Kip {
     pub magic: u64,

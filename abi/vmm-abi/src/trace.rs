@@ -103,6 +103,9 @@ impl Record {
 pub struct Event(pub u16);
 
 impl Event {
+    /// Nothing: a place that was taken and never filled, because its writer had died. Who writes to the ring next fills it with this.
+    pub const NONE: Self = Self(0);
+
     // The kernel's. Its sites are found by `ukernel_abi::debug`; with no profile they are ordinary instructions.
     /// A thread has entered the kernel by SYSCALL (or the gate page). Argument: its rax (a Linux system call's number, or an L4 call and tag).
     pub const ENTER_SYSCALL: Self = Self(0x01);
@@ -154,6 +157,11 @@ impl Event {
     /// Argument of [`Self::HANDLER_END`]: the client gets no answer yet.
     pub const WAITS: u64 = 0x8000_0000_0000_0000;
 
+    /// Event `number` of a program or server: what [`Event::USER`] begins.
+    pub const fn user(number: u8) -> Self {
+        Self(Self::USER.0 + number as u16)
+    }
+
     pub const fn is_user(self) -> bool {
         Self::USER.0 <= self.0 && self.0 < Self::USER_END.0
     }
@@ -161,6 +169,7 @@ impl Event {
     /// As it is called in reports.
     pub const fn name(self) -> &'static str {
         match self {
+            Self::NONE => "nothing",
             Self::ENTER_SYSCALL => "enter: system call",
             Self::ENTER_TRAP => "enter: trap",
             Self::ENTER_PAGE_FAULT => "enter: page fault",

@@ -4,6 +4,7 @@
 //! 0x0000_0020_0000   image: text, rodata, data (linker script `server.ld`)
 //! 0x0000_1000_0000   heap: blocks asked of root, up to HEAP_END
 //! 0x0000_3fff_0000   stack of the first thread, up to STACK_END
+//! 0x0000_5000_0000   ring of the TSC channel, while there is a profile
 //! 0x0001_0000_0000   windows: the server's own use
 //! ```
 
@@ -16,10 +17,15 @@ pub const HEAP_END: u64 = 0x3000_0000;
 pub const STACK_END: u64 = 0x4000_0000;
 pub const STACK_LOG2: u32 = 16;
 pub const STACK: u64 = STACK_END - (1 << STACK_LOG2);
+/// Where a server has its ring of the TSC channel (`vmm_abi::trace`), if it records anything: a flexpage of 2^[`TRACE_LOG2`] bytes. An address that
+/// is known when the server is built spares each record a load.
+pub const TRACE: u64 = 0x5000_0000;
+pub const TRACE_LOG2: u32 = 22;
 /// From here to the end of user memory root gives a server nothing but what it asks for.
 pub const WINDOWS: u64 = 0x1_0000_0000;
 /// Where root has physical memory: the frame at `phys` is at `PHYSICAL + phys`.
 pub const PHYSICAL: u64 = 1 << PHYSICAL_LOG2;
 pub const PHYSICAL_LOG2: u32 = 39;
 
-const _: () = assert!(IMAGE < IMAGE_END && HEAP < HEAP_END && HEAP_END <= STACK && STACK_END <= WINDOWS);
+const _: () = assert!(IMAGE < IMAGE_END && HEAP < HEAP_END && HEAP_END <= STACK && STACK_END <= TRACE);
+const _: () = assert!(TRACE.is_multiple_of(1 << TRACE_LOG2) && TRACE + (1 << TRACE_LOG2) <= WINDOWS);

@@ -11,6 +11,7 @@ use crate::message::{Malformed, Message, OK};
 use crate::name::Name;
 use crate::sigma0::block_log2;
 use crate::text::Bytes;
+use ukernel_abi::layout::SUPERPAGE;
 use ukernel_abi::{Label, ThreadId};
 
 pub const LOG: Label = Label(0x201);
@@ -25,6 +26,7 @@ pub const DEVICES: Label = Label(0x209);
 pub const INFO: Label = Label(0x20a);
 pub const ARGS: Label = Label(0x20b);
 pub const SPARE: Label = Label(0x20c);
+pub const TRACE: Label = Label(0x20d);
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Request {
@@ -56,6 +58,9 @@ pub enum Request {
     Info,
     /// The asker's arguments, each ended by a NUL, from byte `offset` on. Answer: [`Args`].
     Args { offset: u64 },
+    /// A ring of the TSC channel (`vmm_abi::trace`) for the asker's task alone, at `base`, a multiple of 2 MiB; asked again, the same one. Answer: no
+    /// words, up to two items (read, write); `NotFound` if nobody makes a profile, `NoMemory` if no ring is left.
+    Trace { base: u64 },
 }
 
 /// Answer to [`Request::Lookup`].
@@ -141,6 +146,7 @@ impl From<Request> for Message {
             Request::Devices { skip } => Self::new(DEVICES, [skip]),
             Request::Info => Self::new(INFO, []),
             Request::Args { offset } => Self::new(ARGS, [offset]),
+            Request::Trace { base } => Self::new(TRACE, [base]),
         }
     }
 }
@@ -176,6 +182,14 @@ impl TryFrom<&Message> for Request {
             DEVICES => m.request().map(|[skip]| Self::Devices { skip }),
             INFO => m.request::<0>().map(|_| Self::Info),
             ARGS => m.request().map(|[offset]| Self::Args { offset }),
+            TRACE => {
+                let [base] = m.request()?;
+                if base.is_multiple_of(SUPERPAGE) {
+                    Ok(Self::Trace { base: page(base)? })
+                } else {
+                    Err(Malformed)
+                }
+            }
             _ => Err(Malformed),
         }
     }
@@ -268,6 +282,7 @@ mod tests {
             Request::Devices { skip: 3 },
             Request::Info,
             Request::Args { offset: 48 },
+            Request::Trace { base: crate::place::TRACE },
         ] {
             assert_eq!(Request::try_from(&r.into()), Ok(r));
         }
@@ -287,6 +302,8 @@ mod tests {
             Message::new(RAM, [64, 0]),
             Message::new(DMA, [12, 0x800]),
             Message::new(INFO, [0]),
+            Message::new(TRACE, [0x1000]),
+            Message::new(TRACE, [ukernel_abi::layout::USER_END]),
             Message::new(OK, []),
         ] {
             assert_eq!(Request::try_from(&m), Err(Malformed), "{m:?}");

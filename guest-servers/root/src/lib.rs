@@ -9,6 +9,7 @@
 //! - [`memory`]: free memory
 //! - [`devices`]: ports and interrupt lines as flexpages
 //! - [`transports`]: virtio devices
+//! - [`rings`]: rings of the TSC channel
 //! - [`server`]: one server: its memory, budget and faults; [`blocks`]: its memory, block by block
 //! - [`life`], [`watchdog`]: when a server is started again
 //! - [`lines`]: log output put together to lines
@@ -30,6 +31,7 @@ pub mod lines;
 pub mod machine;
 pub mod memory;
 pub mod module;
+pub mod rings;
 pub mod server;
 pub mod service;
 pub mod supervision;

@@ -7,17 +7,20 @@ use crate::lines;
 use crate::machine::Machine;
 use crate::memory::Memory;
 use crate::module::Modules;
+use crate::rings::Rings;
 use crate::server::{self, Server, State};
 use crate::transports::Transports;
 use core::fmt;
 use proto::drivers;
-use proto::items::Items;
+use proto::items::{Items, cover};
 use proto::kernel::{Event, PageFault};
+use proto::place::PHYSICAL;
 use proto::root::{Args, Devices, Found, Part, Request};
 use proto::text::{Bytes, MAX};
 use proto::{Message, Refusal};
 use ukernel_abi::{Label, MapItem, Rights, ThreadId};
 use vmm_abi::exit;
+use vmm_abi::trace::RING_SIZE;
 
 /// Most servers of a set.
 pub const SERVERS: usize = 16;
@@ -41,6 +44,7 @@ pub struct Root {
     pub(crate) modules: Modules,
     pub(crate) memory: Memory,
     pub(crate) transports: Transports,
+    rings: Rings,
     pub(crate) servers: [Option<Server>; SERVERS],
 }
 
@@ -50,8 +54,8 @@ pub struct Full;
 
 impl Root {
     pub(crate) fn new(modules: Modules) -> Self {
-        let (memory, transports) = (Memory::EMPTY, Transports::UNKNOWN);
-        Self { modules, memory, transports, servers: [const { None }; SERVERS] }
+        let (memory, transports, rings) = (Memory::EMPTY, Transports::UNKNOWN, Rings::default());
+        Self { modules, memory, transports, rings, servers: [const { None }; SERVERS] }
     }
 
     pub(crate) fn add(&mut self, server: Server) -> Result<(), Full> {
@@ -164,6 +168,11 @@ impl Root {
                 Ok(server.info(spare).into())
             }
             Request::Args { offset } => Ok(args(server, offset).into()),
+            Request::Trace { base } => {
+                let phys = self.rings.take(machine, index)?;
+                let items = cover(PHYSICAL + phys, base, RING_SIZE, Rights::RW);
+                Ok(with_items(items, |_| Message::ok([])))
+            }
             Request::Log(_) | Request::Exit { .. } | Request::Failed => Err(Refusal::BadRequest),
         }
     }

@@ -57,6 +57,18 @@ impl Mock {
         }
     }
 
+    /// The same, with a module of so many bytes more, which nobody reads.
+    pub fn with_module(mut self, name: &str, size: u64) -> Self {
+        let mut kip = self.kip.clone();
+        let module = &mut kip.modules[self.files.len()];
+        module.name[..name.len()].copy_from_slice(name.as_bytes());
+        (module.phys, module.size) = (512 << 20, size);
+        kip.module_count += 1;
+        self.kip = Box::leak(Box::new(kip));
+        self.files.push(&[]);
+        self
+    }
+
     pub fn text(&self) -> &str {
         core::str::from_utf8(&self.output).unwrap()
     }
@@ -98,8 +110,10 @@ impl Machine for Mock {
         self.cmdline
     }
 
-    fn map(&mut self, phys: u64, _size: u64) -> Result<(), Refusal> {
-        if phys >= 3 << 30 { Ok(()) } else { Err(Refusal::Denied) }
+    fn map(&mut self, phys: u64, size: u64) -> Result<(), Refusal> {
+        let is_device = phys >= 3 << 30;
+        let is_in = |m: &Module| m.area().start <= phys && phys + size <= m.area().end;
+        if is_device || self.kip.modules().iter().any(is_in) { Ok(()) } else { Err(Refusal::Denied) }
     }
 
     fn load(&self, phys: u64) -> u32 {

@@ -4,6 +4,7 @@ use crate::machine::mock::Mock;
 use proto::root::{Info, Module, Ram};
 use proto::{Name, place};
 use ukernel_abi::{Fpage, Tag};
+use vmm_abi::trace;
 
 const CONSOLE: ThreadId = ThreadId::new(3, 0, 1);
 const LINUX: ThreadId = ThreadId::new(4, 0, 1);
@@ -247,6 +248,31 @@ fn programs_are_not_modules() {
         assert_eq!(w.ask(LINUX, Request::Module { name: name(module) }), Err(why));
         let map = Request::MapModule { name: name(module), offset: 0, base: 0 };
         assert_eq!(w.ask(LINUX, map), Err(why));
+    }
+}
+
+#[test]
+fn a_ring_of_the_trace_is_for_one_server() {
+    let mut w = World::new();
+    let ask = Request::Trace { base: place::TRACE };
+    assert_eq!(w.ask(CONSOLE, ask), Err(Refusal::NotFound), "nobody makes a profile");
+    w.mock = w.mock.with_module(trace::MODULE, trace::module_size(1));
+    let phys = w.mock.kip().module(trace::MODULE).unwrap().phys;
+    let mut ring = |server| {
+        let m = w.ask(server, ask).unwrap();
+        let items: Vec<_> = m.items().collect();
+        assert_eq!((m.tag.words(), items.len()), (0, 1));
+        assert_eq!((items[0].base, items[0].snd.rights()), (place::TRACE, Rights::RW));
+        assert_eq!(items[0].snd.size(), trace::RING_SIZE);
+        items[0].snd.base() - place::PHYSICAL - phys
+    };
+    let second_thread = ThreadId::new(3, 1, 1);
+    assert_eq!([LINUX, CONSOLE, LINUX, second_thread].map(&mut ring), [1, 2, 1, 2].map(trace::ring));
+    for request in [
+        Request::Module { name: name(trace::MODULE) },
+        Request::MapModule { name: name(trace::MODULE), offset: 0, base: 1 << 32 },
+    ] {
+        assert_eq!(w.ask(LINUX, request), Err(Refusal::Denied), "the records of others");
     }
 }
 
