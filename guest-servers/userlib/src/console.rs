@@ -3,6 +3,7 @@
 //! What is to be printed is in a region that the client shares with the server, so it outlives the server. When that has been started
 //! again, whoever notices first attaches again: who prints, or who waits for events ([`Attachment`]).
 
+use crate::trace::{self, Event};
 use crate::window::Window;
 use crate::{drivers, ipc, root, thread};
 use core::cell::Cell;
@@ -97,6 +98,10 @@ impl Console {
     }
 
     fn call(&self, message: &Message) -> Result<(), Refusal> {
-        ipc::call(self.server.get(), message).map_err(|_| Refusal::Again)?.accepted().map(drop)
+        let server = self.server.get();
+        trace::event(Event::DRIVER_REQUEST, server.0);
+        let answer = ipc::call(server, message);
+        trace::event(Event::DRIVER_DONE, server.0);
+        answer.map_err(|_| Refusal::Again)?.accepted().map(drop)
     }
 }

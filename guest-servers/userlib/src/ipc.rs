@@ -7,6 +7,8 @@
 //! window over memory that is Rust's; that is why sending and receiving are safe.
 
 use crate::gate::{self, Frame};
+use crate::thread;
+use crate::trace::{self, Event};
 use crate::utcb::Utcb;
 use proto::{Message, Refusal};
 use ukernel_abi::call::Timeouts;
@@ -92,14 +94,29 @@ pub enum Answer {
 
 /// The receive loop of a server: hands every message to `serve` and sends what it answers.
 pub fn serve(mut serve: impl FnMut(ThreadId, &Message) -> Answer) -> ! {
+    let me = if trace::is_on() { thread::current() } else { ThreadId::NIL };
+    let record = |event, argument| trace::event_of(me, event, argument);
     let mut next = receive(ThreadId::ANY, NEVER);
     loop {
+        if let Ok(received) = &next {
+            record(Event::RECEIVED, received.from.0);
+        }
         next = match next {
             Ok(received) if turn_away(&received) => receive(ThreadId::ANY, NEVER),
-            Ok(Received { from, message, .. }) => match serve(from, &message) {
-                Answer::Reply(reply) => reply_and_wait(from, &reply),
-                Answer::None => receive(ThreadId::ANY, NEVER),
-            },
+            Ok(Received { from, message, .. }) => {
+                record(Event::HANDLER_START, message.label().0.into());
+                match serve(from, &message) {
+                    Answer::Reply(reply) => {
+                        record(Event::HANDLER_END, reply.label().0.into());
+                        record(Event::REPLY, from.0);
+                        reply_and_wait(from, &reply)
+                    }
+                    Answer::None => {
+                        record(Event::HANDLER_END, Event::WAITS);
+                        receive(ThreadId::ANY, NEVER)
+                    }
+                }
+            }
             // The reply went to a client that has died, does not wait or has no room for an item. Its affair.
             Err(_) => receive(ThreadId::ANY, NEVER),
         };

@@ -14,6 +14,7 @@
 //! - [`drivers`]: what root does for drivers and their clients; [`beat`]: a server says that it is alive
 //! - [`ranges`]: a set of addresses, for servers that hand out memory
 //! - [`names`], [`debug`], [`report`]: what servers tell a debugger
+//! - [`trace`]: records for a profile
 //! - [`kip`], [`clock`], [`cpu`], [`io`], [`log`]
 //!
 //! The target is soft-float: the kernel saves no FPU state for servers.
@@ -45,6 +46,7 @@ pub mod start;
 pub mod strings;
 pub mod task;
 pub mod thread;
+pub mod trace;
 pub mod utcb;
 pub mod window;
 
