@@ -21,7 +21,7 @@ use userlib::ipc::{self, Answer};
 use userlib::lock::Lock;
 use userlib::thread::{self, Stack, spawn};
 use userlib::window::Window;
-use userlib::{Me, Status, ThreadId, irq, kip, root};
+use userlib::{Me, Status, ThreadId, irq, kip, root, trace};
 use vmm_abi::console::{AREA_LOG2, TX_OFFSET};
 
 userlib::server!(main);
@@ -46,6 +46,7 @@ static STACK: Stack<{ 16 << 10 }> = Stack::new();
 const RX: u16 = 1;
 
 fn main(_me: Me) -> ! {
+    trace::start();
     if let Err(why) = root::accept_devices() {
         fail(format_args!("no ports and interrupts: {why:?}"));
     }
@@ -130,34 +131,36 @@ impl Events for Second {
 }
 
 /// The second thread: waits for the interrupt and sends what has come.
-fn reader(_me: Me) -> ! {
+fn reader(me: Me) -> ! {
     match INPUT.lock().take() {
-        Some(Input::Shared(ring)) => read(ring),
-        Some(Input::Uart(receiver)) => read(receiver),
-        Some(Input::Virtio(reader)) => read(reader),
+        Some(Input::Shared(ring)) => read(me.id, ring),
+        Some(Input::Uart(receiver)) => read(me.id, receiver),
+        Some(Input::Virtio(reader)) => read(me.id, reader),
         None => fail(format_args!("the second thread was started twice")),
     }
 }
 
-fn read(mut source: impl Source) -> ! {
+fn read(me: ThreadId, mut source: impl Source) -> ! {
     let line = source.line();
     if let Err(status) = irq::attach(line) {
         fail(format_args!("interrupt line {line}: {status:?}"));
     }
     loop {
         while let Some(event) = source.poll() {
-            deliver(event);
+            deliver(me, event);
         }
         if let Err(status) = irq::wait(line) {
             fail(format_args!("interrupt line {line}: {status:?}"));
         }
+        trace::event_of(me, trace::Event::RECEIVED, ThreadId::irq(line).0);
     }
 }
 
 /// Sends an event to the client, for as long as it takes the client to receive it. One that has died gets
 /// none.
-fn deliver(event: Event) {
+fn deliver(me: ThreadId, event: Event) {
     let client = ThreadId(CLIENT.load(Ordering::Acquire));
+    trace::event_of(me, trace::Event::REPLY, client.0);
     match ipc::send(client, &Message::from(event), ipc::NEVER) {
         Ok(()) | Err(Status::NotExistent | Status::Aborted) => {}
         Err(status) => userlib::log!("console: an event was not taken: {status:?}"),

@@ -5,6 +5,7 @@
 
 use crate::device::{NoDevice, Output, Source};
 use crate::hardware::{Memory, Ports};
+use driver::trace;
 use proto::console::{Event, Size};
 use proto::text::{Bytes, MAX};
 use vmm_abi::console::{
@@ -60,7 +61,10 @@ impl<P: Ports, M: Memory> Output for Printer<P, M> {
 
     fn print(&mut self, channel: u32, len: u32) -> Result<(), NoDevice> {
         if len > 0 {
+            // The device has printed when the instruction is over.
+            trace::event(trace::Event::DEVICE_REQUEST, channel.into());
             self.ports.write_u32(PORT_DOORBELL, doorbell(channel, len));
+            trace::event(trace::Event::DEVICE_DONE, channel.into());
         }
         Ok(())
     }

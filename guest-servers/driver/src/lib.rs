@@ -12,6 +12,7 @@
 //! - [`client`]: the other side: submits, waits, and goes on when the driver has been started again
 //! - [`disk`]: a client of the block driver
 //! - [`real`]: all of this on the µ-kernel (feature `guest`)
+//! - [`trace`]: what all of them record for a profile
 //! - [`mock`]: memory and registers for tests (feature `mock`)
 //!
 //! Why not the crate `virtio-drivers`: `docs/drivers.md`.
@@ -33,6 +34,7 @@ pub mod queue;
 pub mod real;
 pub mod registers;
 pub mod session;
+pub mod trace;
 pub mod transport;
 
 pub use client::Client;

@@ -2,8 +2,9 @@
 
 use crate::Broken;
 use crate::memory::Memory;
-use crate::queue::{Full, Part, Queue};
+use crate::queue::{self, Full, Part, Queue};
 use crate::registers::Registers;
+use crate::trace::{self, Event};
 use crate::transport::Transport;
 use alloc::vec::Vec;
 
@@ -63,6 +64,7 @@ impl<M: Memory> Pipe<M> {
         if let Some(place) = self.tickets.get_mut(usize::from(head)) {
             *place = ticket;
         }
+        trace::event(Event::DEVICE_REQUEST, named(self.index, head));
         Ok(())
     }
 
@@ -80,8 +82,7 @@ impl<M: Memory> Pipe<M> {
         let State::Ready(queue) = &mut self.state else { return Ok(None) };
         loop {
             if let Some(used) = queue.take()? {
-                let ticket = self.tickets.get(usize::from(used.head)).copied().unwrap_or_default();
-                return Ok(Some(Used { ticket, written: used.written }));
+                return Ok(Some(done(self.index, &self.tickets, &used)));
             }
             if !queue.listen() {
                 return Ok(None);
@@ -94,9 +95,46 @@ impl<M: Memory> Pipe<M> {
         let State::Ready(queue) = &mut self.state else { return Ok(None) };
         queue.ignore();
         let used = queue.take()?;
-        Ok(used.map(|used| {
-            let ticket = self.tickets.get(usize::from(used.head)).copied().unwrap_or_default();
-            Used { ticket, written: used.written }
-        }))
+        Ok(used.map(|used| done(self.index, &self.tickets, &used)))
+    }
+}
+
+/// The request that the device has used.
+fn done(index: u16, tickets: &[u16], used: &queue::Used) -> Used {
+    trace::event(Event::DEVICE_DONE, named(index, used.head));
+    let ticket = tickets.get(usize::from(used.head)).copied().unwrap_or_default();
+    Used { ticket, written: used.written }
+}
+
+/// How a request is named in records.
+fn named(index: u16, head: u16) -> u64 {
+    u64::from(index) | u64::from(head) << 32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mock::{Machine, Request};
+    use crate::queue::bytes;
+
+    #[test]
+    fn requests_are_recorded_with_queue_and_descriptor() {
+        let machine = Machine::new(2, 0, &[], Box::new(|_: &mut Request| Some(0)));
+        let mut transport = Transport::claim(machine.clone(), 2).unwrap();
+        transport.negotiate(0).unwrap();
+        let mut pipe = Pipe::new(0, machine.memory(bytes(8)));
+        pipe.begin(&transport).unwrap();
+        transport.start();
+        let data = machine.memory(64);
+        let part = Part::readable(data.phys(), 1);
+        // Of a chain the last descriptor is taken first: the first request is descriptor 1, and 0 after it.
+        pipe.add(7, &[part, part]).unwrap();
+        pipe.add(8, &[part]).unwrap();
+        let names = [1 << 32, 2 << 32];
+        assert_eq!(trace::take(), names.map(|name| (Event::DEVICE_REQUEST, name)));
+        pipe.kick(&transport);
+        assert_eq!(pipe.take().unwrap().map(|used| used.ticket), Some(7));
+        assert_eq!(pipe.poll().unwrap().map(|used| used.ticket), Some(8));
+        assert_eq!(trace::take(), names.map(|name| (Event::DEVICE_DONE, name)));
     }
 }

@@ -14,8 +14,9 @@ use userlib::drivers::{self, Dma, Region};
 use userlib::io::Port;
 use userlib::ipc::{self, NEVER, NOW, Received};
 use userlib::space::Range;
+use userlib::trace::Event;
 use userlib::window::Window;
-use userlib::{irq, kip, root, thread};
+use userlib::{irq, kip, root, thread, trace};
 
 impl Registers for Window {
     fn read_u8(&self, offset: usize) -> u8 {
@@ -120,6 +121,7 @@ pub fn has_arg(arg: &str) -> bool {
 /// The main function of a driver: `make` takes the registers of the server's first device and makes its driver. If there is no such
 /// device, or it does not work, clients are told so; other servers are not concerned.
 pub fn main<D: Driver>(device: u32, make: impl FnOnce(Window) -> Result<D, crate::Broken>) -> ! {
+    trace::start();
     // It is about its work already: a device on which it gets stuck at once is noticed, too.
     let mut beat = match Beat::new() {
         Ok(beat) => beat,
@@ -157,26 +159,39 @@ pub fn absent(beat: Option<Beat>, why: core::fmt::Arguments) -> ! {
 pub fn run<D: Driver, R: Regions>(engine: &mut Engine<D, R>, line: u8, beat: &mut Beat) -> ! {
     let clock = Clock::of(kip::kip());
     let now = || clock.monotonic_ns(tsc());
+    let me = thread::current();
+    let record = |event, argument| trace::event_of(me, event, argument);
     let mut out = Outbox::new();
     let mut broken = None;
     loop {
         // Answers are not waited for; the last one goes along with the wait.
         let (to, answer) = out.pop().unwrap_or((ThreadId::NIL, Message::ok([])));
         for (to, answer) in out.drain(..) {
+            record(Event::REPLY, to.0);
             let _ = ipc::send(to, &answer, NOW);
         }
         let timeout =
             engine.deadline().map_or(NEVER, |deadline| microseconds(deadline.saturating_sub(now())));
         beat.back();
+        if !to.is_nil() {
+            record(Event::REPLY, to.0);
+        }
         let received = ipc::ipc(to, &answer, ThreadId::ANY, Timeouts::new(NOW, timeout));
+        if let Ok(received) = &received {
+            record(Event::RECEIVED, received.from.0);
+        }
         beat.away();
         match received {
             Ok(received) if ipc::turn_away(&received) => {}
-            Ok(Received { from, .. }) if from == ThreadId::irq(line) => engine.interrupt(now(), &mut out),
             Ok(Received { from, message, .. }) => {
-                if let Some(hook) = engine.message(from, &message, now(), &mut out) {
+                record(Event::HANDLER_START, message.label().0.into());
+                if from == ThreadId::irq(line) {
+                    engine.interrupt(now(), &mut out);
+                } else if let Some(hook) = engine.message(from, &message, now(), &mut out) {
                     fail(hook);
                 }
+                let answer = out.iter().find(|(to, _)| *to == from);
+                record(Event::HANDLER_END, answer.map_or(Event::WAITS, |(_, m)| m.label().0.into()));
             }
             Err(Status::ReceiveTimeout) => engine.late(now(), &mut out),
             // The client does not wait for its answer, or has died.
@@ -236,6 +251,14 @@ impl ToServer {
     pub fn server(&self) -> ThreadId {
         self.server
     }
+
+    /// Calls it, and waits so many microseconds for its answer.
+    fn exchange(&self, message: &Message, us: u32) -> Result<Received, Status> {
+        trace::event(Event::DRIVER_REQUEST, self.server.0);
+        let received = ipc::ipc(self.server, message, self.server, Timeouts::new(NEVER, us));
+        trace::event(Event::DRIVER_DONE, self.server.0);
+        received
+    }
 }
 
 impl Link for ToServer {
@@ -244,12 +267,16 @@ impl Link for ToServer {
         Ok(())
     }
     fn call(&mut self, message: &Message) -> Option<Message> {
-        let answer = ipc::call(self.server, message).ok()?;
-        self.pauses = 0;
-        Some(answer)
+        match self.exchange(message, NEVER) {
+            Ok(received) => {
+                self.pauses = 0;
+                Some(received.message)
+            }
+            Err(_) => None,
+        }
     }
     fn call_for(&mut self, message: &Message, us: u32) -> Called {
-        match ipc::ipc(self.server, message, self.server, Timeouts::new(NEVER, us.max(1))) {
+        match self.exchange(message, us.max(1)) {
             Ok(received) => {
                 self.pauses = 0;
                 Called::Answer(received.message)
