@@ -15,6 +15,7 @@
 //! - [`mm`]: address spaces, faults, copy-on-write, access to user memory
 //! - [`signal`]: dispositions, delivery, frames
 //! - [`report`]: what a debugger asks
+//! - [`profile`]: what a profile shows of the server
 //! - [`strace`]: system calls as text, and the list of those that are missing
 //! - [`time`], [`random`], [`futex`], [`bytes`]: smaller things
 //! - [`errno`], [`frames`], [`buf`], [`exec`]: error numbers, physical memory, buffers, the executor
@@ -37,6 +38,7 @@ pub mod futex;
 pub mod machine;
 pub mod mm;
 pub mod process;
+pub mod profile;
 pub mod program;
 pub mod random;
 pub mod report;

@@ -14,6 +14,7 @@ use crate::tty::Channel;
 use alloc::string::String;
 use ukernel_abi::utcb::{FpuState, Regs, RunState};
 use ukernel_abi::{Fpage, MapItem, ThreadId};
+use vmm_abi::trace;
 
 #[cfg(test)]
 pub mod mock;
@@ -96,6 +97,13 @@ pub trait Machine {
     fn reply_call(&self, thread: ThreadId, value: u64);
     /// Answers a page fault or exception with up to [`MAX_ITEMS`] map items and lets the thread go on.
     fn reply_fault(&self, thread: ThreadId, items: &[MapItem]);
+
+    /// Whether somebody makes a profile: from beginning to end, or never.
+    fn is_profiled(&self) -> bool;
+    /// Writes a record of this server's own into the profile; nothing if there is none.
+    fn record(&self, event: trace::Event, argument: u64);
+    /// As [`Machine::record`], in the name of a program's thread.
+    fn record_for(&self, thread: ThreadId, event: trace::Event, argument: u64);
 
     /// Nanoseconds since the machine started.
     fn monotonic_ns(&self) -> u64;

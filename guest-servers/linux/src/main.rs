@@ -23,12 +23,13 @@ use linux::server::Server;
 use linux::tty::console::Terminals;
 use linux::tty::terminal::WindowSize;
 use userlib::console::Console;
-use userlib::{Me, report, root};
+use userlib::{Me, report, root, trace};
 use vmm_abi::{boot as modules, console};
 
 userlib::server!(main);
 
 fn main(me: Me) -> ! {
+    trace::start();
     let input = Input::spawn().unwrap_or_else(|e| fail(format_args!("no thread for input: {e:?}")));
     let console = Console::open(input.thread()).unwrap_or_else(|e| fail(format_args!("no console: {e:?}")));
     let (terminal, attachment) = (console.terminal(), console.attachment());

@@ -14,6 +14,7 @@ use crate::mm::fault::FaultError;
 use crate::process::table::ProcessTable;
 use crate::process::thread::CallInProgress;
 use crate::process::{Process, Thread, exit};
+use crate::profile::{self, Profile};
 use crate::random::Random;
 use crate::signal::deliver::Resume;
 use crate::signal::frame::LastFault;
@@ -38,6 +39,7 @@ pub struct Server {
     pub futexes: Futexes,
     pub vfs: Vfs,
     pub trace: Trace,
+    profile: Profile,
     pub random: RefCell<Random>,
     /// The L4 thread whose message is being handled.
     current: Cell<ThreadId>,
@@ -51,6 +53,8 @@ pub struct Server {
 
 /// Frames that only the server itself may use.
 const RESERVE: usize = 256;
+/// Vector of a page fault (SDM vol. 3, 6.15).
+const PAGE_FAULT: u64 = 14;
 
 impl Server {
     pub fn new(machine: Rc<dyn Machine>, vfs: Vfs, console: Console, timers: Timers, mode: Mode) -> Rc<Self> {
@@ -65,6 +69,7 @@ impl Server {
             futexes: Futexes::default(),
             vfs,
             trace: Trace::new(mode, machine.clone()),
+            profile: Profile::new(machine.clone()),
             random,
             current: Cell::new(ThreadId::NIL),
             idle_since: Cell::new(0),
@@ -112,6 +117,7 @@ impl Server {
             self.terminal_input(&[]);
             self.executor.run_ready();
         }
+        self.profile.turn_over();
         self.account(thread.as_ref(), now);
     }
 
@@ -187,32 +193,45 @@ impl Server {
         self.trace.enter(&c, nr, Some(entry));
         match entry.handler {
             Handler::Sync(f) => {
-                let result = f(&c);
+                let result = self.profile.call(thread.l4.get(), nr, || f(&c));
                 self.finish(&c, nr, result);
             }
             Handler::Async(f) => self.start_async(c, nr, f),
-            Handler::Control(f) => match f(&c) {
-                Outcome::Return(result) => self.finish(&c, nr, result),
-                Outcome::Resumed => {
-                    self.trace.leave(&c, nr, &Ok(0));
-                    thread.call.set(None);
-                    self.go_on(thread, Resume::Running);
-                }
-                Outcome::State(state) => {
-                    self.trace.leave(&c, nr, &Ok(state.regs.rax));
-                    thread.call.set(None);
-                    self.go_on(thread, Resume::State(state));
-                }
-                Outcome::Gone => {}
-            },
+            Handler::Control(f) => self.control(&c, nr, f),
+        }
+    }
+
+    fn control(self: &Rc<Self>, c: &Ctx, nr: u64, f: fn(&Ctx) -> Outcome) {
+        let (thread, l4) = (&c.thread, c.thread.l4.get());
+        self.profile.start(l4, nr);
+        match f(c) {
+            Outcome::Return(result) => {
+                self.profile.end(l4, &result);
+                self.finish(c, nr, result);
+            }
+            Outcome::Resumed => {
+                self.profile.end(l4, &Ok(0));
+                self.trace.leave(c, nr, &Ok(0));
+                thread.call.set(None);
+                self.go_on(thread, Resume::Running);
+            }
+            Outcome::State(state) => {
+                self.profile.end(l4, &Ok(state.regs.rax));
+                self.trace.leave(c, nr, &Ok(state.regs.rax));
+                thread.call.set(None);
+                self.go_on(thread, Resume::State(state));
+            }
+            Outcome::Gone => {}
         }
     }
 
     fn start_async(self: &Rc<Self>, c: Ctx, nr: u64, f: fn(Ctx) -> crate::syscall::Pending) {
         let (server, thread, args) = (self.clone(), c.thread.clone(), c.args);
         let context = c.clone();
+        self.profile.start(thread.l4.get(), nr);
         let task = self.executor.spawn(async move {
             let result = f(c.clone()).await;
+            server.profile.end(c.thread.l4.get(), &result);
             server.finish(&c, nr, result);
         });
         match task {
@@ -232,7 +251,9 @@ impl Server {
 
     fn page_fault(self: &Rc<Self>, thread: &Rc<Thread>, fault: PageFault) {
         let Some(process) = thread.process.upgrade() else { return };
+        self.profile.start(thread.l4.get(), profile::fault(PAGE_FAULT));
         let result = process.mm().space.borrow_mut().fault(fault.addr, fault.access);
+        self.profile.end(thread.l4.get(), &Ok(0));
         let (signal, code) = match result {
             Ok(items) => {
                 self.trace.page_fault(&items);
@@ -243,7 +264,7 @@ impl Server {
             Err(FaultError::Bus) => (Signal::SIGBUS, info::BUS_ADRERR),
             Err(FaultError::NoMemory) => return self.out_of_memory(thread),
         };
-        thread.last_fault.set(LastFault { vector: 14, code: fault.code, cr2: fault.addr });
+        thread.last_fault.set(LastFault { vector: PAGE_FAULT, code: fault.code, cr2: fault.addr });
         self.fault_signal(thread, &process, SigInfo::fault(signal, code, fault.addr));
     }
 
@@ -256,9 +277,11 @@ impl Server {
 
     fn exception(self: &Rc<Self>, thread: &Rc<Thread>, e: Exception) {
         let Some(process) = thread.process.upgrade() else { return };
+        self.profile.start(thread.l4.get(), profile::fault(e.vector));
         thread.last_fault.set(LastFault { vector: e.vector, code: e.code, cr2: 0 });
         let signal =
             crate::signal::fault::signal_for(&e, || self.machine.state(thread.l4.get()).ok().map(|s| s.fpu));
+        self.profile.end(thread.l4.get(), &Ok(0));
         self.fault_signal(thread, &process, signal);
     }
 

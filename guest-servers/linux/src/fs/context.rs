@@ -33,6 +33,8 @@ pub trait Caller {
     fn signal_group(&self, group: u32, signal: u32);
     /// Sends a signal to the calling thread.
     fn signal_self(&self, signal: u32);
+    /// Writes a record of the calling thread's own into the profile, if there is one.
+    fn record(&self, event: u8, argument: u64);
     /// RLIMIT_FSIZE in bytes; writing beyond it is EFBIG and SIGXFSZ.
     fn file_size_limit(&self) -> u64 {
         u64::MAX

@@ -7,6 +7,7 @@ use super::dentry::Dentry;
 use super::file::{FileOps, Io};
 use super::inode::New;
 use super::metadata::DeviceId;
+use super::recorder::Recorder;
 use super::tmpfs;
 use super::vfs::{Device, DeviceNumbers, Vfs};
 use crate::buf::{Sink, Source};
@@ -22,9 +23,11 @@ pub mod number {
     pub const URANDOM: DeviceId = DeviceId::new(1, 9);
     pub const TTY: DeviceId = DeviceId::new(5, 0);
     pub const CONSOLE: DeviceId = DeviceId::new(5, 1);
+    /// Of those that are for local use.
+    pub const TRACE: DeviceId = DeviceId::new(10, 240);
 }
 
-const NODES: [(&str, DeviceId, u32); 7] = [
+const NODES: [(&str, DeviceId, u32); 8] = [
     ("null", number::NULL, 0o666),
     ("zero", number::ZERO, 0o666),
     ("full", number::FULL, 0o666),
@@ -32,6 +35,7 @@ const NODES: [(&str, DeviceId, u32); 7] = [
     ("urandom", number::URANDOM, 0o666),
     ("tty", number::TTY, 0o666),
     ("console", number::CONSOLE, 0o600),
+    ("trace", number::TRACE, 0o666),
 ];
 
 const LINKS: [(&str, &str); 4] = [
@@ -67,6 +71,7 @@ pub fn add_plain(vfs: &Vfs, random: Random) {
     for number in [number::RANDOM, number::URANDOM] {
         vfs.add_device(number, Rc::new(RandomDevice(random.clone())));
     }
+    vfs.add_device(number::TRACE, Rc::new(Recorder));
 }
 
 #[derive(Clone, Copy)]

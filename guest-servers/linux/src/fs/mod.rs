@@ -11,7 +11,7 @@
 //! - things: [`inode`], [`metadata`], [`attributes`] (chmod, chown, utimes, truncate, access), [`statfs`], [`layout`] (the bytes of `struct stat`)
 //! - open files: [`file`], [`fd_table`], [`poll`], [`dirent`]
 //! - who asks, and where: [`context`], [`vfs`]
-//! - file systems: [`tmpfs`] (and [`cpio`] to fill it), [`devices`], [`pipe`], [`socket`] (pairs), [`procfs`]
+//! - file systems: [`tmpfs`] (and [`cpio`] to fill it), [`devices`] (and [`recorder`]), [`pipe`], [`socket`] (pairs), [`procfs`]
 
 pub mod attributes;
 pub mod bytes_file;
@@ -31,6 +31,7 @@ pub mod path;
 pub mod pipe;
 pub mod poll;
 pub mod procfs;
+pub mod recorder;
 pub mod socket;
 pub mod statfs;
 pub mod tmpfs;

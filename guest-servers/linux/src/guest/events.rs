@@ -12,6 +12,7 @@ use proto::{Message, console};
 use ukernel_abi::call::Timeouts;
 use ukernel_abi::{Label, Rights, Status, ThreadId};
 use userlib::ipc::{self, NEVER, NOW, Received};
+use userlib::trace;
 
 pub struct EventLoop {
     server: Rc<Server>,
@@ -26,11 +27,16 @@ impl EventLoop {
         Self { server, kernel, input, input_waits: false }
     }
 
-    pub fn run(mut self) -> ! {
+    /// There are two loops, so that the one that nobody profiles is not asked each time whether somebody does.
+    pub fn run(self) -> ! {
+        if trace::is_on() { self.turn::<true>() } else { self.turn::<false>() }
+    }
+
+    fn turn<const PROFILED: bool>(mut self) -> ! {
         loop {
             let held = self.kernel.take_held();
             let to = held.as_ref().map_or(ThreadId::NIL, |h| h.to);
-            match self.exchange(held) {
+            match self.exchange::<PROFILED>(held) {
                 // A program has tried to send to somebody else.
                 Ok(received) if ipc::turn_away(&received) => {}
                 Ok(received) => self.dispatch(&received),
@@ -42,12 +48,19 @@ impl EventLoop {
         }
     }
 
-    fn exchange(&self, held: Option<Held>) -> Result<Received, Status> {
+    fn exchange<const PROFILED: bool>(&self, held: Option<Held>) -> Result<Received, Status> {
         let timeout = self.timeout();
-        match held {
+        if PROFILED && let Some(held) = &held {
+            self.kernel.record(trace::Event::REPLY, held.to.0);
+        }
+        let received = match held {
             Some(held) => ipc::ipc(held.to, &held.message, ThreadId::ANY, Timeouts::new(NOW, timeout)),
             None => ipc::receive(ThreadId::ANY, timeout),
+        };
+        if PROFILED && let Ok(received) = &received {
+            self.kernel.record(trace::Event::RECEIVED, received.from.0);
         }
+        received
     }
 
     /// Microseconds until the server wants to be called.

@@ -15,7 +15,7 @@ use userlib::clock::{Clock, tsc};
 use userlib::console::Console;
 use userlib::thread::{Before, ExRegs, set_schedule};
 use userlib::utcb::Utcb;
-use userlib::{Me, cpu, debug, ipc, kip, names, root, task};
+use userlib::{Me, cpu, debug, ipc, kip, names, root, task, trace};
 
 use alloc::string::{String, ToString};
 
@@ -58,6 +58,7 @@ impl Kernel {
 
     fn flush(&self) {
         if let Some(held) = self.take_held() {
+            self.record(trace::Event::REPLY, held.to.0);
             // A thread that does not wait is a thread that has been ended.
             let _ = ipc::send(held.to, &held.message, ipc::NOW);
         }
@@ -192,6 +193,16 @@ impl Machine for Kernel {
             }
         }
         self.hold(thread, message);
+    }
+
+    fn is_profiled(&self) -> bool {
+        trace::is_on()
+    }
+    fn record(&self, event: trace::Event, argument: u64) {
+        trace::event_of(self.me, event, argument);
+    }
+    fn record_for(&self, thread: ThreadId, event: trace::Event, argument: u64) {
+        trace::event_of(thread, event, argument);
     }
 
     fn monotonic_ns(&self) -> u64 {

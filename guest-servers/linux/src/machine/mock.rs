@@ -13,6 +13,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 use ukernel_abi::utcb::{FpuState, Regs, RunState};
 use ukernel_abi::{Fpage, MapItem, Rights, ThreadId};
+use vmm_abi::trace;
 
 #[derive(Clone)]
 pub struct MockThread {
@@ -41,6 +42,9 @@ pub(crate) struct MockMachine {
     /// Signals that a debugger was told of, and which one it then wants in place of one.
     pub told: RefCell<Vec<(ThreadId, Signal)>>,
     pub wanted: RefCell<BTreeMap<Signal, Option<Signal>>>,
+    /// Whether there is a profile, and its records.
+    pub profiled: Cell<bool>,
+    pub records: RefCell<Vec<(ThreadId, trace::Event, u64)>>,
     /// Tasks that can still be made.
     pub task_quota: Cell<usize>,
     next: Cell<u16>,
@@ -68,6 +72,9 @@ impl FrameMemory for SharedMemory {
 }
 
 impl MockMachine {
+    /// The server's own thread.
+    pub const SERVER: ThreadId = ThreadId::new(5, 0, 1);
+
     pub fn new(frames: usize) -> Rc<Self> {
         Rc::new(Self {
             memory: Rc::new(TestMemory::new(frames, frames)),
@@ -83,6 +90,8 @@ impl MockMachine {
             starts: RefCell::default(),
             told: RefCell::default(),
             wanted: RefCell::default(),
+            profiled: Cell::new(false),
+            records: RefCell::default(),
             task_quota: Cell::new(usize::MAX),
             next: Cell::new(10),
         })
@@ -239,6 +248,19 @@ impl Machine for MockMachine {
         });
         for item in items {
             self.map(thread, item);
+        }
+    }
+
+    fn is_profiled(&self) -> bool {
+        self.profiled.get()
+    }
+    fn record(&self, event: trace::Event, argument: u64) {
+        assert!(self.profiled.get(), "a record without a profile");
+        self.record_for(Self::SERVER, event, argument);
+    }
+    fn record_for(&self, thread: ThreadId, event: trace::Event, argument: u64) {
+        if self.profiled.get() {
+            self.records.borrow_mut().push((thread, event, argument));
         }
     }
 

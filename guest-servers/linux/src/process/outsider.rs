@@ -48,4 +48,5 @@ impl Caller for Outsider {
     }
     fn signal_group(&self, _group: u32, _signal: u32) {}
     fn signal_self(&self, _signal: u32) {}
+    fn record(&self, _event: u8, _argument: u64) {}
 }

@@ -243,7 +243,7 @@ impl Server {
 }
 
 /// What a call leaves in rax. A restart that nobody will do is EINTR.
-fn value_of(result: &SysResult) -> u64 {
+pub fn value_of(result: &SysResult) -> u64 {
     match result {
         Ok(value) => *value,
         Err(e) if e.is_restart() => Errno::EINTR.to_return_value(),

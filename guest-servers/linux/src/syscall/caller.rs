@@ -6,6 +6,7 @@ use crate::fs::{Caller, Time};
 use crate::process::Pid;
 use crate::signal::info::SigInfo;
 use crate::signal::set::Signal;
+use vmm_abi::trace;
 
 impl Caller for Ctx {
     fn process(&self) -> u32 {
@@ -44,6 +45,9 @@ impl Caller for Ctx {
             // Ordinary signals always fit.
             let _ = self.server.send_thread_signal(&self.thread, SigInfo::user(signal, self.proc.pid, 0));
         }
+    }
+    fn record(&self, event: u8, argument: u64) {
+        self.server.machine.record_for(self.thread.l4.get(), trace::Event::user(event), argument);
     }
     fn file_size_limit(&self) -> u64 {
         self.proc.limits.borrow().file_size()

@@ -4,6 +4,7 @@ mod debugger;
 mod docs;
 mod memory;
 mod processes;
+mod profile;
 mod reports;
 mod signals;
 
@@ -96,8 +97,20 @@ impl World {
         (world, first)
     }
 
+    /// As [`World::new`], while somebody makes a profile.
+    pub fn profiled() -> (Self, ThreadId) {
+        let machine = MockMachine::new(16384);
+        machine.profiled.set(true);
+        let world = Self::boot_on(machine, &[("bin/prog", &elf())], &["/bin/prog"]);
+        let first = *world.machine.threads.borrow().keys().next().expect("the first program runs");
+        (world, first)
+    }
+
     pub fn boot(frames: usize, files: &[(&str, &[u8])], argv: &[&str]) -> Self {
-        let machine = MockMachine::new(frames);
+        Self::boot_on(MockMachine::new(frames), files, argv)
+    }
+
+    fn boot_on(machine: Rc<MockMachine>, files: &[(&str, &[u8])], argv: &[&str]) -> Self {
         let pool = FramePool::new(Box::new(SharedMemory(machine.memory.clone())));
         let mut is_there = false;
         let b = Boot {

@@ -26,6 +26,8 @@ pub(crate) struct User {
     pub interrupt: Interrupt,
     /// Signals that were sent: to a group, or to the user (group 0).
     pub signals: RefCell<Vec<(u32, u32)>>,
+    /// Records for a profile: events and arguments.
+    pub records: RefCell<Vec<(u8, u64)>>,
 }
 
 impl Default for User {
@@ -41,6 +43,7 @@ impl Default for User {
             timers: Timers::new(),
             interrupt: Interrupt::new(),
             signals: RefCell::default(),
+            records: RefCell::default(),
         }
     }
 }
@@ -75,6 +78,9 @@ impl Caller for User {
     }
     fn signal_self(&self, signal: u32) {
         self.signals.borrow_mut().push((0, signal));
+    }
+    fn record(&self, event: u8, argument: u64) {
+        self.records.borrow_mut().push((event, argument));
     }
     fn file_size_limit(&self) -> u64 {
         self.size_limit.get()
