@@ -1,19 +1,62 @@
 //! Futexes: waiting for a word of memory to change.
 //!
-//! A futex is found by its address space and address. Futexes in memory that several processes share are found only within one
-//! process: `FUTEX_PRIVATE_FLAG` is taken for granted.
+//! In memory that processes share, a futex is found by that memory and the place in it, so that each may have it mapped elsewhere; else by
+//! its address space and address (futex(2), `FUTEX_PRIVATE_FLAG`).
 
 use crate::exec::WaitQueue;
 use crate::mm::Mm;
+use crate::mm::vma::{Backing, SharedPages};
 use alloc::collections::BTreeMap;
 use alloc::rc::Rc;
 use alloc::vec::Vec;
 use core::cell::{Cell, RefCell};
 
+/// What a futex is known by.
+#[derive(Clone)]
+pub enum Place {
+    /// An address of an address space.
+    Private(Rc<Mm>, u64),
+    /// A byte of memory without a file.
+    Memory(SharedPages, u64),
+    /// A byte of the file with this device and inode number.
+    File((u64, u64), u64),
+}
+
+impl Place {
+    /// That of a futex of which the program says that it is its own alone.
+    pub fn private(mm: &Rc<Mm>, addr: u64) -> Self {
+        Self::Private(mm.clone(), addr)
+    }
+
+    /// That of any futex.
+    pub fn of(mm: &Rc<Mm>, addr: u64) -> Self {
+        let space = mm.space.borrow();
+        let Some(vma) = space.vma_at(addr) else { return Self::private(mm, addr) };
+        let delta = addr - vma.span.start();
+        match &vma.backing {
+            Backing::Shared { pages, offset } => Self::Memory(pages.clone(), offset.wrapping_add(delta)),
+            Backing::File { file, offset, shared: true } => {
+                Self::File(file.source.identity(), offset.wrapping_add(delta))
+            }
+            _ => Self::private(mm, addr),
+        }
+    }
+}
+
+impl PartialEq for Place {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Private(a, at), Self::Private(b, there)) => at == there && Rc::ptr_eq(a, b),
+            (Self::Memory(a, at), Self::Memory(b, there)) => at == there && Rc::ptr_eq(a, b),
+            (Self::File(a, at), Self::File(b, there)) => at == there && a == b,
+            _ => false,
+        }
+    }
+}
+
 /// One thread that waits.
 pub struct Waiter {
-    mm: Rc<Mm>,
-    addr: Cell<u64>,
+    place: RefCell<Place>,
     bits: u32,
     woken: Cell<bool>,
     queue: WaitQueue,
@@ -25,9 +68,6 @@ impl Waiter {
     }
     pub fn queue(&self) -> &WaitQueue {
         &self.queue
-    }
-    fn is_at(&self, mm: &Rc<Mm>, addr: u64) -> bool {
-        self.addr.get() == addr && Rc::ptr_eq(&self.mm, mm)
     }
 }
 
@@ -52,12 +92,11 @@ impl Drop for Registration<'_> {
 }
 
 impl Futexes {
-    pub fn register(&self, mm: Rc<Mm>, addr: u64, bits: u32) -> Registration<'_> {
+    pub fn register(&self, place: Place, bits: u32) -> Registration<'_> {
         let key = self.next.get();
         self.next.set(key + 1);
         let waiter = Rc::new(Waiter {
-            mm,
-            addr: Cell::new(addr),
+            place: RefCell::new(place),
             bits,
             woken: Cell::new(false),
             queue: WaitQueue::new(),
@@ -67,9 +106,9 @@ impl Futexes {
     }
 
     /// Wakes up to `count` waiters that share a bit with `bits`. Returns how many.
-    pub fn wake(&self, mm: &Rc<Mm>, addr: u64, count: u32, bits: u32) -> u32 {
+    pub fn wake(&self, place: &Place, count: u32, bits: u32) -> u32 {
         let mut woken = 0;
-        for waiter in self.at(mm, addr) {
+        for waiter in self.at(place) {
             if woken == count {
                 break;
             }
@@ -81,22 +120,22 @@ impl Futexes {
         woken
     }
 
-    /// Makes up to `count` waiters wait at another address. Returns how many.
-    pub fn requeue(&self, mm: &Rc<Mm>, from: u64, to: u64, count: u32) -> u32 {
+    /// Makes up to `count` waiters wait at another place. Returns how many.
+    pub fn requeue(&self, from: &Place, to: &Place, count: u32) -> u32 {
         let mut moved = 0;
-        for waiter in self.at(mm, from) {
+        for waiter in self.at(from) {
             if moved == count {
                 break;
             }
             if !waiter.is_woken() {
-                waiter.addr.set(to);
+                *waiter.place.borrow_mut() = to.clone();
                 moved += 1;
             }
         }
         moved
     }
 
-    fn at(&self, mm: &Rc<Mm>, addr: u64) -> Vec<Rc<Waiter>> {
-        self.waiters.borrow().values().filter(|w| w.is_at(mm, addr)).cloned().collect()
+    fn at(&self, place: &Place) -> Vec<Rc<Waiter>> {
+        self.waiters.borrow().values().filter(|w| *w.place.borrow() == *place).cloned().collect()
     }
 }

@@ -3,6 +3,7 @@
 use super::jobs::child_info;
 use super::{Process, State, Thread};
 use crate::fs::FdTable;
+use crate::futex::Place;
 use crate::mm::Mm;
 use crate::mm::user::UserMemory;
 use crate::server::Server;
@@ -117,7 +118,7 @@ impl Server {
     fn clear_tid_in(&self, mm: &Rc<Mm>, thread: &Thread) {
         let addr = thread.clear_child_tid.take();
         if addr != 0 && UserMemory::of(mm.clone()).write_u32(addr, 0).is_ok() {
-            self.futexes.wake(mm, addr, 1, u32::MAX);
+            self.futexes.wake(&Place::of(mm, addr), 1, u32::MAX);
         }
     }
 

@@ -4,6 +4,7 @@ use super::args::Arg::{Enum, Hex, Int, Ptr, Uint};
 use super::{Ctx, Entry, Pending, SysResult};
 use crate::errno::Errno;
 use crate::exec::{Either, select};
+use crate::futex::Place;
 use crate::mm::TASK_SIZE;
 use crate::time::timespec_ns;
 use alloc::boxed::Box;
@@ -31,7 +32,7 @@ const FUTEX_NAMES: &[(u64, &str)] = &[
 
 pub const CALLS: &[Entry] = &[
     Entry::wait(__NR_futex, "futex", &[Ptr, Enum(FUTEX_NAMES), Uint, Ptr, Ptr, Uint], futex)
-        .partial("no priority inheritance, no FUTEX_WAKE_OP; every futex is private to its process"),
+        .partial("no priority inheritance, no FUTEX_WAKE_OP"),
     Entry::sync(__NR_set_tid_address, "set_tid_address", &[Ptr], set_tid_address),
     Entry::sync(__NR_set_robust_list, "set_robust_list", &[Ptr, Uint], set_robust_list)
         .partial("the list is kept, but not walked when the thread ends"),
@@ -48,27 +49,29 @@ fn futex(c: Ctx) -> Pending {
     Box::pin(async move {
         let op = c.uint(1);
         let [addr, _, _, timeout, addr2, _] = c.args;
-        let (value, mm) = (c.uint(2), c.proc.mm());
+        let (value, futexes) = (c.uint(2), &c.server.futexes);
         if !addr.is_multiple_of(4) {
             return Err(Errno::EINVAL);
         }
+        let place = |addr| {
+            let of = if op & FUTEX_PRIVATE_FLAG != 0 { Place::private } else { Place::of };
+            of(&c.proc.mm(), addr)
+        };
         match op & !(FUTEX_PRIVATE_FLAG | FUTEX_CLOCK_REALTIME) {
-            FUTEX_WAIT => wait(&c, addr, value, relative(&c, timeout)?, u32::MAX).await,
+            FUTEX_WAIT => wait(&c, place(addr), value, relative(&c, timeout)?, u32::MAX).await,
             FUTEX_WAIT_BITSET => {
                 let deadline = absolute(&c, timeout, op & FUTEX_CLOCK_REALTIME != 0)?;
-                wait(&c, addr, value, deadline, c.uint(5)).await
+                wait(&c, place(addr), value, deadline, c.uint(5)).await
             }
-            FUTEX_WAKE => Ok(c.server.futexes.wake(&mm, addr, value, u32::MAX) as u64),
-            FUTEX_WAKE_BITSET if c.uint(5) != 0 => {
-                Ok(c.server.futexes.wake(&mm, addr, value, c.uint(5)) as u64)
-            }
+            FUTEX_WAKE => Ok(futexes.wake(&place(addr), value, u32::MAX) as u64),
+            FUTEX_WAKE_BITSET if c.uint(5) != 0 => Ok(futexes.wake(&place(addr), value, c.uint(5)) as u64),
             FUTEX_REQUEUE | FUTEX_CMP_REQUEUE => {
                 let compares = op & !FUTEX_PRIVATE_FLAG == FUTEX_CMP_REQUEUE;
                 if compares && c.user().read_u32(addr)? != c.uint(5) {
                     return Err(Errno::EAGAIN);
                 }
-                let woken = c.server.futexes.wake(&mm, addr, value, u32::MAX);
-                let moved = c.server.futexes.requeue(&mm, addr, addr2, timeout as u32);
+                let woken = futexes.wake(&place(addr), value, u32::MAX);
+                let moved = futexes.requeue(&place(addr), &place(addr2), timeout as u32);
                 Ok((woken + moved) as u64)
             }
             FUTEX_WAKE_BITSET => Err(Errno::EINVAL),
@@ -101,14 +104,14 @@ fn absolute(c: &Ctx, timeout: u64, realtime: bool) -> Result<Option<u64>, Errno>
     Ok(Some(c.server.machine.monotonic_ns().saturating_add(left)))
 }
 
-async fn wait(c: &Ctx, addr: u64, value: u32, deadline: Option<u64>, bits: u32) -> SysResult {
+async fn wait(c: &Ctx, place: Place, value: u32, deadline: Option<u64>, bits: u32) -> SysResult {
     if bits == 0 {
         return Err(Errno::EINVAL);
     }
-    if c.user().read_u32(addr)? != value {
+    if c.user().read_u32(c.args[0])? != value {
         return Err(Errno::EAGAIN);
     }
-    let registration = c.server.futexes.register(c.proc.mm(), addr, bits);
+    let registration = c.server.futexes.register(place, bits);
     let waiter = &registration.waiter;
     while !waiter.is_woken() {
         let late = c.server.timers.sleep_until_some(deadline);

@@ -177,6 +177,40 @@ fn threads_share_and_wait_for_each_other() {
 }
 
 #[test]
+fn a_futex_in_shared_memory_is_one_for_all() {
+    let (w, t) = World::new();
+    let (rw, shared) = ((PROT_READ | PROT_WRITE) as u64, (MAP_SHARED | MAP_ANONYMOUS) as u64);
+    let at = w.ok(t, __NR_mmap, &[0, 8192, rw, shared, u64::MAX, 0]);
+    let (_, child) = w.fork(t);
+    let moved = w.ok(child, __NR_mremap, &[at, 8192, 16384, MREMAP_MAYMOVE as u64, 0]);
+    let wake = |thread, addr, op: u32| w.ok(thread, __NR_futex, &[addr, op as u64, 9, 0, 0, 0]);
+
+    let rip = w.regs(t).rip + 2;
+    assert_eq!(w.call(t, __NR_futex, &[at + 4, FUTEX_WAIT as u64, 0, 0, 0, 0]), None, "waits");
+    assert_eq!(wake(child, moved, FUTEX_WAKE), 0, "another word");
+    assert_eq!(wake(child, moved + 4, FUTEX_WAKE | FUTEX_PRIVATE_FLAG), 0, "that of the process alone");
+    assert_eq!(wake(child, moved + 4, FUTEX_WAKE), 1);
+    assert_eq!(w.result(t, rip), Some(0));
+}
+
+#[test]
+fn a_futex_in_memory_of_ones_own_is_nobody_elses() {
+    let (w, t) = World::new();
+    let flags = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD;
+    w.ok(t, __NR_clone, &[flags as u64, DATA + 0x4000, 0, 0, 0]);
+    let thread = w.newest();
+    w.store(t, DATA, &[0; 4]).unwrap();
+    let (_, child) = w.fork(t);
+    let wait = |op: u32| w.call(t, __NR_futex, &[DATA, op as u64, 0, 0, 0, 0]);
+    let wake = |thread| w.ok(thread, __NR_futex, &[DATA, FUTEX_WAKE as u64, 9, 0, 0, 0]);
+    let rip = w.regs(t).rip + 2;
+    assert_eq!(wait(FUTEX_WAIT), None, "waits");
+    assert_eq!(wake(child), 0);
+    assert_eq!(wake(thread), 1);
+    assert_eq!(w.result(t, rip), Some(0));
+}
+
+#[test]
 fn fork_fails_when_there_are_no_tasks() {
     let (w, t) = World::new();
     w.machine.task_quota.set(3);
