@@ -1,0 +1,69 @@
+/* The measurements of "The Performance of µ-Kernel-Based Systems" (SOSP '97) that a Linux program can make, after lmbench and hbench.
+ *
+ *     paper [--quick] [calls|processes|switches|memory|bandwidth]…
+ *
+ * Prints a JSON object a line, with "stats" as in seL4's benchmark results: [min, q1, median, mean, q3, max, standard deviation, n]. */
+#include "measure.h"
+#include "paper.h"
+
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static const struct group {
+	const char *name;
+	void (*run)(void);
+} groups[] = {
+	{ "calls", calls },   { "processes", processes }, { "switches", switches },
+	{ "memory", memory }, { "bandwidth", bandwidth },
+};
+enum { GROUPS = sizeof groups / sizeof *groups };
+
+static char hello[PATH_MAX];
+
+const char *hello_path(void)
+{
+	return hello;
+}
+
+void stop(pid_t child)
+{
+	if (child <= 0)
+		return;
+	kill(child, SIGKILL);
+	waitpid(child, NULL, 0);
+}
+
+static const struct group *find(const char *name)
+{
+	for (int i = 0; i < GROUPS; i++)
+		if (strcmp(groups[i].name, name) == 0)
+			return &groups[i];
+	fprintf(stderr, "paper: there is no group %s\n", name);
+	exit(2);
+}
+
+int main(int argc, char **argv)
+{
+	const char *slash = strrchr(argv[0], '/');
+	snprintf(hello, sizeof hello, "%.*shello", slash ? (int)(slash + 1 - argv[0]) : 0, argv[0]);
+	int first = 1;
+	if (argc > 1 && strcmp(argv[1], "--quick") == 0) {
+		quick = 1;
+		first = 2;
+	}
+	for (int i = first; i < argc; i++)
+		find(argv[i]);
+	for (int i = 0; i < GROUPS; i++) {
+		int wanted = first == argc;
+		for (int j = first; j < argc; j++)
+			wanted |= find(argv[j]) == &groups[i];
+		if (wanted)
+			groups[i].run();
+	}
+	return 0;
+}

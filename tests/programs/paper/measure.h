@@ -1,0 +1,51 @@
+/* Metrics: the readings of many rounds, made a line of JSON each.
+ *
+ * A round is what lies between two readings of the time stamp counter, with an LFENCE on either side of each, so that neither is made early or late. What two
+ * readings cost with nothing in between (the minimum) is taken off every round, and printed. */
+#pragma once
+
+#include <stdint.h>
+
+typedef uint64_t ticks;
+
+static inline ticks now(void)
+{
+	uint32_t low, high;
+	__asm__ volatile("lfence\n\trdtsc\n\tlfence" : "=a"(low), "=d"(high) : : "memory");
+	return (ticks)high << 32 | low;
+}
+
+/* The readings of one metric. */
+struct metric {
+	const char *name;
+	/* What one round does that many of: operations, bytes. Figures are per one of them. */
+	double per;
+	/* "ticks" of the time stamp counter, or "ticks/byte". */
+	const char *unit;
+	ticks *rounds;
+	unsigned count, capacity;
+};
+
+/* Set with --quick: a tenth of the rounds. */
+extern int quick;
+
+/* A metric of at most `rounds` rounds (fewer if `quick`). */
+struct metric metric(const char *name, const char *unit, double per, unsigned rounds);
+/* Whether there are rounds to be made. The first few are for warming up: `add` forgets them. */
+int more(const struct metric *m);
+void add(struct metric *m, ticks round);
+/* Prints the metric and frees it. */
+void report(struct metric *m);
+/* Says that a metric cannot be had, with the reason that is in errno, and frees it. */
+void unavailable(struct metric *m, const char *what);
+
+/* Measures `statement` in each round. */
+#define MEASURE(m, statement)              \
+	do {                               \
+		while (more(m)) {          \
+			ticks t0 = now();  \
+			statement;         \
+			add(m, now() - t0);\
+		}                          \
+		report(m);                 \
+	} while (0)
