@@ -1,9 +1,9 @@
 //! Where the host finds the kernel's trace points.
 //!
 //! The kernel records nothing by itself, and has no instruction for it on any of its ways. It has *sites*: instructions, of [`JUMP`] bytes at least, that nothing
-//! jumps into the middle of. For each it has a *stub*, aside from its text: code that records an event, does what the site's instructions do, and goes on behind
-//! them. Who wants records (see `vmm_abi::trace`) writes a jump to its stub over every site before the kernel's first instruction, and the virtual address of the
-//! rings to a word that the stubs read.
+//! jumps into the middle of, and that do the same wherever they are. For each it has a *stub*, aside from its text: code that records an event. Who wants records
+//! (see `vmm_abi::trace`) does this before the kernel's first instruction: over every site it writes a jump to the stub; to the stub's *tail*, for which there is room,
+//! what was at the site, and a jump to what follows the site; and the virtual address of the rings to a word that the stubs read.
 //!
 //! All of that is described by one constant, [`SiteTable`], which is found by the symbol [`SYMBOL`] of the kernel's ELF file. As what debuggers are told
 //! ([`crate::debug`]), it is no part of the system-call interface.
@@ -17,7 +17,9 @@ pub const VERSION: u64 = 1;
 /// Bytes of the jump that is written over a site: an opcode, and the distance from the jump's end.
 pub const JUMP: usize = 5;
 pub const JUMP_OPCODE: u8 = 0xe9;
-/// What the rest of a site is filled with: never executed.
+/// Most bytes of a site. A tail has room for as many, and for a jump.
+pub const SITE_MAX: usize = 16;
+/// What the rest of a site, or of a tail, is filled with: never executed.
 pub const FILL: u8 = 0xcc;
 
 /// All of it: 64-bit words. `A` is what an address is to the kernel, where it is made: a pointer, which its linker resolves.
@@ -46,6 +48,8 @@ pub struct Site {
     pub start: u64,
     pub end: u64,
     pub stub: u64,
+    /// Zero: the stub has a way of its own on.
+    pub tail: u64,
 }
 
 impl SiteTable {
@@ -65,8 +69,8 @@ impl Site {
 
     /// Reads one from the beginning of `bytes`.
     pub fn read(bytes: &[u8]) -> Option<Self> {
-        let [start, end, stub] = words(bytes)?;
-        Some(Self { start, end, stub })
+        let [start, end, stub, tail] = words(bytes)?;
+        Some(Self { start, end, stub, tail })
     }
 }
 
@@ -95,7 +99,7 @@ mod tests {
         assert_eq!((read.sites, read.sites_end, read.stubs, read.stubs_end), (2, 3, 4, 5));
         assert_eq!((read.rings, read.physmap, read.physmap_size), (6, 7, 8));
         assert_eq!(core::mem::offset_of!(SiteTable, physmap_size), 8 * 8);
-        assert_eq!(Site::read(&bytes(&[1, 2, 3, 4])), Some(Site { start: 1, end: 2, stub: 3 }));
+        assert_eq!(Site::read(&bytes(&[1, 2, 3, 4])), Some(Site { start: 1, end: 2, stub: 3, tail: 4 }));
     }
 
     #[test]

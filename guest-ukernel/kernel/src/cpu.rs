@@ -15,7 +15,7 @@ use ukernel_core::thread::{FRAME_END, Frame, ThreadRef};
 
 use crate::arch::fpu::{self, Step};
 use crate::arch::layout::{TCB_BASE, TSS_BASE, phys_to_virt};
-use crate::arch::segments::{self, Segments, TSS_OFFSET, TSS_STRIDE};
+use crate::arch::segments::{self, ROOM_OFFSET, Segments, TSS_OFFSET, TSS_STRIDE};
 use crate::arch::{ap, apic::Apic, boot, entry, features, insn};
 use crate::kernel::kernel;
 use crate::mem::{MEM, tlb};
@@ -46,12 +46,13 @@ pub struct Cpu {
     flush_owed: Cell<bool>,
 }
 
-const _: () = assert!(size_of::<Cpu>() <= TSS_OFFSET as usize);
+const _: () = assert!(size_of::<Cpu>() <= ROOM_OFFSET as usize);
 
 pub const CPU_STACK: usize = offset_of!(Cpu, stack);
 pub const CPU_SCRATCH: usize = offset_of!(Cpu, scratch);
 pub const CPU_TCBS: usize = offset_of!(Cpu, tcbs);
 pub const CPU_OPEN: usize = offset_of!(Cpu, open);
+pub const CPU_INDEX: usize = offset_of!(Cpu, index);
 pub const CPU_FLOOR: usize = offset_of!(Cpu, sched) + offset_of!(Sched, floor);
 pub const CPU_IN_STUB: usize = offset_of!(Cpu, fpu) + fpu::IN_STUB;
 pub const CPU_FPU_OWNER: usize = offset_of!(Cpu, fpu) + fpu::OWNER;

@@ -34,7 +34,7 @@ pub struct Address(*const u8);
 unsafe impl Sync for Address {}
 
 impl Address {
-    const fn of<T>(place: *const T) -> Self {
+    pub const fn of<T>(place: *const T) -> Self {
         Self(place.cast())
     }
 }

@@ -1,4 +1,4 @@
-//! Makes the kernel record what it does: writes a jump over each of its trace points.
+//! Makes the kernel record what it does: puts a detour into each of its trace points.
 //!
 //! The kernel says where they are (`ukernel_abi::sites`). It is done to the image in memory before the machine starts, so a machine without a profile runs
 //! the kernel as it was linked, and nobody has to change code that a CPU executes.
@@ -13,13 +13,11 @@ use elf::abi::{PF_X, PT_LOAD};
 use elf::endian::LittleEndian;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
-use ukernel_abi::sites::{FILL, JUMP, JUMP_OPCODE, SYMBOL, Site, SiteTable};
+use ukernel_abi::sites::{FILL, JUMP, JUMP_OPCODE, SITE_MAX, SYMBOL, Site, SiteTable};
 use vm_memory::{Bytes, GuestAddress};
 
 /// More sites than any kernel has.
 const SITES_MAX: u64 = 256;
-/// Two instructions at the most.
-const SITE_MAX: u64 = 32;
 
 #[derive(Debug, thiserror::Error)]
 #[error("kernel {}: {what}", .path.display())]
@@ -55,7 +53,7 @@ pub struct Patch {
 }
 
 /// Has the kernel of the file `path`, which has been loaded into `memory` and has not run yet, record into the rings in the module at these physical addresses.
-/// Returns the number of its sites.
+/// Returns the number of places that it has changed.
 pub fn connect(memory: &GuestMemory, path: &Path, rings: Range<u64>) -> Result<usize, SitesError> {
     let error = |what| SitesError { path: path.to_path_buf(), what };
     let file = std::fs::read(path).map_err(|e| error(Defect::Read(e.kind())))?;
@@ -70,8 +68,7 @@ pub fn connect(memory: &GuestMemory, path: &Path, rings: Range<u64>) -> Result<u
             return Err(error(Defect::Changed));
         }
     }
-    // One is the address of the rings.
-    Ok(patches.len() - 1)
+    Ok(patches.len())
 }
 
 /// What has to be changed in the kernel of the ELF file `elf`, that it may record into the rings in the module at these physical addresses.
@@ -90,7 +87,7 @@ pub fn patches(elf: &[u8], rings: Range<u64>) -> Result<Vec<Patch>, Defect> {
             return Err(bad("it lies in another"));
         }
         end = site.end;
-        patches.push(jump(&image, &table, site).map_err(bad)?);
+        patches.extend(detour(&image, &table, site).map_err(bad)?);
     }
     Ok(patches)
 }
@@ -110,24 +107,37 @@ fn read_sites(image: &Image, table: &SiteTable) -> Result<Vec<Site>, Defect> {
     Ok(place.content.chunks_exact(Site::SIZE).filter_map(Site::read).collect())
 }
 
-/// The jump from a site to its stub.
-fn jump(image: &Image, table: &SiteTable, site: &Site) -> Result<Patch, &'static str> {
+/// From a site to its stub, and from the stub's tail, which does what was at the site, to what follows it.
+fn detour(image: &Image, table: &SiteTable, site: &Site) -> Result<Vec<Patch>, &'static str> {
     let size = site.end.checked_sub(site.start).ok_or("it ends before it begins")?;
-    if !(JUMP as u64..=SITE_MAX).contains(&size) {
+    if !(JUMP as u64..=SITE_MAX as u64).contains(&size) {
         return Err("its size is no site's");
     }
     let place = image.place(site.start, size).filter(|place| place.is_code).ok_or("it is no code")?;
-    if !(table.stubs..table.stubs_end).contains(&site.stub)
-        || image.place(site.stub, 1).is_none_or(|p| !p.is_code)
-    {
-        return Err("its stub is none");
+    let mut over = jump(site.start, site.stub).ok_or("its stub is too far away")?;
+    over.resize(size as usize, FILL);
+    let mut detour = vec![place.patch(&over)];
+    stub_code(image, table, site.stub, 1).ok_or("its stub is none")?;
+    if site.tail != 0 {
+        let end = size + JUMP as u64;
+        let tail = stub_code(image, table, site.tail, end).ok_or("its tail is none")?;
+        let back = jump(site.tail + size, site.end).ok_or("its tail is too far away")?;
+        detour.push(tail.patch(&[place.content, &back].concat()));
     }
-    let distance = site.stub.wrapping_sub(site.start + JUMP as u64) as i64;
-    let distance = i32::try_from(distance).map_err(|_| "its stub is too far away")?;
-    let mut new = vec![JUMP_OPCODE];
-    new.extend(distance.to_le_bytes());
-    new.resize(size as usize, FILL);
-    Ok(place.patch(&new))
+    Ok(detour)
+}
+
+/// `size` bytes of the stubs at `address`.
+fn stub_code<'a>(image: &Image<'a>, table: &SiteTable, address: u64, size: u64) -> Option<Place<'a>> {
+    let inside = table.stubs <= address && address.checked_add(size)? <= table.stubs_end;
+    image.place(address, size).filter(|place| inside && place.is_code)
+}
+
+/// A jump at one address to another, if it is near enough.
+fn jump(from: u64, to: u64) -> Option<Vec<u8>> {
+    let distance = to.wrapping_sub(from.wrapping_add(JUMP as u64)) as i64;
+    let distance = i32::try_from(distance).ok()?;
+    Some([&[JUMP_OPCODE][..], &distance.to_le_bytes()].concat())
 }
 
 /// A kernel's file.

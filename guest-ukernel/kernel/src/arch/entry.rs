@@ -32,6 +32,7 @@ pub const VECTOR_IPI: u8 = 0xf1;
 pub const VECTOR_SPURIOUS: u8 = 0xff;
 
 global_asm!(
+    include_str!("site.s"),
     r#"
     .macro ENTRY vector, error
     .balign 16
@@ -45,13 +46,19 @@ global_asm!(
 
     /* All registers but rdi, which is saved already. */
     .macro SAVE
+    SAVE_FIRST
+    push r8
+    push r9
+    push r10
+    SAVE_LAST
+    .endm
+    .macro SAVE_FIRST
     push rsi
     push rdx
     push rcx
     push rax
-    push r8
-    push r9
-    push r10
+    .endm
+    .macro SAVE_LAST
     push r11
     push rbx
     push rbp
@@ -134,7 +141,9 @@ page_fault_slow:
 
     .balign 64
 trap_entry:
+    SITE
     test byte ptr [rsp + 3 * 8], 3
+    END_SITE trap
     jz 2f
     SAVE
     cld
@@ -147,8 +156,10 @@ trap_entry:
 leave_kernel:
     mov rsp, rax
     RESTORE
+    SITE
     add rsp, 8
     swapgs
+    END_SITE leave_kernel
 leave_iretq:
     iretq
     .pushsection .data.exits, "aw"
@@ -168,7 +179,13 @@ leave_iretq:
     test byte ptr [rsp + 4 * 8 + 1], 2
     jz 6f
 5:
-    SAVE
+    SAVE_FIRST
+    SITE
+    push r8
+    push r9
+    push r10
+    END_SITE idle
+    SAVE_LAST
     cld
     mov rsi, rsp
     mov rbx, rsp
@@ -301,6 +318,15 @@ pub fn enter_user(frame: &'static ukernel_core::thread::Frame) -> ! {
     // SAFETY: `frame` is the frame of the thread that `Cpu::leave` has made the current one: CR3, tss.rsp0 and GS
     // base are set for it, and its selectors are the user's.
     unsafe {
-        core::arch::asm!("jmp {leave}", leave = sym leave_kernel, in("rax") frame, options(noreturn));
+        core::arch::asm!(
+            // A site without a way back: see `super::trace`.
+            "8: jmp {leave}",
+            "9: .pushsection .data.sites, \"aw\"",
+            ".quad 8b, 9b, trace_first_exit, 0",
+            ".popsection",
+            leave = sym leave_kernel,
+            in("rax") frame,
+            options(noreturn),
+        );
     }
 }

@@ -58,6 +58,7 @@ const _: () = assert!(ukernel_abi::ThreadId::TASKS * ukernel_abi::ThreadId::LTHR
 const _: () = assert!(Call::Ipc as u64 == 0 && Call::IdNearest as u64 == 1);
 
 global_asm!(
+    include_str!("site.s"),
     r#"
     /* rcx = TCB of the identifier in \id; whose it is remains to be seen. */
     .macro FIND id
@@ -93,8 +94,10 @@ global_asm!(
     .endm
 
     /* To the thread whose frame ends at rsp. */
-    .macro LEAVE
+    .macro LEAVE name
+    SITE
     mov rcx, [rsp + {own_rip}]
+    END_SITE \name
     mov r11, [rsp + {own_rflags}]
     mov rsp, [rsp + {own_rsp}]
     swapgs
@@ -113,8 +116,10 @@ global_asm!(
     .balign 64
     .globl syscall_entry
 syscall_entry:
+    SITE
     swapgs
     mov gs:[{scratch}], rsp
+    END_SITE syscall
     mov rsp, gs:[{rsp0}]
     mov [rsp + {own_rip}], rcx
     mov [rsp + {own_rflags}], r11
@@ -155,8 +160,10 @@ call_allowed:
     /* commit */
     mov byte ptr [rcx + {waited_for}], 1
 deliver:
+    SITE
     mov byte ptr [rsp + {own_state}], {receiving}
     mov [rsp + {own_partner}], r13
+    END_SITE deliver
     mov byte ptr [rcx + {state}], {ready}
     mov [rsp + {own_r15}], r15
     mov [rsp + {own_rbp}], rbp
@@ -165,7 +172,7 @@ deliver:
     SWITCH
     mov r15, [rsp + {own_r15}]
     mov rbp, [rsp + {own_rbp}]
-    LEAVE
+    LEAVE leave_deliver
 
     /* Reply and wait: the partner waits for the caller alone, so they may talk to each other. */
 reply_and_wait:
@@ -209,8 +216,10 @@ partner_has_fpu:
     CHECK_NOTHING_WAITS
     CHECK_PRIORITY
     /* commit */
+    SITE
     mov byte ptr [rsp + {own_state}], {receiving}
     mov [rsp + {own_partner}], r13
+    END_SITE answer
     mov byte ptr [rcx + {state}], {ready}
     mov [rsp + {own_r15}], r15
     mov [rsp + {own_rbp}], rbp
@@ -228,7 +237,7 @@ partner_has_fpu:
     mov rdx, [rsp + {own_rdx}]
     mov rsi, [rsp + {own_rsi}]
     mov rdi, [rsp + {own_rdi}]
-    LEAVE
+    LEAVE leave_answer
 
     .balign 64
 not_ipc:
@@ -252,7 +261,9 @@ not_ipc:
     jne syscall_slow
     CHECK_PRIORITY
     /* commit */
+    SITE
     mov [rsp + {own_rax}], rax
+    END_SITE forward
     mov [rsp + {own_r15}], r15
     mov [rsp + {own_r14}], r14
     mov [rsp + {own_r13}], r13
@@ -276,13 +287,15 @@ not_ipc:
     SWITCH
     mov r15, [rsp + {own_r15}]
     mov rbp, [rsp + {own_rbp}]
-    LEAVE
+    LEAVE leave_forward
 
     /* Page faults come here. A message to the pager, if that belongs to the caller's chief or clan and waits for anybody. */
     .balign 64
     .globl page_fault_entry
 page_fault_entry:
+    SITE
     test byte ptr [rsp + 16], 3
+    END_SITE page_fault
     jz page_fault_in_kernel
     push rdi
     push rsi
@@ -327,8 +340,10 @@ page_fault_entry:
     cmp r11d, gs:[{floor}]
     jb page_fault_slow
     /* commit */
+    SITE
     mov byte ptr [rsp + {own_state}], {state_page_fault}
     mov r11, [rcx + {id}]
+    END_SITE fault_message
     mov [rsp + {own_partner}], r11
     mov byte ptr [rcx + {state}], {ready}
     mov byte ptr [rcx + {waited_for}], 1
@@ -353,7 +368,9 @@ page_fault_entry:
     xor r14d, r14d
     mov r15, [rsp + {own_r15}]
     mov rbp, [rsp + {own_rbp}]
+    SITE
     mov rcx, [rsp + {own_rip}]
+    END_SITE leave_fault
     mov r11, [rsp + {own_rflags}]
     lea rsp, [rsp + {own_rip}]
     swapgs
@@ -362,7 +379,9 @@ page_fault_entry:
 
     /* To the trampoline, with all registers as they were: rcx holds the way back. */
 reflect:
+    SITE
     mov rcx, [rsp + {own_rip}]
+    END_SITE leave_reflect
     mov r11, [rsp + {own_trampoline}]
     mov [rsp + {own_rip}], r11
     mov r11, [rsp + {own_rflags}]
@@ -378,7 +397,7 @@ not_foreign:
     jnz syscall_slow
     mov r12, [rsp + {own_id}]
     xor eax, eax
-    LEAVE
+    LEAVE leave_id
     "#,
     own_id = const own(offset_of!(Thread, id)),
     own_state = const own(offset_of!(Thread, state)),

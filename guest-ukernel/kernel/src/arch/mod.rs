@@ -16,6 +16,7 @@
 //! - [`fpu`]: whose FPU, FS and GS state the registers hold
 //! - [`xstate`]: how FPU state is saved
 //! - [`clock`]: the TSC
+//! - `trace`: what a host may have recorded
 
 pub mod ap;
 pub mod apic;
@@ -28,4 +29,5 @@ pub mod fpu;
 pub mod insn;
 pub mod layout;
 pub mod segments;
+mod trace;
 pub mod xstate;

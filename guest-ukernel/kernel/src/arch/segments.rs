@@ -24,6 +24,10 @@ pub const TSS_STRIDE: u64 = 16 << 10;
 pub const TSS_OFFSET: u64 = 0x1000 - 0x68;
 const TSS_LIMIT: u64 = 0x68 + 0x2000;
 
+/// Bytes before the TSS, in two cache lines, that are the trace points' own (`super::trace`).
+pub const ROOM: usize = 128;
+pub const ROOM_OFFSET: u64 = (TSS_OFFSET - ROOM as u64) & !63;
+
 #[repr(C, align(16))]
 pub struct Idt([Cell<[u64; 2]>; 256]);
 
