@@ -11,7 +11,7 @@ use crate::machine::{Machine, MachineError, ThreadState};
 use crate::process::info::ServerHandle;
 use crate::process::limits::Limits;
 use crate::process::outsider::Outsider;
-use crate::process::process::Times;
+use crate::process::usage::{Times, Usage};
 use crate::process::{Pid, Process, State, Thread};
 use crate::program::exec::{Ready, Request};
 use crate::server::Server;
@@ -241,14 +241,14 @@ fn add_process(
         auxv: RefCell::default(),
         exe: RefCell::default(),
         start_ns: server.timers.now(),
-        times: Cell::new(Times::default()),
+        usage: Usage::default(),
         child_times: Cell::new(Times::default()),
         real_timer: RefCell::default(),
     });
     let thread = Thread::new(pid, Rc::downgrade(&process), l4, SigSet::EMPTY);
     server.become_program(&process, &thread, &ready);
     process.threads.borrow_mut().push(thread.clone());
-    server.processes.add_thread(thread.clone());
+    server.processes.add_thread(thread.clone(), process.clone());
     server.processes.add(process.clone());
     server.tell_start(&process, &thread);
     Ok(())

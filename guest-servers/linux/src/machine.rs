@@ -105,6 +105,10 @@ pub trait Machine {
     /// As [`Machine::record`], in the name of a program's thread.
     fn record_for(&self, thread: ThreadId, event: trace::Event, argument: u64);
 
+    /// Reading of a counter that runs all the time: the TSC.
+    fn ticks(&self) -> u64;
+    /// What so many ticks of it are in nanoseconds.
+    fn ticks_to_ns(&self, ticks: u64) -> u64;
     /// Nanoseconds since the machine started.
     fn monotonic_ns(&self) -> u64;
     /// Nanoseconds since 1970.

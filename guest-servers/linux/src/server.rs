@@ -13,6 +13,8 @@ use crate::machine::Machine;
 use crate::mm::fault::FaultError;
 use crate::process::table::ProcessTable;
 use crate::process::thread::CallInProgress;
+use crate::process::threads::Runner;
+use crate::process::usage::{Meter, Times};
 use crate::process::{Process, Thread, exit};
 use crate::profile::{self, Profile};
 use crate::random::Random;
@@ -21,6 +23,7 @@ use crate::signal::frame::LastFault;
 use crate::signal::info::{self, SigInfo};
 use crate::signal::set::Signal;
 use crate::strace::{Mode, Trace};
+use crate::syscall::immediate::Immediate;
 use crate::syscall::{Ctx, Handler, Outcome, SysResult, table};
 use crate::tty::Console;
 use crate::tty::terminal::WindowSize;
@@ -39,13 +42,11 @@ pub struct Server {
     pub futexes: Futexes,
     pub vfs: Vfs,
     pub trace: Trace,
-    profile: Profile,
+    pub(crate) profile: Profile,
     pub random: RefCell<Random>,
     /// The L4 thread whose message is being handled.
     current: Cell<ThreadId>,
-    /// When the last event had been handled.
-    idle_since: Cell<u64>,
-    idle_ns: Cell<u64>,
+    pub meter: Meter,
     pub console: Console,
     /// Input that the console had no room for yet.
     unread: RefCell<Vec<u8>>,
@@ -72,8 +73,7 @@ impl Server {
             profile: Profile::new(machine.clone()),
             random,
             current: Cell::new(ThreadId::NIL),
-            idle_since: Cell::new(0),
-            idle_ns: Cell::new(0),
+            meter: Meter::default(),
             console,
             unread: RefCell::default(),
             machine,
@@ -82,8 +82,8 @@ impl Server {
 
     /// Deals with one event and with everything that it has made ready.
     pub fn handle(self: &Rc<Self>, event: Event<'_>) {
-        let now = self.machine.monotonic_ns();
-        self.timers.advance(now);
+        let received = self.machine.ticks();
+        self.timers.advance(self.machine.monotonic_ns());
         let source = match event {
             Event::Syscall { thread, .. }
             | Event::PageFault { thread, .. }
@@ -91,13 +91,15 @@ impl Server {
             | Event::MapFailed { thread } => thread,
             _ => ThreadId::NIL,
         };
-        let thread = self.processes.thread(source);
+        let runner = self.processes.threads().get(source).cloned();
+        let usage = runner.as_ref().map(|r| &r.process.usage);
+        self.meter.received(usage, received);
         self.current.set(source);
-        match (event, &thread) {
-            (Event::Syscall { nr, args, .. }, Some(t)) => self.syscall(t, nr, args),
-            (Event::PageFault { fault, .. }, Some(t)) => self.page_fault(t, fault),
-            (Event::Exception { exception, .. }, Some(t)) => self.exception(t, exception),
-            (Event::MapFailed { .. }, Some(t)) => self.out_of_memory(t),
+        match (event, &runner) {
+            (Event::Syscall { nr, args, .. }, Some(r)) => self.syscall(r, nr, args),
+            (Event::PageFault { fault, .. }, Some(r)) => self.page_fault(&r.thread, fault),
+            (Event::Exception { exception, .. }, Some(r)) => self.exception(&r.thread, exception),
+            (Event::MapFailed { .. }, Some(r)) => self.out_of_memory(&r.thread),
             // A message that was under way when its thread was ended.
             (
                 Event::Syscall { .. }
@@ -118,7 +120,7 @@ impl Server {
             self.executor.run_ready();
         }
         self.profile.turn_over();
-        self.account(thread.as_ref(), now);
+        self.meter.done(usage, received, self.machine.ticks());
     }
 
     /// When [`Event::Tick`] is wanted at the latest, in nanoseconds of the monotonic clock.
@@ -126,23 +128,14 @@ impl Server {
         self.timers.next_deadline()
     }
 
-    /// Books the time since the last event to the process that has sent this one.
-    fn account(&self, thread: Option<&Rc<Thread>>, received: u64) {
-        let done = self.machine.monotonic_ns();
-        if let Some(process) = thread.and_then(|t| t.process.upgrade()) {
-            let mut times = process.times.get();
-            times.user_ns += received.saturating_sub(self.idle_since.get());
-            times.system_ns += done.saturating_sub(received);
-            process.times.set(times);
-        } else {
-            self.idle_ns.set(self.idle_ns.get() + received.saturating_sub(self.idle_since.get()));
-        }
-        self.idle_since.set(done);
+    /// The time that a process has used, without its children's.
+    pub fn times(&self, process: &Process) -> Times {
+        process.usage.times(&*self.machine)
     }
 
     /// Time in which no process ran, as far as that is known.
     pub fn idle_ns(&self) -> u64 {
-        self.idle_ns.get()
+        self.machine.ticks_to_ns(self.meter.idle())
     }
 
     /// Passes input to the console, and keeps what it has no room for.
@@ -179,12 +172,11 @@ impl Server {
         thread.l4.get() == self.current.get()
     }
 
-    fn syscall(self: &Rc<Self>, thread: &Rc<Thread>, nr: u64, args: [u64; 6]) {
-        let Some(proc) = thread.process.upgrade() else { return };
+    fn syscall(self: &Rc<Self>, Runner { thread, process }: &Runner, nr: u64, args: [u64; 6]) {
         // The number is an unsigned int.
         let nr = nr & 0xffff_ffff;
         thread.call.set(Some(CallInProgress { nr, args, task: None }));
-        let c = Ctx { server: self.clone(), thread: thread.clone(), proc, args };
+        let c = Ctx { server: self.clone(), thread: thread.clone(), proc: process.clone(), args };
         let Some(entry) = table::lookup(nr) else {
             self.trace.missing(nr);
             self.trace.enter(&c, nr, None);
@@ -192,6 +184,11 @@ impl Server {
         };
         self.trace.enter(&c, nr, Some(entry));
         match entry.handler {
+            Handler::Immediate(f) => {
+                let call = || f(&Immediate { thread, process, args: &args });
+                let value = self.profile.immediate(thread.l4.get(), nr, call);
+                self.finish(&c, nr, Ok(value));
+            }
             Handler::Sync(f) => {
                 let result = self.profile.call(thread.l4.get(), nr, || f(&c));
                 self.finish(&c, nr, result);

@@ -33,8 +33,19 @@ impl Clock {
 
     /// Nanoseconds from the epoch's reading to the reading `tsc`; 0 for readings before it.
     pub const fn monotonic_ns(&self, tsc: u64) -> u64 {
-        let ticks = tsc.saturating_sub(self.epoch_tsc);
+        self.ticks_to_ns(tsc.saturating_sub(self.epoch_tsc))
+    }
+
+    /// What so many ticks take.
+    pub const fn ticks_to_ns(&self, ticks: u64) -> u64 {
         ((ticks as u128 * self.scale as u128) >> SHIFT) as u64
+    }
+
+    /// The first reading at which [`monotonic_ns`](Self::monotonic_ns) is `ns` or more.
+    pub const fn tsc_at(&self, ns: u64) -> u64 {
+        let ticks = ((ns as u128) << SHIFT).div_ceil(self.scale as u128);
+        let ticks = if ticks > u64::MAX as u128 { u64::MAX } else { ticks as u64 };
+        self.epoch_tsc.saturating_add(ticks)
     }
 
     /// Nanoseconds since 1970 of the reading `tsc`.
@@ -70,6 +81,20 @@ mod tests {
     }
 
     #[test]
+    fn a_time_begins_with_its_first_reading() {
+        for khz in [1_000, 999_999, 1_000_000, 2_599_998, 5_000_000] {
+            let clock = Clock::new(khz, 77, 0);
+            for ns in [1, 999, 1_000_000_007, 86_400_000_000_000] {
+                let tsc = clock.tsc_at(ns);
+                assert!(
+                    clock.monotonic_ns(tsc) >= ns && clock.monotonic_ns(tsc - 1) < ns,
+                    "{khz} kHz, {ns} ns"
+                );
+            }
+        }
+    }
+
+    #[test]
     fn strange_readings() {
         let clock = Clock::new(2_000_000, 1000, 5_000);
         assert_eq!(clock.monotonic_ns(999), 0);
@@ -77,5 +102,7 @@ mod tests {
         assert_eq!(clock.wall_ns(3000), 6_000);
         assert_eq!(Clock::new(0, 0, 0).monotonic_ns(1_000), 1_000);
         let _no_overflow = Clock::new(1, 0, u64::MAX).wall_ns(u64::MAX);
+        assert_eq!(Clock::new(5_000_000, 7, 0).tsc_at(u64::MAX), u64::MAX);
+        assert_eq!(clock.tsc_at(0), 1000);
     }
 }

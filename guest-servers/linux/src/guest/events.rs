@@ -2,6 +2,8 @@
 //!
 //! Programs are L4 threads and could send messages of their own. What the µ-kernel says in their name has a label that they
 //! cannot use; input is only taken from the input thread; everything else is dropped.
+//!
+//! System calls that can be answered at once ([`linux::syscall::immediate`]) never leave [`EventLoop::exchange`].
 
 use super::kernel::{Held, Kernel};
 use alloc::rc::Rc;
@@ -9,10 +11,14 @@ use linux::event::{Event, Exception, PageFault};
 use linux::machine::Machine;
 use linux::server::Server;
 use proto::{Message, console};
-use ukernel_abi::call::Timeouts;
-use ukernel_abi::{Label, Rights, Status, ThreadId};
-use userlib::ipc::{self, NEVER, NOW, Received};
+use ukernel_abi::call::{Timeout, Timeouts};
+use ukernel_abi::{Label, Rights, Status, Tag, ThreadId};
+use userlib::clock::tsc;
+use userlib::ipc::{self, Received};
 use userlib::trace;
+
+/// What a foreign system call is as a message.
+const FOREIGN: Tag = Tag::new(Label::FOREIGN, 7, 0);
 
 pub struct EventLoop {
     server: Rc<Server>,
@@ -20,11 +26,42 @@ pub struct EventLoop {
     input: ThreadId,
     /// The input thread waits for an answer.
     input_waits: bool,
+    alarm: Alarm,
+}
+
+/// When the server wants to be called, whatever comes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Alarm {
+    /// Nanoseconds of the monotonic clock.
+    deadline: Option<u64>,
+    /// The same as a reading of the TSC; the largest there is if there is no deadline.
+    tsc: u64,
+    /// For sending an answer, at once or not at all, and then waiting until then.
+    timeouts: Timeouts,
+}
+
+impl Alarm {
+    const NONE: Self =
+        Self { deadline: None, tsc: u64::MAX, timeouts: Timeouts::of(Timeout::Now, Timeout::Never) };
+
+    fn set(&mut self, deadline: Option<u64>, kernel: &Kernel) {
+        if self.deadline == deadline {
+            return;
+        }
+        *self = match deadline {
+            None => Self::NONE,
+            Some(ns) => {
+                let tsc = kernel.tsc_at(ns);
+                kernel.utcb().set_deadlines(0, tsc);
+                Self { deadline, tsc, timeouts: Timeouts::of(Timeout::Now, Timeout::Deadline) }
+            }
+        };
+    }
 }
 
 impl EventLoop {
     pub fn new(server: Rc<Server>, kernel: Rc<Kernel>, input: ThreadId) -> Self {
-        Self { server, kernel, input, input_waits: false }
+        Self { server, kernel, input, input_waits: false, alarm: Alarm::NONE }
     }
 
     /// There are two loops, so that the one that nobody profiles is not asked each time whether somebody does.
@@ -34,6 +71,7 @@ impl EventLoop {
 
     fn turn<const PROFILED: bool>(mut self) -> ! {
         loop {
+            self.alarm.set(self.server.next_deadline(), &self.kernel);
             let held = self.kernel.take_held();
             let to = held.as_ref().map_or(ThreadId::NIL, |h| h.to);
             match self.exchange::<PROFILED>(held) {
@@ -48,26 +86,38 @@ impl EventLoop {
         }
     }
 
+    /// Sends an answer and waits for a message that cannot be answered at once.
     fn exchange<const PROFILED: bool>(&self, held: Option<Held>) -> Result<Received, Status> {
-        let timeout = self.timeout();
+        let timeouts = self.alarm.timeouts;
         if PROFILED && let Some(held) = &held {
             self.kernel.record(trace::Event::REPLY, held.to.0);
         }
-        let received = match held {
-            Some(held) => ipc::ipc(held.to, &held.message, ThreadId::ANY, Timeouts::new(NOW, timeout)),
-            None => ipc::receive(ThreadId::ANY, timeout),
+        let mut next = match held {
+            Some(held) => ipc::ipc(held.to, &held.message, ThreadId::ANY, timeouts),
+            None => ipc::ipc(ThreadId::NIL, &Message::new(Label(0), []), ThreadId::ANY, timeouts),
         };
-        if PROFILED && let Ok(received) = &received {
-            self.kernel.record(trace::Event::RECEIVED, received.from.0);
+        loop {
+            let received = next?;
+            if PROFILED {
+                self.kernel.record(trace::Event::RECEIVED, received.from.0);
+            }
+            let Some(value) = self.answer_at_once(&received) else { return Ok(received) };
+            if PROFILED {
+                self.kernel.record(trace::Event::REPLY, received.from.0);
+            }
+            let answer = Message::new(Label(0), [value]);
+            next = ipc::ipc(received.from, &answer, ThreadId::ANY, timeouts);
         }
-        received
     }
 
-    /// Microseconds until the server wants to be called.
-    fn timeout(&self) -> u32 {
-        let Some(deadline) = self.server.next_deadline() else { return NEVER };
-        let us = deadline.saturating_sub(self.kernel.monotonic_ns()).div_ceil(1000);
-        u32::try_from(us).unwrap_or(NEVER - 1).min(NEVER - 1)
+    #[inline]
+    fn answer_at_once(&self, received: &Received) -> Option<u64> {
+        let now = tsc();
+        if received.message.tag != FOREIGN || now >= self.alarm.tsc {
+            return None;
+        }
+        let [nr, args @ ..] = &received.message.words;
+        self.server.answer_at_once(received.from, *nr as u32, args, now, tsc)
     }
 
     fn dispatch(&mut self, received: &Received) {

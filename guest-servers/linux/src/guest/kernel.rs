@@ -45,6 +45,15 @@ impl Kernel {
         Self { me: me.id, utcb: me.utcb, console, clock, held: RefCell::new(None), ended: Cell::new(false) }
     }
 
+    /// Reading of the TSC from which on it is `ns` nanoseconds since the machine started.
+    pub fn tsc_at(&self, ns: u64) -> u64 {
+        self.clock.tsc_at(ns)
+    }
+
+    pub fn utcb(&self) -> Utcb {
+        self.utcb
+    }
+
     /// The answer that was held back, to be sent now.
     pub fn take_held(&self) -> Option<Held> {
         self.held.borrow_mut().take()
@@ -205,6 +214,12 @@ impl Machine for Kernel {
         trace::event_of(thread, event, argument);
     }
 
+    fn ticks(&self) -> u64 {
+        tsc()
+    }
+    fn ticks_to_ns(&self, ticks: u64) -> u64 {
+        self.clock.ticks_to_ns(ticks)
+    }
     fn monotonic_ns(&self) -> u64 {
         self.clock.monotonic_ns(tsc())
     }

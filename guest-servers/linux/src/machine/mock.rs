@@ -264,6 +264,12 @@ impl Machine for MockMachine {
         }
     }
 
+    fn ticks(&self) -> u64 {
+        self.now.get()
+    }
+    fn ticks_to_ns(&self, ticks: u64) -> u64 {
+        ticks
+    }
     fn monotonic_ns(&self) -> u64 {
         self.now.get()
     }

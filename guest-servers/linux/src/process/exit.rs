@@ -1,6 +1,5 @@
 //! The end of threads and processes.
 
-use super::jobs::child_info;
 use super::{Process, State, Thread};
 use crate::fs::FdTable;
 use crate::futex::Place;
@@ -166,7 +165,7 @@ impl Server {
         if let Some(signal) = process.exit_signal {
             let code = if status & 0x7f == 0 { CLD_EXITED } else { CLD_KILLED };
             let value = if status & 0x7f == 0 { status >> 8 } else { status & 0x7f };
-            let info = SigInfo { signal, ..child_info(process, code, value as i32) };
+            let info = SigInfo { signal, ..self.child_info(process, code, value as i32) };
             let _ = self.send_signal(&parent, info);
         }
         parent.child_changed.wake_all();
@@ -174,7 +173,7 @@ impl Server {
 
     /// Forgets a zombie.
     pub fn reap(&self, parent: &Process, child: &Rc<Process>) {
-        let times = parent.child_times.get().plus(child.times.get()).plus(child.child_times.get());
+        let times = parent.child_times.get().plus(self.times(child)).plus(child.child_times.get());
         parent.child_times.set(times);
         parent.children.borrow_mut().retain(|c| !Rc::ptr_eq(c, child));
         self.processes.remove(child.pid);

@@ -1,6 +1,6 @@
 //! Making processes and threads: clone(2) and its simpler sisters.
 
-use super::process::Times;
+use super::usage::{Times, Usage};
 use super::{Pid, Process, State, Thread};
 use crate::errno::Errno;
 use crate::exec::WaitQueue;
@@ -141,7 +141,7 @@ impl Server {
         }
         self.tell_name(&child, &thread);
         child.threads.borrow_mut().push(thread.clone());
-        self.processes.add_thread(thread.clone());
+        self.processes.add_thread(thread.clone(), child.clone());
         self.processes.add(child.clone());
         if let Some(parent) = child.parent() {
             parent.children.borrow_mut().push(child.clone());
@@ -168,7 +168,7 @@ impl Server {
             thread.clear_child_tid.set(args.child_tid);
         }
         c.proc.threads.borrow_mut().push(thread.clone());
-        self.processes.add_thread(thread);
+        self.processes.add_thread(thread, c.proc.clone());
         Ok(())
     }
 
@@ -206,7 +206,7 @@ impl Server {
             auxv: p.auxv.clone(),
             exe: p.exe.clone(),
             start_ns: self.timers.now(),
-            times: Cell::new(Times::default()),
+            usage: Usage::default(),
             child_times: Cell::new(Times::default()),
             real_timer: RefCell::default(),
         })

@@ -138,7 +138,7 @@ fn describe(server: &Rc<Server>, p: &Rc<Process>, thread: Option<Rc<Thread>>) ->
     let cred = p.credentials.borrow();
     let mm = p.mm();
     let space = mm.space.borrow();
-    let (times, children) = (p.times.get(), p.child_times.get());
+    let (times, children) = (server.times(p), p.child_times.get());
     let (ignored, caught) = p.actions.borrow().ignored_and_caught();
     let comm = p.comm.get();
     ProcessInfo {

@@ -53,7 +53,7 @@ impl Server {
         parent.child_changed.wake_all();
         let wants_none = parent.actions.borrow().get(Signal::SIGCHLD).has(SA_NOCLDSTOP);
         if !wants_none {
-            let _ = self.send_signal(&parent, child_info(process, code, status));
+            let _ = self.send_signal(&parent, self.child_info(process, code, status));
         }
     }
 
@@ -89,18 +89,18 @@ impl Server {
         caller.pgid.set(caller.pid);
         Ok(caller.pid)
     }
-}
 
-/// What a parent is told about a child in a SIGCHLD.
-pub fn child_info(child: &Process, code: i32, status: i32) -> SigInfo {
-    let times = child.times.get();
-    let ticks = |ns: u64| ns / (1_000_000_000 / crate::time::CLOCK_TICKS);
-    let detail = Detail::Child {
-        pid: child.pid,
-        uid: child.credentials.borrow().uid,
-        status,
-        utime: ticks(times.user_ns),
-        stime: ticks(times.system_ns),
-    };
-    SigInfo { signal: Signal::SIGCHLD, code, detail }
+    /// What a parent is told about a child in a SIGCHLD.
+    pub fn child_info(&self, child: &Process, code: i32, status: i32) -> SigInfo {
+        let times = self.times(child);
+        let ticks = |ns: u64| ns / (1_000_000_000 / crate::time::CLOCK_TICKS);
+        let detail = Detail::Child {
+            pid: child.pid,
+            uid: child.credentials.borrow().uid,
+            status,
+            utime: ticks(times.user_ns),
+            stime: ticks(times.system_ns),
+        };
+        SigInfo { signal: Signal::SIGCHLD, code, detail }
+    }
 }

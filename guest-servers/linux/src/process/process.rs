@@ -2,6 +2,7 @@
 
 use super::credentials::Credentials;
 use super::limits::Limits;
+use super::usage::{Times, Usage};
 use super::{Pid, Thread};
 use crate::exec::WaitQueue;
 use crate::fs::context::FsInfo;
@@ -29,23 +30,6 @@ pub enum State {
 pub enum Report {
     Stopped(Signal),
     Continued,
-}
-
-/// Time used, in nanoseconds. User time is the time between an answer to the process and its next message: on one
-/// processor that is a good estimate, and it costs no timer.
-#[derive(Clone, Copy, Default, Debug, PartialEq, Eq)]
-pub struct Times {
-    pub user_ns: u64,
-    pub system_ns: u64,
-}
-
-impl Times {
-    pub fn plus(self, other: Self) -> Self {
-        Self {
-            user_ns: self.user_ns.saturating_add(other.user_ns),
-            system_ns: self.system_ns.saturating_add(other.system_ns),
-        }
-    }
 }
 
 pub struct Process {
@@ -93,7 +77,7 @@ pub struct Process {
     /// The program's file.
     pub exe: RefCell<Option<Rc<Dentry>>>,
     pub start_ns: u64,
-    pub times: Cell<Times>,
+    pub usage: Usage,
     pub child_times: Cell<Times>,
     pub real_timer: RefCell<crate::time::RealTimer>,
 }

@@ -1,11 +1,12 @@
 //! Finding processes by number, and threads by the L4 thread that runs them.
 
+use super::threads::{Runner, Threads};
 use super::{Pid, Process, Thread};
 use crate::errno::Errno;
 use alloc::collections::BTreeMap;
 use alloc::rc::Rc;
 use alloc::vec::Vec;
-use core::cell::{Cell, RefCell};
+use core::cell::{Cell, Ref, RefCell};
 use ukernel_abi::ThreadId;
 
 /// Numbers go up to this and then start again (`kernel.pid_max`).
@@ -18,7 +19,7 @@ const MAX_PROCESSES: usize = 4096;
 #[derive(Default)]
 pub struct ProcessTable {
     processes: RefCell<BTreeMap<Pid, Rc<Process>>>,
-    threads: RefCell<BTreeMap<u64, Rc<Thread>>>,
+    threads: RefCell<Threads>,
     last_pid: Cell<Pid>,
     /// Processes and threads ever made.
     pub forks: Cell<u64>,
@@ -80,22 +81,23 @@ impl ProcessTable {
         self.processes.borrow().values().filter(|p| p.pgid.get() == pgid).cloned().collect()
     }
 
-    pub fn add_thread(&self, thread: Rc<Thread>) {
-        self.threads.borrow_mut().insert(thread.l4.get().0, thread);
+    pub fn add_thread(&self, thread: Rc<Thread>, process: Rc<Process>) {
+        self.threads.borrow_mut().insert(Runner { thread, process });
     }
     pub fn remove_thread(&self, l4: ThreadId) {
-        let gone = self.threads.borrow_mut().remove(&l4.0);
+        let gone = self.threads.borrow_mut().remove(l4);
         drop(gone);
     }
-    /// The thread that an L4 thread runs; none if it has been ended.
-    pub fn thread(&self, l4: ThreadId) -> Option<Rc<Thread>> {
-        self.threads.borrow().get(&l4.0).cloned()
+    /// The threads, by the L4 threads that run them.
+    #[inline]
+    pub fn threads(&self) -> Ref<'_, Threads> {
+        self.threads.borrow()
     }
     /// The thread with a number.
     pub fn thread_by_tid(&self, tid: Pid) -> Option<Rc<Thread>> {
         if let Some(process) = self.get(tid) {
             return process.main_thread();
         }
-        self.threads.borrow().values().find(|t| t.tid == tid).cloned()
+        self.threads.borrow().iter().find(|r| r.thread.tid == tid).map(|r| r.thread.clone())
     }
 }

@@ -148,7 +148,7 @@ impl Server {
                 old.release_lthread(old_l4.lthread());
                 self.renew_task(&old);
                 c.thread.l4.set(l4);
-                self.processes.add_thread(c.thread.clone());
+                self.processes.add_thread(c.thread.clone(), process.clone());
                 ready.mm.set_task(l4);
                 self.mm_released(process);
             }

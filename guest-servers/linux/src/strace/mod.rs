@@ -83,6 +83,12 @@ impl Trace {
         }
     }
 
+    /// Whether every call has to be told of: with [`Trace::enter`] and [`Trace::leave`].
+    #[inline]
+    pub fn is_on(&self) -> bool {
+        self.mode.get() != Mode::Off
+    }
+
     fn prints(&self) -> bool {
         self.mode.get() == Mode::Calls
     }

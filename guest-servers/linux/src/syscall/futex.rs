@@ -1,6 +1,7 @@
 //! Threads: futexes, thread-local storage, and what libc tells about its threads.
 
 use super::args::Arg::{Enum, Hex, Int, Ptr, Uint};
+use super::immediate::Immediate;
 use super::{Ctx, Entry, Pending, SysResult};
 use crate::errno::Errno;
 use crate::exec::{Either, select};
@@ -33,7 +34,7 @@ const FUTEX_NAMES: &[(u64, &str)] = &[
 pub const CALLS: &[Entry] = &[
     Entry::wait(__NR_futex, "futex", &[Ptr, Enum(FUTEX_NAMES), Uint, Ptr, Ptr, Uint], futex)
         .partial("no priority inheritance, no FUTEX_WAKE_OP"),
-    Entry::sync(__NR_set_tid_address, "set_tid_address", &[Ptr], set_tid_address),
+    Entry::immediate(__NR_set_tid_address, "set_tid_address", &[Ptr], set_tid_address),
     Entry::sync(__NR_set_robust_list, "set_robust_list", &[Ptr, Uint], set_robust_list)
         .partial("the list is kept, but not walked when the thread ends"),
     Entry::sync(__NR_get_robust_list, "get_robust_list", &[Int, Ptr, Ptr], get_robust_list)
@@ -123,9 +124,9 @@ async fn wait(c: &Ctx, place: Place, value: u32, deadline: Option<u64>, bits: u3
     Ok(0)
 }
 
-fn set_tid_address(c: &Ctx) -> SysResult {
+fn set_tid_address(c: &Immediate) -> u64 {
     c.thread.clear_child_tid.set(c.args[0]);
-    Ok(c.thread.tid as u64)
+    c.thread.tid as u64
 }
 
 fn set_robust_list(c: &Ctx) -> SysResult {

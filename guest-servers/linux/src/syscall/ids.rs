@@ -9,13 +9,13 @@ use alloc::vec::Vec;
 use linux_raw_sys::general::*;
 
 pub const CALLS: &[Entry] = &[
-    Entry::sync(__NR_getpid, "getpid", &[], |c| Ok(c.proc.pid as u64)),
-    Entry::sync(__NR_getppid, "getppid", &[], |c| Ok(c.proc.ppid() as u64)),
-    Entry::sync(__NR_gettid, "gettid", &[], |c| Ok(c.thread.tid as u64)),
-    Entry::sync(__NR_getuid, "getuid", &[], |c| Ok(c.proc.credentials.borrow().uid as u64)),
-    Entry::sync(__NR_geteuid, "geteuid", &[], |c| Ok(c.proc.credentials.borrow().euid as u64)),
-    Entry::sync(__NR_getgid, "getgid", &[], |c| Ok(c.proc.credentials.borrow().gid as u64)),
-    Entry::sync(__NR_getegid, "getegid", &[], |c| Ok(c.proc.credentials.borrow().egid as u64)),
+    Entry::immediate(__NR_getpid, "getpid", &[], |c| c.process.pid as u64),
+    Entry::immediate(__NR_getppid, "getppid", &[], |c| c.process.ppid() as u64),
+    Entry::immediate(__NR_gettid, "gettid", &[], |c| c.thread.tid as u64),
+    Entry::immediate(__NR_getuid, "getuid", &[], |c| c.process.credentials.borrow().uid as u64),
+    Entry::immediate(__NR_geteuid, "geteuid", &[], |c| c.process.credentials.borrow().euid as u64),
+    Entry::immediate(__NR_getgid, "getgid", &[], |c| c.process.credentials.borrow().gid as u64),
+    Entry::immediate(__NR_getegid, "getegid", &[], |c| c.process.credentials.borrow().egid as u64),
     Entry::sync(__NR_getresuid, "getresuid", &[Ptr, Ptr, Ptr], getresuid),
     Entry::sync(__NR_getresgid, "getresgid", &[Ptr, Ptr, Ptr], getresgid),
     Entry::sync(__NR_setuid, "setuid", &[Uint], setuid),
@@ -28,13 +28,13 @@ pub const CALLS: &[Entry] = &[
     Entry::sync(__NR_setresgid, "setresgid", &[Int, Int, Int], |c| {
         setresgid(c, c.uint(0), c.uint(1), c.uint(2))
     }),
-    Entry::sync(__NR_setfsuid, "setfsuid", &[Int], |c| Ok(c.proc.credentials.borrow().euid as u64))
+    Entry::immediate(__NR_setfsuid, "setfsuid", &[Int], |c| c.process.credentials.borrow().euid as u64)
         .partial("the file-system user is always the effective user"),
-    Entry::sync(__NR_setfsgid, "setfsgid", &[Int], |c| Ok(c.proc.credentials.borrow().egid as u64))
+    Entry::immediate(__NR_setfsgid, "setfsgid", &[Int], |c| c.process.credentials.borrow().egid as u64)
         .partial("the file-system group is always the effective group"),
     Entry::sync(__NR_getgroups, "getgroups", &[Int, Ptr], getgroups),
     Entry::sync(__NR_setgroups, "setgroups", &[Int, Ptr], setgroups),
-    Entry::sync(__NR_getpgrp, "getpgrp", &[], |c| Ok(c.proc.pgid.get() as u64)),
+    Entry::immediate(__NR_getpgrp, "getpgrp", &[], |c| c.process.pgid.get() as u64),
     Entry::sync(__NR_getpgid, "getpgid", &[Int], getpgid),
     Entry::sync(__NR_setpgid, "setpgid", &[Int, Int], setpgid),
     Entry::sync(__NR_getsid, "getsid", &[Int], getsid),

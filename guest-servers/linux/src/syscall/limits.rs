@@ -22,7 +22,7 @@ pub const CALLS: &[Entry] = &[
     .partial("as setrlimit"),
     Entry::sync(__NR_getrusage, "getrusage", &[Int, Ptr], getrusage).partial("times and page faults only"),
     Entry::sync(__NR_times, "times", &[Ptr], times),
-    Entry::sync(__NR_sched_yield, "sched_yield", &[], |_| Ok(0)),
+    Entry::immediate(__NR_sched_yield, "sched_yield", &[], |_| 0),
     Entry::sync(__NR_sched_getaffinity, "sched_getaffinity", &[Int, Uint, Ptr], sched_getaffinity),
     Entry::sync(__NR_sched_setaffinity, "sched_setaffinity", &[Int, Uint, Ptr], sched_setaffinity)
         .partial("there is one processor"),
@@ -32,9 +32,9 @@ pub const CALLS: &[Entry] = &[
     Entry::sync(__NR_sched_getparam, "sched_getparam", &[Int, Ptr], sched_getparam),
     Entry::sync(__NR_sched_get_priority_max, "sched_get_priority_max", &[Int], |c| priority_range(c, 99)),
     Entry::sync(__NR_sched_get_priority_min, "sched_get_priority_min", &[Int], |c| priority_range(c, 1)),
-    Entry::sync(__NR_getpriority, "getpriority", &[Int, Int], |_| Ok(20))
+    Entry::immediate(__NR_getpriority, "getpriority", &[Int, Int], |_| 20)
         .partial("everybody's niceness is 0"),
-    Entry::sync(__NR_setpriority, "setpriority", &[Int, Int, Int], |_| Ok(0)).partial("does nothing"),
+    Entry::immediate(__NR_setpriority, "setpriority", &[Int, Int, Int], |_| 0).partial("does nothing"),
     Entry::sync(__NR_getcpu, "getcpu", &[Ptr, Ptr], getcpu),
 ];
 
@@ -77,7 +77,7 @@ fn prlimit(c: &Ctx, pid: i32, resource: u32, new: u64, old: u64) -> SysResult {
 
 fn getrusage(c: &Ctx) -> SysResult {
     let (times, faults) = match c.int(0) {
-        0 | 1 => (c.proc.times.get(), c.proc.mm().space.borrow().fault_count),
+        0 | 1 => (c.server.times(&c.proc), c.proc.mm().space.borrow().fault_count),
         -1 => (c.proc.child_times.get(), 0),
         _ => return Err(Errno::EINVAL),
     };
@@ -91,7 +91,7 @@ fn ticks(ns: u64) -> u64 {
 
 fn times(c: &Ctx) -> SysResult {
     if c.args[0] != 0 {
-        let (own, children) = (c.proc.times.get(), c.proc.child_times.get());
+        let (own, children) = (c.server.times(&c.proc), c.proc.child_times.get());
         let mut b = [0; 32];
         let fields = [own.user_ns, own.system_ns, children.user_ns, children.system_ns];
         for (i, ns) in fields.into_iter().enumerate() {

@@ -4,6 +4,7 @@
 //! `Ctx` by value and return a boxed future ([`Pending`]), which the executor polls until it is done.
 //!
 //! - [`table`]: number → [`Entry`], put together from one list a family
+//! - [`immediate`]: calls that are answered where they are received
 //! - [`args`]: how arguments look in a trace
 //! - `fs_calls`: files; `time`, `ids`, `limits`, `memory`, `process`, `control`, `signals`, `system`, `futex`: everything else
 //!
@@ -16,6 +17,7 @@ mod control;
 mod fs_calls;
 mod futex;
 mod ids;
+pub mod immediate;
 mod limits;
 mod memory;
 pub mod names;
@@ -88,6 +90,8 @@ pub enum Outcome {
 /// How a call is carried out.
 #[derive(Clone, Copy)]
 pub enum Handler {
+    /// Needs only its process and its arguments, and cannot fail: see [`immediate`].
+    Immediate(immediate::Function),
     /// Answered at once, without allocation.
     Sync(fn(&Ctx) -> SysResult),
     /// May wait.
@@ -115,6 +119,14 @@ pub struct Entry {
 }
 
 impl Entry {
+    pub const fn immediate(
+        nr: u32,
+        name: &'static str,
+        args: &'static [Arg],
+        f: immediate::Function,
+    ) -> Self {
+        Self { nr: nr as u16, name, args, coverage: Coverage::Full, handler: Handler::Immediate(f) }
+    }
     pub const fn sync(nr: u32, name: &'static str, args: &'static [Arg], f: fn(&Ctx) -> SysResult) -> Self {
         Self { nr: nr as u16, name, args, coverage: Coverage::Full, handler: Handler::Sync(f) }
     }

@@ -5,7 +5,7 @@ use super::{Ctx, Entry, Pending, SysResult};
 use crate::bytes::{put_u32, put_u64};
 use crate::errno::Errno;
 use crate::process::fork::{CLONE_VFORK, CLONE_VM, CloneArgs};
-use crate::process::process::Times;
+use crate::process::usage::Times;
 use crate::process::wait::{self, ChildEvent, WCONTINUED, WEXITED, WNOHANG, WNOWAIT, WSTOPPED, Which};
 use crate::process::{Pid, Process};
 use crate::time::to_timeval;
@@ -98,7 +98,7 @@ fn wait4(c: Ctx) -> Pending {
             c.user().write_u32(c.args[1], event.status)?;
         }
         if c.args[3] != 0 {
-            c.user().write(c.args[3], &usage_of(&event))?;
+            c.user().write(c.args[3], &usage_of(&c, &event))?;
         }
         Ok(event.child.pid as u64)
     })
@@ -128,7 +128,7 @@ fn waitid(c: Ctx) -> Pending {
             put_u32(&mut info, 20, event.child.credentials.borrow().uid);
             put_u32(&mut info, 24, status as u32);
             if c.args[4] != 0 {
-                c.user().write(c.args[4], &usage_of(event))?;
+                c.user().write(c.args[4], &usage_of(&c, event))?;
             }
         }
         if c.args[2] != 0 {
@@ -138,8 +138,8 @@ fn waitid(c: Ctx) -> Pending {
     })
 }
 
-fn usage_of(event: &ChildEvent) -> [u8; RUSAGE_SIZE] {
-    rusage(event.child.times.get().plus(event.child.child_times.get()), 0)
+fn usage_of(c: &Ctx, event: &ChildEvent) -> [u8; RUSAGE_SIZE] {
+    rusage(c.server.times(&event.child).plus(event.child.child_times.get()), 0)
 }
 
 /// Size of `struct rusage`.

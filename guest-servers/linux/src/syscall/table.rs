@@ -1,6 +1,9 @@
 //! Number → entry. Each family of calls has its own list; here they are put together when the server is compiled.
 
-use super::{Coverage, Entry, control, fs_calls, futex, ids, limits, memory, process, signals, system, time};
+use super::{
+    Coverage, Entry, Handler, control, fs_calls, futex, ids, immediate, limits, memory, process, signals,
+    system, time,
+};
 use alloc::string::String;
 use core::fmt::Write;
 
@@ -51,6 +54,25 @@ const fn build() -> [Option<Entry>; SIZE] {
 /// The entry for a number, if the call exists here.
 pub fn lookup(nr: u64) -> Option<&'static Entry> {
     TABLE.get(usize::try_from(nr).ok()?)?.as_ref()
+}
+
+/// What answers the immediate calls, in a table of its own: a word an entry.
+static IMMEDIATE: [Option<immediate::Function>; SIZE] = {
+    let mut functions = [None; SIZE];
+    let mut nr = 0;
+    while nr < SIZE {
+        if let Some(Entry { handler: Handler::Immediate(f), .. }) = TABLE[nr] {
+            functions[nr] = Some(f);
+        }
+        nr += 1;
+    }
+    functions
+};
+
+/// What answers a call, if it is an immediate one.
+#[inline]
+pub fn immediate(nr: u32) -> Option<immediate::Function> {
+    *IMMEDIATE.get(nr as usize)?
 }
 
 /// The table of `docs/linux.md`.

@@ -54,7 +54,7 @@ fn clock(c: &Ctx, id: u32) -> Result<u64, Errno> {
             c.server.machine.monotonic_ns()
         }
         CLOCK_PROCESS_CPUTIME_ID | CLOCK_THREAD_CPUTIME_ID => {
-            let times = c.proc.times.get();
+            let times = c.server.times(&c.proc);
             times.user_ns.saturating_add(times.system_ns)
         }
         _ => return Err(Errno::EINVAL),

@@ -2,6 +2,7 @@
 
 mod debugger;
 mod docs;
+mod immediate;
 mod memory;
 mod processes;
 mod profile;
@@ -92,25 +93,37 @@ impl World {
     }
 
     pub fn with(frames: usize, files: &[(&str, &[u8])], argv: &[&str]) -> (Self, ThreadId) {
-        let world = Self::boot(frames, files, argv);
-        let first = *world.machine.threads.borrow().keys().next().expect("the first program runs");
-        (world, first)
+        Self::first(Self::boot(frames, files, argv))
     }
 
     /// As [`World::new`], while somebody makes a profile.
     pub fn profiled() -> (Self, ThreadId) {
         let machine = MockMachine::new(16384);
         machine.profiled.set(true);
-        let world = Self::boot_on(machine, &[("bin/prog", &elf())], &["/bin/prog"]);
+        Self::first(Self::boot_on(machine, &[("bin/prog", &elf())], &["/bin/prog"], vec![]))
+    }
+
+    /// As [`World::new`], with `--strace`.
+    pub fn traced() -> (Self, ThreadId) {
+        let (files, options) = ([("bin/prog", &elf()[..])], vec!["--strace".into()]);
+        Self::first(Self::boot_on(MockMachine::new(16384), &files, &["/bin/prog"], options))
+    }
+
+    fn first(world: Self) -> (Self, ThreadId) {
         let first = *world.machine.threads.borrow().keys().next().expect("the first program runs");
         (world, first)
     }
 
     pub fn boot(frames: usize, files: &[(&str, &[u8])], argv: &[&str]) -> Self {
-        Self::boot_on(MockMachine::new(frames), files, argv)
+        Self::boot_on(MockMachine::new(frames), files, argv, vec![])
     }
 
-    fn boot_on(machine: Rc<MockMachine>, files: &[(&str, &[u8])], argv: &[&str]) -> Self {
+    fn boot_on(
+        machine: Rc<MockMachine>,
+        files: &[(&str, &[u8])],
+        argv: &[&str],
+        options: Vec<String>,
+    ) -> Self {
         let pool = FramePool::new(Box::new(SharedMemory(machine.memory.clone())));
         let mut is_there = false;
         let b = Boot {
@@ -119,7 +132,7 @@ impl World {
             initrd: &archive(files),
             argv: argv.iter().map(|a| a.as_bytes().to_vec()).collect(),
             envp: vec![b"A=b".to_vec()],
-            options: vec![],
+            options,
             terminals: Default::default(),
             window: Default::default(),
         };

@@ -6,6 +6,7 @@ use crate::fs::context::may;
 use crate::fs::metadata::DeviceId;
 use crate::fs::{Base, Dentry, names, path};
 use crate::syscall::args::Arg::{DirFd, Fd, Flags, Hex, Mode, Str, StrOut, Uint};
+use crate::syscall::immediate::Immediate;
 use crate::syscall::{Ctx, Entry, SysResult};
 use alloc::rc::Rc;
 use linux_raw_sys::general::*;
@@ -35,7 +36,7 @@ pub const CALLS: &[Entry] = &[
     Entry::sync(__NR_chdir, "chdir", &[Str], chdir),
     Entry::sync(__NR_fchdir, "fchdir", &[Fd], fchdir),
     Entry::sync(__NR_chroot, "chroot", &[Str], chroot),
-    Entry::sync(__NR_umask, "umask", &[Mode], umask),
+    Entry::immediate(__NR_umask, "umask", &[Mode], umask),
 ];
 
 /// The directory in argument `n`, or the current one, and the index of the path's argument.
@@ -162,6 +163,6 @@ fn chroot(c: &Ctx) -> SysResult {
     Ok(0)
 }
 
-fn umask(c: &Ctx) -> SysResult {
-    Ok(c.proc.fs().umask.replace(c.uint(0) & 0o777).into())
+fn umask(c: &Immediate) -> u64 {
+    c.process.fs.borrow().umask.replace(c.args[0] as u32 & 0o777).into()
 }
