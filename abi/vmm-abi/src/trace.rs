@@ -103,9 +103,6 @@ impl Record {
 pub struct Event(pub u16);
 
 impl Event {
-    /// Nothing: a place that was taken and never filled, because its writer had died. Who writes to the ring next fills it with this.
-    pub const NONE: Self = Self(0);
-
     // The kernel's. Its sites are found by `ukernel_abi::debug`; with no profile they are ordinary instructions.
     /// A thread has entered the kernel by SYSCALL (or the gate page). Argument: its rax (a Linux system call's number, or an L4 call and tag).
     pub const ENTER_SYSCALL: Self = Self(0x01);
@@ -169,7 +166,6 @@ impl Event {
     /// As it is called in reports.
     pub const fn name(self) -> &'static str {
         match self {
-            Self::NONE => "nothing",
             Self::ENTER_SYSCALL => "enter: system call",
             Self::ENTER_TRAP => "enter: trap",
             Self::ENTER_PAGE_FAULT => "enter: page fault",

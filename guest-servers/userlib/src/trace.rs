@@ -41,7 +41,6 @@ pub fn start() {
         crate::log!("the profile goes without this server: {why:?}");
         return;
     }
-    writer().mend();
     ON.store(true, Ordering::Release);
     let me = thread::current();
     (0..CALIBRATION).for_each(|_| event_of(me, Event::SERVER_CALIBRATE, 0));
@@ -81,7 +80,7 @@ fn record(thread: ThreadId, event: Event, argument: u64) {
 #[inline(always)]
 fn writer() -> Writer<'static> {
     let base = core::ptr::with_exposed_provenance(place::TRACE as usize);
-    // SAFETY: the two callers come here only after root has mapped a whole ring there, for reading and writing, where nothing else ever is; the
+    // SAFETY: nobody comes here before root has mapped a whole ring there, for reading and writing, where nothing else ever is; the
     // memory is this task's and the host's, who use it as `vmm_abi::trace` says.
     unsafe { Writer::at(base) }
 }

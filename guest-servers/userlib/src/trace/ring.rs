@@ -35,44 +35,23 @@ impl Writer<'_> {
         // Acquire: a slot is filled after the host has said that it is done with it.
         let free = |n: u64| n.wrapping_sub(self.head.read.load(Ordering::Acquire)) < CAPACITY;
         let take = |n: u64| free(n).then_some(n.wrapping_add(1));
-        match self.head.claimed.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take) {
-            Ok(n) => self.fill(n, event, thread, tsc(), argument),
-            Err(_) => {
-                self.head.dropped.fetch_add(1, Ordering::Relaxed);
-            }
-        }
-    }
-
-    /// Fills slot `n`, which is the caller's. The tag, by which the host sees that it is filled, comes last.
-    #[inline(always)]
-    fn fill(&self, n: u64, event: Event, thread: ThreadId, tsc: u64, argument: u64) {
-        let record = Record::new(event, ANY_CPU, n.wrapping_add(1), thread.0, tsc, argument);
+        let Ok(n) = self.head.claimed.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take) else {
+            self.head.dropped.fetch_add(1, Ordering::Relaxed);
+            return;
+        };
+        let record = Record::new(event, ANY_CPU, n.wrapping_add(1), thread.0, tsc(), argument);
         let [tag, words @ ..] = self.slot(n);
         // One by one: a loop would be a loop.
         words[0].store(record.thread, Ordering::Relaxed);
         words[1].store(record.tsc, Ordering::Relaxed);
         words[2].store(record.argument, Ordering::Relaxed);
+        // The tag last: by it the host sees that the record is complete.
         tag.store(record.tag, Ordering::Release);
     }
 
     #[inline(always)]
     fn slot(&self, n: u64) -> &Slot {
         &self.slots[(n % CAPACITY) as usize]
-    }
-
-    /// For who takes over the ring of a task that has died: fills what that one had taken and not filled, since the host would wait for it. Nobody else
-    /// may be writing.
-    pub fn mend(&self) {
-        let (read, claimed) =
-            (self.head.read.load(Ordering::Acquire), self.head.claimed.load(Ordering::Relaxed));
-        // More would be nonsense that the task has made of its own ring.
-        let count = claimed.wrapping_sub(read).min(CAPACITY);
-        for n in (0..count).map(|i| read.wrapping_add(i)) {
-            let tag = self.slot(n)[0].load(Ordering::Relaxed);
-            if tag >> 32 != n.wrapping_add(1) & 0xffff_ffff {
-                self.fill(n, Event::NONE, ThreadId::NIL, 0, 0);
-            }
-        }
     }
 }
 
@@ -184,28 +163,5 @@ mod tests {
             let of = all.iter().filter(|r| r.thread == ThreadId::new(1, thread, 1).0);
             assert!(of.map(|r| r.argument).eq(0..EACH), "thread {thread}: each once, in its order");
         }
-    }
-
-    #[test]
-    fn what_a_dead_task_has_not_filled_is_mended() {
-        let memory = Memory::new();
-        memory.writer().record(Event::REPLY, ME, 1, || 1);
-        // It dies after it has taken a place.
-        memory.writer().head.claimed.fetch_add(1, Ordering::Relaxed);
-        memory.writer().record(Event::REPLY, ME, 3, || 3);
-        assert_eq!(memory.drain().len(), 1, "the host waits");
-        memory.writer().mend();
-        let [hole, last] = memory.drain()[..] else { panic!("two records") };
-        assert_eq!((hole.event(), hole.sequence()), (Event::NONE, 2));
-        assert_eq!((last.event(), last.argument), (Event::REPLY, 3), "what was there stays");
-    }
-
-    #[test]
-    fn a_ring_full_of_nonsense_is_mended_in_bounded_time() {
-        let memory = Memory::new();
-        memory.writer().head.claimed.store(u64::MAX, Ordering::Relaxed);
-        memory.writer().mend();
-        memory.writer().record(Event::REPLY, ME, 1, || 1);
-        assert_eq!(memory.dropped(), 1);
     }
 }
