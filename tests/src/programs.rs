@@ -33,6 +33,7 @@ const PROGRAMS: &[(&str, &str, Kind)] = &[
     ("libc", "libc.c", STATIC),
     ("libc-pie", "libc.c", STATIC_PIE),
     ("crash", "crash.c", STATIC),
+    ("events", "events.c", STATIC),
     ("std", "std.rs", Kind::Rust),
 ];
 

@@ -34,6 +34,8 @@ fn cases() -> Vec<Case> {
         )
         .stdin(TEXT),
         Case::like_linux("libc-pie", &["{tests}/libc-pie", "{tmp}"]).stdin(TEXT),
+        // Without a profile; with one: `profile`.
+        Case::like_linux("events", &["{tests}/events"]),
         Case::like_linux("std", &["{tests}/std", "{tmp}", "word", "two words"]).stdin(TEXT),
         // Hostile programs: they judge themselves.
         Case::itself("addresses", &["{tests}/addresses"]),
