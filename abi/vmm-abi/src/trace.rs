@@ -19,8 +19,8 @@
 //! (atomically, where several threads share the ring); write `thread`, `tsc`, `argument` of the record in slot `n % CAPACITY`, then, last, its `tag` with the
 //! low 32 bits of `n + 1` as sequence number. By that the reader sees that the record is complete, and whose turn it was.
 //!
-//! **Doorbell**: who has filled slot `n` with `(n + 1) % DOORBELL_EVERY == 0` writes the ring's number to [`crate::ports::TRACE`], if it may use that port
-//! (the kernel may). It is an `ioeventfd`: the guest does not wait for it. Nobody has to: the host looks from time to time, and when the machine ends.
+//! **Doorbell**: who has filled slot `n` with `(n + 1) % DOORBELL_EVERY == 0`, or is about to fill the next one, writes the ring's number to
+//! [`crate::ports::TRACE`], if it may use that port (the kernel may). It is an `ioeventfd`: the guest does not wait for it. Nobody has to: the host looks from time to time, and when the machine ends.
 
 use core::sync::atomic::AtomicU64;
 
@@ -116,7 +116,9 @@ impl Event {
     pub const EXIT: Self = Self(0x05);
     /// An interrupt while no thread was running. Argument: the vector. Thread: 0.
     pub const IDLE_INTERRUPT: Self = Self(0x06);
-    /// Written when the machine starts, many in a row by the same way that others are: the time from one to the next is what a record costs. Argument: the event whose site is measured.
+    /// Written when the machine starts, by each CPU, in the same way as others. Argument: the event whose record it is like; or this one: a *bare* record, which
+    /// reads the TSC by its first instruction. Three follow each other, *event*, *event*, *bare*, with no instruction in between but theirs: from the first to
+    /// the second is what a record of that event costs in all; from the second to *bare* what it costs from its reading of the TSC on.
     pub const CALIBRATE: Self = Self(0x0f);
 
     // A server's: thread is the server's own.

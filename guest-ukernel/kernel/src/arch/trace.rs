@@ -9,9 +9,7 @@
 //! Whether the ring is full, and whether it is time for the doorbell, is only seen when a count of free places has come to zero (`trace_refill`). An entry
 //! reads the time stamp counter as early as it can, an exit as late.
 //!
-//! *What it costs is measured* by each CPU before it leaves the kernel for the first time (`trace_first_exit`): there the code of the stubs runs twice in a row, with a
-//! `bare` reading before and behind, whose counter is read by its first instruction. Of such four, the time between the second and the third is the whole cost
-//! of the record, from the third to the fourth what follows its own reading of the counter.
+//! *What it costs is measured* by each CPU before it leaves the kernel for the first time (`trace_first_exit`), as [`Event::CALIBRATE`] says.
 //!
 //! The stubs have a few words of each CPU's own, in the page that begins with its [`Cpu`](crate::cpu::Cpu): zeroes at first, so that the first record finds no place and
 //! everything is set up then. The stub that saves vector registers in user mode (`super::fpu`) is no thread: its comings and goings are not recorded.
@@ -89,9 +87,6 @@ global_asm!(
     .popsection
     .endm
 
-    .macro TSC
-    rdtsc
-    .endm
     .macro STORE_TSC
     mov [rcx + {records} + {tsc}], eax
     mov [rcx + {records} + {tsc} + 4], edx
@@ -297,18 +292,18 @@ global_asm!(
 72:
     .endm
 
-    /* A reading of the counter by the first instruction. rsi is free; what there will be in rax and rcx is in r8 and r9. */
+    /* A reading of the counter by the first instruction. */
     .macro RECORD_BARE
     rdtsc
     TAKE rsi, 72f
     STORE_TSC
     xor eax, eax
     STORE_RAX {thread}
+    mov eax, {calibrate}
     STORE_RAX {argument}
     STORE_EVENT {calibrate}
     STORE_SEQUENCE rsi
-72: mov rax, r8
-    mov rcx, r9
+72:
     .endm
 
     .macro STUB name, record, event
@@ -389,10 +384,8 @@ trace_refill:
 78:
     .endm
     .macro MEASURE record, event
-    mov r8d, \event
-    RECORD_BARE
-    RECORD_BARE
-    RECORD_BARE
+    mov eax, \event
+    lea rcx, [rip + trace_no_partner]
     ONCE \record
     ONCE \record
     RECORD_BARE
@@ -423,7 +416,6 @@ trace_first_exit:
     mov qword ptr [rsp + 24], 3
     mov eax, {enter_page_fault}
     mov cr2, rax
-    lea r9, [rip + trace_no_partner]
     mov ebx, {rounds}
 1:  MEASURE RECORD_SYSCALL, {enter_syscall}
     mov edi, {enter_trap}
