@@ -20,7 +20,33 @@ class Attach(Command):
         given = words(argument)
         if len(given) > 1:
             raise gdb.GdbError("one address is enough, such as tcp:1234")
-        gdb.execute("target extended-remote " + (_address(given[0]) if given else DEFAULT), from_tty)
+        connect(_address(given[0]) if given else DEFAULT, from_tty)
+
+
+def connect(place, from_tty):
+    """Attaches to the machine at a place that is as gdb writes it. Breakpoints of before are for this machine, too."""
+    wanted = [breakpoint for breakpoint in gdb.breakpoints() if breakpoint.enabled]
+    try:
+        if not machine.tasks():
+            _begin_anew()
+        gdb.execute("target extended-remote " + place, from_tty)
+    finally:
+        # gdb disables those that it does not find where there are no symbols.
+        for breakpoint in wanted:
+            if breakpoint.is_valid():
+                breakpoint.enabled = True
+
+
+def _begin_anew():
+    """gdb keeps its connection after it has let go of everything there, until it has a new one: to the same machine it gets none. And it keeps the
+    inferiors of before with their programs; the selected one, whatever it was, would become the kernel."""
+    if any(inferior.connection is not None for inferior in gdb.inferiors()):
+        gdb.execute("disconnect", to_string=True)
+    first, *others = sorted(inferior.num for inferior in gdb.inferiors())
+    if others:
+        gdb.execute("inferior %d" % first, to_string=True)
+        gdb.execute("remove-inferiors " + " ".join(map(str, others)), to_string=True)
+        gdb.execute("file", to_string=True)
 
 
 def _address(text):
@@ -40,8 +66,9 @@ class Detach(Command):
 
     def run(self, argument, from_tty):
         machine.require()
-        numbers = sorted(inferior.num for inferior in machine.tasks().values())
-        gdb.execute("detach inferiors " + " ".join(map(str, numbers)), from_tty)
+        # gdb would keep the connection, and nobody else could come.
+        gdb.execute("disconnect", to_string=True)
+        print("The machine runs on.")
 
 
 def install():

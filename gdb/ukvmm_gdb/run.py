@@ -8,7 +8,7 @@ import time
 
 import gdb
 
-from . import machine, paths
+from . import attach, machine, paths
 from .command import Command, words
 
 # ukvmm makes its socket before anything else.
@@ -73,7 +73,7 @@ class Run(Command):
         self.machine = Machine(os.path.join(build, "ukvmm"), _with_defaults(words(argument), build))
         try:
             self.machine.wait_for_socket()
-            gdb.execute("target extended-remote " + self.machine.socket, from_tty)
+            attach.connect(self.machine.socket, from_tty)
         except gdb.error:
             self.end()
             raise
