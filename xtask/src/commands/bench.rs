@@ -3,11 +3,13 @@
 //! - [`boot`]: what it takes to get to a program's first instruction
 //! - [`ipc`]: what the kernel's paths take
 //! - [`devices`]: starting, disks and networks, beside QEMU
+//! - [`debugger`]: what a debugger costs, and what the monitor says
 //! - [`ticks`]: figures from the lab, exact
 //! - [`host`]: figures from this machine
 //! - [`document`], [`page`]: the page
 
 mod boot;
+mod debugger;
 mod devices;
 mod document;
 mod host;
@@ -33,6 +35,8 @@ enum What {
     Ipc(ipc::Args),
     /// Start a machine, use its disk and its network, beside QEMU; writes docs/performance.md
     Devices(devices::Args),
+    /// Debug a program; writes docs/performance.md, and what the monitor says into docs/debugging.md
+    Debugger(debugger::Args),
 }
 
 pub fn bench(args: &Args) -> Result<ExitCode> {
@@ -40,5 +44,6 @@ pub fn bench(args: &Args) -> Result<ExitCode> {
         What::Boot => boot::boot(),
         What::Ipc(args) => ipc::ipc(args),
         What::Devices(args) => devices::devices(args),
+        What::Debugger(args) => debugger::debugger(args),
     }
 }

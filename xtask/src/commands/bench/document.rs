@@ -10,10 +10,11 @@ pub enum Part {
     Ipc,
     Boot,
     Devices,
+    Debugger,
 }
 
 /// In the order of the page.
-const PARTS: [Part; 3] = [Part::Ipc, Part::Boot, Part::Devices];
+const PARTS: [Part; 4] = [Part::Ipc, Part::Boot, Part::Devices, Part::Debugger];
 
 const HEAD: &str = "# Performance
 
@@ -26,6 +27,7 @@ impl Part {
             Self::Ipc => "\n<!-- cargo xtask bench ipc -->\n",
             Self::Boot => "\n<!-- cargo xtask bench boot -->\n",
             Self::Devices => "\n<!-- cargo xtask bench devices -->\n",
+            Self::Debugger => "\n<!-- cargo xtask bench debugger -->\n",
         }
     }
 }

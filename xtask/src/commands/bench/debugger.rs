@@ -1,0 +1,54 @@
+//! `cargo xtask bench debugger`: what a debugger costs the guest, and what its commands take; and what the monitor says, for docs/debugging.md.
+//!
+//! - [`figures`]: the same measurements in the lab and on this machine's KVM
+//! - [`part`]: the part of docs/performance.md
+//! - [`monitor`]: the part of docs/debugging.md
+//! - `load.c`: the guest's program; `debugger.c`: its debugger
+
+mod figures;
+mod monitor;
+mod part;
+
+use super::document::{self, Part};
+use crate::commands::build;
+use crate::paths;
+use crate::rootfs;
+use anyhow::Result;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+#[derive(clap::Args)]
+pub struct Args {
+    /// Use what is in build/ as it is
+    #[arg(long, env = "UKVMM_NO_BUILD", value_parser = clap::builder::FalseyValueParser::new())]
+    no_build: bool,
+}
+
+pub fn debugger(args: &Args) -> Result<ExitCode> {
+    if !args.no_build {
+        build::build()?;
+    }
+    let folder = paths::absolute(&paths::build())?.join("bench");
+    fs::create_dir_all(&folder)?;
+    let programs = figures::Programs::compile(&folder)?;
+    let initrd = initrd(&folder, &programs)?;
+    let text =
+        part::render(&figures::in_lab(&programs, &initrd)?, figures::here(&programs, &initrd)?.as_ref())?;
+    println!("{text}");
+    document::write(Part::Debugger, &text)?;
+    if let Some(text) = monitor::transcripts(&folder, &initrd)? {
+        println!("{text}");
+        monitor::write(&text)?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The root file system with the guest's program.
+fn initrd(folder: &Path, programs: &figures::Programs) -> Result<PathBuf> {
+    let mut archive = rootfs::archive(&paths::root().join("images/rootfs/linux.toml"))?;
+    archive.file("/bench/load", 0o755, fs::read(&programs.load)?)?;
+    let path = folder.join("debugger.cpio");
+    fs::write(&path, archive.to_bytes()?)?;
+    Ok(path)
+}
