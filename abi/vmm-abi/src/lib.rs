@@ -8,6 +8,7 @@
 //! - [`set`]: the server set, as text
 //! - [`transports`]: virtio devices, as words on the command line
 //! - [`exit`]: exit statuses
+//! - [`linux`]: what Linux's system calls are called
 //! - [`report`]: what a debugger asks the Linux server
 //! - [`trace`]: the TSC channel
 //! - [`virtio`]: where virtio devices are
@@ -18,6 +19,7 @@
 pub mod boot;
 pub mod console;
 pub mod exit;
+pub mod linux;
 pub mod ports;
 pub mod report;
 pub mod set;

@@ -9,12 +9,11 @@
 //! - [`task`]: tasks and which threads they have
 //! - [`thread`]: what a thread is, what it does ([`state`]) and its [`registers`]
 //! - [`cpu`]: what runs on which vCPU
-//! - [`names`]: what tasks are called; [`calls`]: what system calls are
+//! - [`names`]: what tasks are called
 //! - [`space`]: what a task has mapped, and from whom ([`mapping`])
 //! - [`events`], [`lines`]: what has happened, interrupts
 //! - [`mock`]: a machine that is only thought up, for tests and fuzzers
 
-pub mod calls;
 pub mod cpu;
 pub mod events;
 pub mod kernel;

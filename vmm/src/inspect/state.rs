@@ -1,6 +1,5 @@
 //! What a thread does, in words.
 
-use super::calls;
 use super::kernel::Kernel;
 use super::names::Names;
 use super::thread::Tcb;
@@ -11,6 +10,7 @@ use std::mem::offset_of;
 use ukernel_abi::debug::outgoing;
 use ukernel_abi::utcb::{Regs, RunState};
 use ukernel_abi::{Rights, ThreadId};
+use vmm_abi::linux;
 
 /// What a thread does.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -223,7 +223,7 @@ impl fmt::Display for Question {
                 }
             }
             Self::Exception { vector } => write!(f, "exception {vector}"),
-            Self::SystemCall { number } => match calls::name(*number) {
+            Self::SystemCall { number } => match linux::name(*number) {
                 Some(name) => write!(f, "system call {name}"),
                 None => write!(f, "system call {number}"),
             },

@@ -13,7 +13,7 @@ use crate::process::exit::shell_status;
 use crate::signal::info::{Detail, SigInfo};
 use crate::signal::set::Signal;
 use crate::syscall::args::Arg;
-use crate::syscall::{Ctx, Entry, SysResult, names};
+use crate::syscall::{Ctx, Entry, SysResult};
 use alloc::borrow::Cow;
 use alloc::collections::BTreeMap;
 use alloc::format;
@@ -22,6 +22,7 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::cell::{Cell, RefCell};
 use ukernel_abi::MapItem;
+use vmm_abi::linux;
 
 /// What is printed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -101,7 +102,7 @@ impl Trace {
         let kinds = entry.map_or(&[Arg::Hex; 6][..], |e| e.args);
         let args = (0..kinds.len()).map(|i| decode::before(c, kinds, i)).collect();
         // Calls that do not return are printed now.
-        if matches!(names::name(nr), Some("exit" | "exit_group")) {
+        if matches!(linux::name(nr), Some("exit" | "exit_group")) {
             self.print(c.thread.tid, &line(nr, args, "?"));
             return;
         }
@@ -168,7 +169,7 @@ impl Trace {
 
     /// A call that does not exist here was made.
     pub fn missing(&self, nr: u64) {
-        let name = match names::name(nr) {
+        let name = match linux::name(nr) {
             Some(name) => Cow::Borrowed(name),
             None => Cow::Owned(format!("system call {nr}")),
         };
@@ -178,7 +179,7 @@ impl Trace {
     /// A flag or operation that does not exist here was asked for.
     pub fn missing_flag(&self, c: &Ctx, what: &'static str) {
         let nr = c.thread.call.get().map_or(u64::MAX, |call| call.nr);
-        let name = names::name(nr).unwrap_or("?");
+        let name = linux::name(nr).unwrap_or("?");
         self.count_missing(Cow::Owned(format!("{name}: {what}")));
     }
 
@@ -220,7 +221,7 @@ impl Trace {
 }
 
 fn call_name(nr: u64) -> Cow<'static, str> {
-    match names::name(nr) {
+    match linux::name(nr) {
         Some(name) => Cow::Borrowed(name),
         None => Cow::Owned(format!("syscall_{nr:#x}")),
     }
@@ -233,7 +234,7 @@ fn line(nr: u64, args: Vec<Option<String>>, value: &str) -> String {
 
 /// The result, as strace prints it.
 fn value(nr: u64, result: &SysResult) -> String {
-    let is_address = matches!(names::name(nr), Some("mmap" | "brk" | "mremap"));
+    let is_address = matches!(linux::name(nr), Some("mmap" | "brk" | "mremap"));
     match result {
         Ok(value) if is_address => format!("{value:#x}"),
         Ok(value) => format!("{}", *value as i64),

@@ -20,7 +20,6 @@ mod ids;
 pub mod immediate;
 mod limits;
 mod memory;
-pub mod names;
 pub mod process;
 mod signals;
 pub mod system;

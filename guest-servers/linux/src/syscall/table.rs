@@ -97,13 +97,13 @@ pub fn markdown() -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::syscall::names;
+    use vmm_abi::linux;
 
     #[test]
     fn every_entry_has_the_name_of_its_number() {
         let mut count = 0;
         for (nr, entry) in TABLE.iter().enumerate().filter_map(|(nr, e)| e.as_ref().map(|e| (nr, e))) {
-            assert_eq!(names::name(nr as u64), Some(entry.name));
+            assert_eq!(linux::name(nr as u64), Some(entry.name));
             count += 1;
         }
         assert!(count > 80, "{count} calls");
