@@ -1,4 +1,15 @@
 //! The forms that a profile can be had in.
+//!
+//! - [`table`], [`jsonl`], [`hdr`], [`html`]: made of a [`Report`](crate::report::Report); [`units`], [`words`]: how they write numbers and sentences
+//! - [`perfetto`]: made of the records as they are gone through
+
+pub mod hdr;
+pub mod html;
+pub mod jsonl;
+pub mod perfetto;
+pub mod table;
+pub mod units;
+pub mod words;
 
 use std::path::Path;
 use std::str::FromStr;

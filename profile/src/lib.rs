@@ -2,12 +2,39 @@
 //!
 //! `ukvmm --profile` writes the records to a file as they come; everything else is done here, of a file and without a KVM.
 //!
+//! The way of an analysis: [`file`] → [`input`] (each ring by itself) → [`merge`] (one timeline) → [`follow`] (requests of threads, what CPUs do) → [`sink`]: [`summary`], or
+//! a format that wants every single one.
+//!
 //! - [`file`]: the raw format, its writer and its reader
+//! - [`cost`], [`point`]: what measuring costs
+//! - [`kind`], [`phase`], [`span`]: requests; [`thread`], [`cpu`], [`roles`]: what is known meanwhile
+//! - [`stats`], [`metric`], [`bins`]: figures; [`names`], [`clock`]: what they mean
 //! - [`certificate`]: how far the clock can be trusted, in words
-//! - [`format`]: the forms that a profile can be had in
+//! - [`format`]: the forms that a profile can be had in; [`report`]: makes them
+//! - [`mock`]: a guest's records without a guest, for tests
 
 #![forbid(unsafe_code)]
 
+pub mod bins;
 pub mod certificate;
+pub mod clock;
+pub mod cost;
+pub mod cpu;
 pub mod file;
+pub mod follow;
 pub mod format;
+pub mod input;
+pub mod kind;
+pub mod merge;
+pub mod metric;
+pub mod mock;
+pub mod names;
+pub mod phase;
+pub mod point;
+pub mod report;
+pub mod roles;
+pub mod sink;
+pub mod span;
+pub mod stats;
+pub mod summary;
+pub mod thread;

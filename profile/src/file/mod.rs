@@ -39,7 +39,7 @@ pub mod write;
 pub use about::{
     Alignment, Certificate, Ending, Header, KernelMode, Names, Program, RingEnd, Ticks, Trailer, Vcpu,
 };
-pub use read::{Block, ReadError, Reader};
+pub use read::{Block, ReadError, Reader, records};
 pub use ring::Ring;
 pub use write::Writer;
 

@@ -40,6 +40,8 @@ pub struct Reader<R> {
     header: Header,
     /// How much has been read.
     at: u64,
+    /// Where the last block's content begins.
+    content: u64,
     state: State,
 }
 
@@ -68,7 +70,7 @@ impl<R: Read> Reader<R> {
         if version != VERSION {
             return Err(ReadError::Version(version));
         }
-        let mut this = Self { input, header: Header::default(), at: 16, state: State::Open };
+        let mut this = Self { input, header: Header::default(), at: 16, content: 16, state: State::Open };
         let at = this.at;
         match this.block()? {
             _ if this.state == State::CutOff => return Err(ReadError::NoHeader),
@@ -91,6 +93,11 @@ impl<R: Read> Reader<R> {
     /// Bytes that have been read.
     pub fn position(&self) -> u64 {
         self.at
+    }
+
+    /// Offset of the content of the block that was read last.
+    pub fn content(&self) -> u64 {
+        self.content
     }
 
     /// The next block. Of a file that was cut off, all that there is.
@@ -135,6 +142,7 @@ impl<R: Read> Reader<R> {
         if size > BLOCK_MAX {
             return Err(ReadError::Damaged { what: format!("a block of {size} bytes"), at });
         }
+        self.content = self.at;
         let mut content = Vec::new();
         let read = (&mut self.input).take(size).read_to_end(&mut content)?;
         self.at += read as u64;
@@ -145,8 +153,8 @@ impl<R: Read> Reader<R> {
     }
 }
 
-/// The whole ones.
-fn records(content: &[u8]) -> Vec<Record> {
+/// The whole ones of these bytes.
+pub fn records(content: &[u8]) -> Vec<Record> {
     let word = |bytes: &[u8; 8]| u64::from_le_bytes(*bytes);
     let record = |bytes: &[u8; Record::SIZE]| match bytes.as_chunks().0 {
         [tag, thread, tsc, argument] => {

@@ -1,0 +1,73 @@
+//! Tables.
+
+use super::escape::escape;
+use crate::format::units::{count, percent, time};
+use crate::metric::{Key, Metric};
+use crate::report::Report;
+use std::cmp::Reverse;
+use std::io::{self, Write};
+
+/// Threads that are listed.
+const THREADS: usize = 20;
+
+/// A section's figures.
+pub fn metrics(report: &Report, metrics: &[(&Key, &Metric)], out: &mut dyn Write) -> io::Result<()> {
+    let sum: u128 = metrics.iter().map(|(_, metric)| metric.total.sum()).sum();
+    writeln!(
+        out,
+        "<h3>How long they took, in {}</h3>\n<div class=\"wide\"><table>\n<tr><th></th><th>count</th><th class=\"less\">total</th><th>share</th>\
+         <th class=\"less\">min</th><th>p50</th><th class=\"less\">p90</th><th>p99</th><th class=\"less\">max</th><th>p50, time</th></tr>",
+        report.clock.unit()
+    )?;
+    for (key, metric) in metrics {
+        let total = &metric.total;
+        let quantile = |of| count(total.quantile(of).into());
+        let median = report.clock.micros(total.quantile(0.5) as f64).map_or_else(|| "–".into(), time);
+        writeln!(
+            out,
+            "<tr><td>{}</td><td>{}</td><td class=\"less\">{}</td><td>{}</td><td class=\"less\">{}</td><td>{}</td><td class=\"less\">{}</td><td>{}</td>\
+             <td class=\"less\">{}</td><td>{median}</td></tr>",
+            escape(&key.name(&report.names)),
+            count(total.count().into()),
+            count(total.sum()),
+            percent(total.sum(), sum),
+            count(total.min().into()),
+            quantile(0.5),
+            quantile(0.9),
+            quantile(0.99),
+            count(total.max().into()),
+        )?;
+    }
+    writeln!(out, "</table></div>")
+}
+
+/// CPUs and threads.
+pub fn machine(report: &Report, out: &mut dyn Write) -> io::Result<()> {
+    if report.summary.cpus.is_empty() {
+        return Ok(());
+    }
+    writeln!(
+        out,
+        "<h2>CPUs and threads, in {}</h2>\n<div class=\"wide\"><table>\n<tr><th></th><th>user</th><th>kernel</th><th>idle</th><th>outside of the guest</th></tr>",
+        report.clock.unit()
+    )?;
+    for (cpu, spent) in &report.summary.cpus {
+        let sum = [spent.user, spent.kernel, spent.idle].into_iter().map(u128::from).sum();
+        let cell = |part: u64| format!("<td>{} ({})</td>", count(part.into()), percent(part.into(), sum));
+        let cells: String = [spent.user, spent.kernel, spent.idle, spent.outside].map(cell).concat();
+        writeln!(out, "<tr><td>CPU {cpu}</td>{cells}</tr>")?;
+    }
+    writeln!(
+        out,
+        "</table></div>\n<div class=\"wide\"><table>\n<tr><th>in user mode</th><th>ticks</th><th>share</th></tr>"
+    )?;
+    let mut threads: Vec<_> = report.summary.threads.iter().collect();
+    threads.sort_by_key(|(thread, ticks)| (Reverse(**ticks), **thread));
+    let sum = threads.iter().map(|(_, ticks)| u128::from(**ticks)).sum();
+    for (thread, ticks) in threads.iter().take(THREADS) {
+        let name = escape(&report.names.thread(**thread, u64::MAX));
+        let ticks = u128::from(**ticks);
+        writeln!(out, "<tr><td>{name}</td><td>{}</td><td>{}</td></tr>", count(ticks), percent(ticks, sum))?;
+    }
+    writeln!(out, "</table></div>")
+}

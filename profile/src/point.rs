@@ -1,0 +1,25 @@
+//! A point in time, and what measuring has cost up to it.
+
+/// A point in time on a CPU.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Point {
+    pub tsc: u64,
+    /// Where, if it is known: servers do not know it themselves, but the kernel's records tell.
+    pub cpu: Option<u16>,
+    /// Ticks that all records of that CPU have cost so far.
+    pub counter: u64,
+    /// What the record that was made here has cost just before, …
+    pub before: u64,
+    /// … and just behind.
+    pub after: u64,
+}
+
+impl Point {
+    /// What records have cost between this point and `end`. From one CPU to another it is only what the two records themselves have.
+    pub const fn cost_until(&self, end: &Self) -> u64 {
+        match (self.cpu, end.cpu) {
+            (Some(from), Some(to)) if from == to => end.counter.saturating_sub(self.counter),
+            _ => self.after.saturating_add(end.before),
+        }
+    }
+}

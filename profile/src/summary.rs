@@ -1,0 +1,129 @@
+//! Figures of a whole run. Needs the same memory however long it was.
+
+use crate::bins::Bins;
+use crate::cpu::CPUS;
+use crate::kind::Kind;
+use crate::metric::{Key, Metric};
+use crate::sink::{Activity, Device, Interrupt, Mark, Sink, Stretch};
+use crate::span::Span;
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+
+/// Metrics; one that finds no room is counted among the others of its section.
+const METRICS: usize = 256;
+/// Threads whose time is told.
+const THREADS: usize = 1 << 16;
+/// Programs' own events that are told apart.
+const MARKS: usize = 1024;
+
+#[derive(Default)]
+pub struct Summary {
+    pub metrics: BTreeMap<Key, Metric>,
+    pub cpus: BTreeMap<u16, Time>,
+    /// Ticks in user mode.
+    pub threads: BTreeMap<u64, u64>,
+    /// By thread and number: how often.
+    pub marks: BTreeMap<(u64, u16), u64>,
+    pub bins: Bins,
+    pub gaps: u64,
+}
+
+/// What a CPU has done, in ticks.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Time {
+    pub user: u64,
+    pub kernel: u64,
+    pub idle: u64,
+    /// Of these, outside of the guest.
+    pub outside: u64,
+}
+
+impl Summary {
+    fn metric(&mut self, key: Key) -> &mut Metric {
+        let key = if self.metrics.len() < METRICS || self.metrics.contains_key(&key) {
+            key
+        } else {
+            Key::Others(key.section())
+        };
+        self.metrics.entry(key).or_default()
+    }
+
+    /// Of the requests of a section, or of all: ticks as measured, and what of them measuring was.
+    pub fn measured(&self) -> (u128, u128) {
+        let requests = self.metrics.iter().filter(|(key, _)| matches!(key, Key::Request(_)));
+        requests.fold((0, 0), |(ticks, cost), (_, metric)| (ticks + metric.measured, cost + metric.cost))
+    }
+}
+
+impl Sink for Summary {
+    fn span(&mut self, span: &Span) {
+        self.metric(Key::of(span)).add(span);
+    }
+
+    fn ran(&mut self, cpu: u16, activity: Activity, stretch: Stretch) {
+        debug_assert!(cpu < CPUS);
+        let ticks = stretch.ticks();
+        let time = self.cpus.entry(cpu).or_default();
+        let sum = match activity {
+            Activity::User(_) => &mut time.user,
+            Activity::Kernel => &mut time.kernel,
+            Activity::Idle => &mut time.idle,
+        };
+        *sum = sum.saturating_add(ticks);
+        self.bins.add(activity, stretch);
+        if let Activity::User(thread) = activity {
+            let room = self.threads.len() < THREADS;
+            add(self.threads.entry(thread), room, ticks);
+        }
+    }
+
+    fn interrupt(&mut self, interrupt: &Interrupt) {
+        let metric = self.metric(Key::Interrupt(interrupt.vector));
+        metric.add_ticks(interrupt.stretch.ticks(), interrupt.cost);
+    }
+
+    fn device(&mut self, device: &Device) {
+        let key = Key::Device { driver: device.driver, queue: device.queue };
+        self.metric(key).add_ticks(device.stretch.ticks(), 0);
+    }
+
+    fn vm_exit(&mut self, cpu: u16, reason: u32, stretch: Stretch) {
+        self.metric(Key::VmExit(reason)).add_ticks(stretch.ticks(), 0);
+        let time = self.cpus.entry(cpu).or_default();
+        time.outside = time.outside.saturating_add(stretch.ticks());
+    }
+
+    fn marked(&mut self, mark: &Mark) {
+        let room = self.marks.len() < MARKS;
+        add(self.marks.entry((mark.thread, mark.event)), room, 1);
+    }
+
+    fn gap(&mut self, _: Stretch) {
+        self.gaps += 1;
+    }
+}
+
+/// Adds to what is there, or makes it if there is room.
+fn add<K: Ord>(entry: Entry<'_, K, u64>, room: bool, amount: u64) {
+    match entry {
+        Entry::Occupied(mut sum) => *sum.get_mut() = sum.get().saturating_add(amount),
+        Entry::Vacant(place) if room => {
+            place.insert(amount);
+        }
+        Entry::Vacant(_) => {}
+    }
+}
+
+/// The metrics of a section, those that took most time first.
+impl Summary {
+    pub fn section(&self, section: crate::metric::Section) -> Vec<(&Key, &Metric)> {
+        let mut metrics: Vec<_> = self.metrics.iter().filter(|(key, _)| key.section() == section).collect();
+        metrics.sort_by_key(|(_, metric)| std::cmp::Reverse(metric.total.sum()));
+        metrics
+    }
+
+    /// Whether anything is known of requests of that kind.
+    pub fn request(&self, kind: Kind) -> Option<&Metric> {
+        self.metrics.get(&Key::Request(kind))
+    }
+}
