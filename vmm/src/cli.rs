@@ -1,6 +1,7 @@
 //! The command line.
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use profile::format::Format;
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -32,6 +33,8 @@ pub enum Command {
     Doctor,
     /// Open the core of a guest that has died (`--core`) in gdb, or $GDB
     GdbCore(GdbCore),
+    /// Show what a profile tells of a run (`--profile FILE`, as it was recorded)
+    Report(Report),
 }
 
 #[derive(Args, Debug)]
@@ -46,6 +49,19 @@ pub struct GdbCore {
     /// Arguments for gdb
     #[arg(trailing_var_arg = true, allow_hyphen_values = true, conflicts_with = "stdio", value_name = "ARG")]
     pub arguments: Vec<OsString>,
+}
+
+#[derive(Args, Debug)]
+pub struct Report {
+    /// How to show it; without this as FILE's extension says (.txt .jsonl .hlog .json .folded .html), or as a table
+    #[arg(long, value_name = "table|jsonl|hdr|perfetto|folded|html")]
+    pub format: Option<Format>,
+    /// Where to write it, instead of standard output
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// The profile
+    #[arg(value_name = "PROFILE")]
+    pub file: PathBuf,
 }
 
 #[derive(Args, Debug)]
@@ -213,5 +229,19 @@ mod tests {
         for args in [&[][..], &["--stdio"], &["--stdio", "c", "-batch"]] {
             assert!(parse(args).is_err(), "{args:?}");
         }
+    }
+
+    #[test]
+    fn a_report_needs_a_profile_and_knows_its_formats() {
+        let Some(Command::Report(report)) =
+            parse(&["report", "p", "--format", "html", "-o", "x"]).unwrap().command
+        else {
+            panic!("another command")
+        };
+        assert_eq!((report.file, report.format), ("p".into(), Some(Format::Html)));
+        assert_eq!(report.output, Some("x".into()));
+        let error = parse(&["report", "p", "--format", "xml"]).unwrap_err().to_string();
+        assert!(error.contains("known: table, jsonl"), "{error}");
+        assert!(parse(&["report"]).is_err());
     }
 }

@@ -181,10 +181,10 @@ mod tests {
         let table = table(mock::sample());
         assert!(table.lines().all(|line| line.chars().count() <= WIDTH), "{table}");
         // 20 times 1100 ticks, without 38 of measuring.
-        assert_eq!(row(&table, "getpid"), "getpid 20 21 240 91.8 % 1 062 1 062 1 062 1 062 0.53 µs");
+        assert_eq!(row(&table, "getpid"), "getpid 20 21 240 93.7 % 1 062 1 062 1 062 1 062 0.53 µs");
         let phases = table.lines().skip_while(|line| !line.contains("dispatch"));
         let phases = phases.map(|line| format!("{line}\n")).collect::<String>();
-        assert_eq!(row(&phases, "getpid"), "getpid 1 062 97.0 194 145 295 187 144");
+        assert_eq!(row(&phases, "getpid"), "getpid 1 062 97.0 194 145 295 – 187 144");
         for part in [
             "linux → block",
             "page fault",

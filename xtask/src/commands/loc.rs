@@ -9,11 +9,12 @@ use std::path::Path;
 use std::process::ExitCode;
 
 /// An area of the project, and the folders that it is in.
-const AREAS: [(&str, &[&str]); 7] = [
+const AREAS: [(&str, &[&str]); 8] = [
     ("abi", &["abi"]),
     ("µ-kernel", &["guest-ukernel"]),
     ("servers", &["guest-servers"]),
     ("VMM and devices", &["vmm", "devices"]),
+    ("profiles", &["profile"]),
     ("gdb", &["gdb"]),
     ("xtask", &["xtask"]),
     ("guest tests", &["tests"]),
