@@ -62,6 +62,15 @@ impl Phase {
             Self::Undivided => "undivided",
         }
     }
+
+    /// As it is called where there is little room.
+    pub const fn short(self) -> &'static str {
+        match self {
+            Self::Driver => "driver",
+            Self::Undivided => "other",
+            phase => phase.name(),
+        }
+    }
 }
 
 /// Ticks, by phase.

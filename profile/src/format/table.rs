@@ -78,7 +78,7 @@ fn phases(report: &Report, metrics: &[(&Key, &Metric)], out: &mut dyn Write) -> 
         let cells: String = cells.iter().map(|text| cell(text)).collect();
         format!("{:NAME$}{cells}", fit(name, NAME))
     };
-    let titles = std::iter::once("mean").chain(phases.iter().map(|phase| phase.name()));
+    let titles = std::iter::once("mean").chain(phases.iter().map(|phase| phase.short()));
     writeln!(out, "\n{}", row("", titles.map(str::to_string).collect()))?;
     for (key, metric) in metrics {
         let means = phases.iter().map(|phase| mean(metric.mean(*phase)));
