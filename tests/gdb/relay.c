@@ -1,9 +1,12 @@
-// Runs in the lab: a program that listens on a socket, and whoever is at the other end of a port of the virtio console.
+// Runs in the lab: a program that listens on a socket, and whoever is at the other ends of ports of the virtio console.
 //
-//     relay PORT SOCKET PROGRAM ARGUMENTS…
+//     relay PORT[,PORT…] SOCKET PROGRAM ARGUMENTS…
+//     relay PORT - PROGRAM ARGUMENTS…
 //
-// SOCKET is a path, or the number of a TCP port. When the other end connects to PORT, so do we to SOCKET; when it leaves, so do we. Ends with the
-// program, and with its status.
+// SOCKET is a path, or the number of a TCP port. When the other end connects to the first PORT, so do we to SOCKET; when it leaves, so do we, and it is
+// the next one's turn: that somebody has left and come back to the same port is not seen here. Ends with the program, and with its status.
+//
+// With `-`, PORT is the program's standard input and output, and the program starts when the other end has connected.
 
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -21,7 +24,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { NAP_MS = 10, CHUNK = 4096 };
+enum { NAP_MS = 10, CHUNK = 4096, PORTS = 8 };
 
 static void fail(const char *what)
 {
@@ -40,12 +43,17 @@ static pid_t start(char **argv)
     return child;
 }
 
+static int status_of(int status)
+{
+    return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
 // Leaves if the program has ended.
 static void look_after(pid_t child)
 {
     int status;
     if (waitpid(child, &status, WNOHANG) == child)
-        exit(WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status));
+        exit(status_of(status));
 }
 
 static int connect_to(const char *name)
@@ -85,38 +93,72 @@ static int hand_on(int from, int to)
     return length > 0;
 }
 
-int main(int argc, char **argv)
+// A port whose other end nobody is at has hung up.
+static int is_open(int port)
 {
-    if (argc < 4) {
-        errno = EINVAL;
-        fail("arguments");
-    }
-    signal(SIGPIPE, SIG_IGN);
-    int port = open(argv[1], O_RDWR | O_NONBLOCK | O_CLOEXEC);
+    struct pollfd state = { port, POLLIN, 0 };
+    poll(&state, 1, 0);
+    return !(state.revents & POLLHUP);
+}
+
+static int open_port(const char *name)
+{
+    int port = open(name, O_RDWR | O_NONBLOCK | O_CLOEXEC);
     if (port < 0)
-        fail(argv[1]);
-    pid_t child = start(argv + 3);
-    for (int connection = -1;;) {
-        // A port whose other end nobody is at has hung up.
+        fail(name);
+    return port;
+}
+
+// Becomes the program.
+static void join(int port, char **argv)
+{
+    while (!is_open(port))
+        poll(NULL, 0, NAP_MS);
+    if (fcntl(port, F_SETFL, 0) < 0 || dup2(port, 0) < 0 || dup2(port, 1) < 0)
+        fail("a port");
+    execv(argv[0], argv);
+    fail(argv[0]);
+}
+
+// Joins who comes to `port` to who listens at `socket`, until one of them leaves.
+static void serve(int port, const char *socket, pid_t child)
+{
+    int connection = -1;
+    while (connection < 0) {
+        look_after(child);
+        if (is_open(port))
+            connection = connect_to(socket);
+        if (connection < 0)
+            poll(NULL, 0, NAP_MS);
+    }
+    for (int goes_on = 1; goes_on;) {
         struct pollfd wait[2] = { { port, POLLIN, 0 }, { connection, POLLIN, 0 } };
         poll(wait, 2, NAP_MS);
         look_after(child);
-        int is_open = !(wait[0].revents & POLLHUP);
-        if (connection < 0) {
-            if (is_open)
-                connection = connect_to(argv[2]);
-            if (connection < 0)
-                poll(NULL, 0, NAP_MS);
-            continue;
-        }
-        int goes_on = 1;
         if (wait[0].revents & (POLLIN | POLLHUP))
             goes_on = hand_on(port, connection);
         if (goes_on && wait[1].revents)
             goes_on = hand_on(connection, port);
-        if (!goes_on) {
-            close(connection);
-            connection = -1;
-        }
     }
+    close(connection);
+}
+
+int main(int argc, char **argv)
+{
+    int ports[PORTS], count = 0;
+    for (char *name = argc < 4 ? NULL : strtok(argv[1], ","); name && count < PORTS; name = strtok(NULL, ","))
+        ports[count++] = open_port(name);
+    if (count == 0) {
+        errno = EINVAL;
+        fail("arguments");
+    }
+    signal(SIGPIPE, SIG_IGN);
+    if (strcmp(argv[2], "-") == 0)
+        join(ports[0], argv + 3);
+    pid_t child = start(argv + 3);
+    for (int at = 0; at < count; at++)
+        serve(ports[at], argv[2], child);
+    int status;
+    waitpid(child, &status, 0);
+    return status_of(status);
 }

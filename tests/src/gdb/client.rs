@@ -1,7 +1,7 @@
 //! Runs GDB in batch mode.
 
 use super::machine::Guest;
-use super::session::Session;
+use super::session::{SOCKET, Session, Step};
 use crate::process::{self, Running};
 use rustix::process::Signal;
 use std::path::Path;
@@ -9,7 +9,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 /// How long a session may take, the guest's run included.
-pub const LIMIT: Duration = Duration::from_secs(30);
+pub const LIMIT: Duration = Duration::from_secs(60);
 /// How long GDB may go on alone: it has things to print.
 const GRACE: Duration = Duration::from_secs(3);
 /// Separates what commands print. ASCII has a character for it.
@@ -29,20 +29,42 @@ const SETTINGS: &[&str] = &[
     "set print inferior-events off",
 ];
 
-/// Gives a session's commands to GDB, and returns what it printed, a command each. `SOCKET` in a command is where the guest's is, `BUILD` the folder of
+/// What is typed, and at whom.
+pub struct Visit<'a> {
+    /// How GDB is started, and what it opens.
+    pub gdb: Vec<String>,
+    /// What the guest has to have said before.
+    pub after: Option<&'a str>,
+    pub steps: &'a [Step],
+}
+
+impl<'a> Visit<'a> {
+    /// To the guest.
+    pub fn of(session: &'a Session) -> Self {
+        Self { gdb: vec!["gdb".to_owned()], after: session.after.as_deref(), steps: &session.steps }
+    }
+
+    /// To its core.
+    pub fn after(session: &'a Session, gdb: &[&str]) -> Self {
+        let gdb = gdb.iter().map(|&word| word.to_owned()).collect();
+        Self { gdb, after: None, steps: &session.autopsy }
+    }
+}
+
+/// Gives commands to GDB, and returns what it printed, a command each. `SOCKET` in a command is where the guest's is, `BUILD` the folder of
 /// the build.
-pub fn run(session: &Session, guest: &Guest, build: &Path) -> Result<Vec<String>, String> {
-    if session.steps.is_empty() {
+pub fn run(visit: &Visit<'_>, guest: &Guest, build: &Path) -> Result<Vec<String>, String> {
+    if visit.steps.is_empty() {
         return Ok(Vec::new());
     }
     let deadline = Instant::now() + LIMIT;
-    if let Some(text) = &session.after {
+    if let Some(text) = visit.after {
         guest.wait(0, text, deadline)?;
     }
     let input: String =
-        session.steps.iter().flat_map(|step| &step.input).map(|line| format!("{line}\n")).collect();
-    let mut gdb = process::start(command(session, guest, build), input.as_bytes())?;
-    let interrupted = interrupt(session, guest, &gdb, deadline);
+        visit.steps.iter().flat_map(|step| &step.input).map(|line| format!("{line}\n")).collect();
+    let mut gdb = process::start(command(visit, guest, build), input.as_bytes())?;
+    let interrupted = interrupt(visit, guest, &gdb, deadline);
     let left_alone = wait(&mut gdb, guest, deadline);
     let outcome = gdb.finish(if left_alone { GRACE } else { process::NAP })?;
     let text = String::from_utf8_lossy(&outcome.stdout);
@@ -68,8 +90,8 @@ fn wait(gdb: &mut Running, guest: &Guest, deadline: Instant) -> bool {
 }
 
 /// Presses Ctrl-C where the session says so.
-fn interrupt(session: &Session, guest: &Guest, gdb: &Running, deadline: Instant) -> Result<(), String> {
-    for (number, step) in session.steps.iter().enumerate() {
+fn interrupt(visit: &Visit<'_>, guest: &Guest, gdb: &Running, deadline: Instant) -> Result<(), String> {
+    for (number, step) in visit.steps.iter().enumerate() {
         let Some(text) = &step.interrupt else { continue };
         let begun = |said: &[u8]| {
             (said.iter().filter(|&&byte| byte == SEPARATOR as u8).count() > number).then_some(())
@@ -84,10 +106,11 @@ fn interrupt(session: &Session, guest: &Guest, gdb: &Running, deadline: Instant)
 }
 
 /// What GDB says on standard error belongs between what it prints.
-fn command(session: &Session, guest: &Guest, build: &Path) -> Command {
+fn command(visit: &Visit<'_>, guest: &Guest, build: &Path) -> Command {
     let mut gdb = Command::new("sh");
     // When it fails itself, it would leave a core of its own here.
-    gdb.args(["-c", r#"ulimit -c 0; exec gdb "$@" 2>&1"#, "sh", "-nx", "-batch"]).env("LC_ALL", "C");
+    gdb.args(["-c", r#"ulimit -c 0; exec "$@" 2>&1"#, "sh"]).args(&visit.gdb).args(["-nx", "-batch"]);
+    gdb.env("LC_ALL", "C").env_remove("GDB");
     for setting in SETTINGS {
         gdb.args(["-iex", setting]);
     }
@@ -95,9 +118,13 @@ fn command(session: &Session, guest: &Guest, build: &Path) -> Command {
         gdb.arg("-iex").arg(format!("set sysroot {}", files.display()));
     }
     gdb.arg("-x").arg(build.join("ukvmm-gdb.py"));
-    for step in &session.steps {
-        let command = step.command.replace("SOCKET", &guest.socket.to_string_lossy());
-        let command = command.replace("BUILD", &build.to_string_lossy());
+    let mut sockets = guest.sockets.iter();
+    for step in visit.steps {
+        let mut command = step.command.replace("BUILD", &build.to_string_lossy());
+        if command.contains(SOCKET) {
+            let socket = sockets.next().map(|socket| socket.to_string_lossy());
+            command = command.replace(SOCKET, &socket.unwrap_or_default());
+        }
         // An argument a command: an error ends a file of commands, but not the next argument.
         gdb.args(["-ex", r"echo \036", "-ex", &command]);
     }

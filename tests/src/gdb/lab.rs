@@ -1,9 +1,9 @@
 //! Many sessions in one lab, one after the other, since a lab is slow to start.
 //!
-//! GDB runs on this machine, which keeps the lab small. Each session has a port of the lab's virtio console, which is a socket here; in the lab,
-//! `tests/gdb/relay.c` joins it to the debugger's socket of `ukvmm`.
+//! GDB runs on this machine, which keeps the lab small. Each of its connections has a port of the lab's virtio console, which is a socket here; in the
+//! lab, `tests/gdb/relay.c` joins it to the debugger's socket of `ukvmm`. A guest's core stays in the lab, where `ukvmm gdb-core` shows it at such a port.
 
-use super::client;
+use super::client::{self, Visit};
 use super::machine::{self, Guest};
 use super::session::{Seen, Session};
 use crate::batch::{self, Job, Results};
@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 const CPUS: &str = "2";
 /// Number of the lab's first port that is a socket.
 const FIRST_PORT: usize = 4;
-/// So many ports: sessions take turns. The end of one does not close its port's socket, so the next one does not have the same.
+/// So many ports: connections take turns. That one has ended and another come to the same port is not seen in the lab if it happens fast.
 const PORTS: usize = 8;
 /// The servers of the set that is debugged.
 const SERVERS: [&str; 4] = ["sigma0", "root", "console", "linux"];
@@ -34,20 +34,29 @@ pub type Verdicts = HashMap<String, Result<(), String>>;
 
 /// Runs the sessions in as few labs as their behaviour allows.
 pub fn run(build: &Build, sessions: &[Session]) -> Verdicts {
-    let mut outputs = HashMap::new();
-    let results = prepare(build, sessions).map(|lab| lab.run(&mut outputs));
-    let mut verdict = |session: &Session| {
-        let said = outputs.remove(&session.name).unwrap_or_else(|| Err("it was not started".to_owned()));
-        let outcome = results.as_ref().map_err(Clone::clone)?.get(&session.name).ok_or("it was not run")?;
-        judge(session, said, outcome)
+    let mut said = HashMap::new();
+    let results = prepare(build, sessions).map(|lab| lab.run(&mut said));
+    let verdict = |session: &Session| {
+        let results = results.as_ref().map_err(Clone::clone)?;
+        let (outputs, outcome) = outcome_of(&session.name, &said, results)?;
+        let autopsy = match session.autopsy.as_slice() {
+            [] => Vec::new(),
+            _ => outcome_of(&autopsy_of(session), &said, results)?.0,
+        };
+        session.check(&Seen { outputs, end: machine::end(outcome), autopsy })
     };
     sessions.iter().map(|session| (session.name.clone(), verdict(session))).collect()
 }
 
-/// What GDB and the guest said.
-fn judge(session: &Session, said: Said, outcome: &Result<Outcome, String>) -> Result<(), String> {
-    match (said, outcome) {
-        (Ok(outputs), Ok(outcome)) => session.check(&Seen { outputs, end: machine::end(outcome) }),
+/// What GDB and the program in the lab said in the turn `name`.
+fn outcome_of<'a>(
+    name: &str,
+    said: &HashMap<String, Said>,
+    results: &'a Results,
+) -> Result<(Vec<String>, &'a Outcome), String> {
+    let said = said.get(name).cloned().unwrap_or_else(|| Err("it was not started".to_owned()));
+    match (said, results.get(name).ok_or("it was not run")?) {
+        (Ok(outputs), Ok(outcome)) => Ok((outputs, outcome)),
         (Err(error), Ok(outcome)) => Err(format!("{error}\nthe guest:\n{}", machine::end(outcome))),
         (said, Err(error)) => {
             Err(format!("{error}\nGDB:\n{}", said.unwrap_or_else(|error| vec![error]).concat()))
@@ -55,33 +64,46 @@ fn judge(session: &Session, said: Said, outcome: &Result<Outcome, String>) -> Re
     }
 }
 
+/// The turn in which a session's core is looked at.
+fn autopsy_of(session: &Session) -> String {
+    format!("{}-core", session.name)
+}
+
+/// A program in the lab, and GDB with it.
+struct Turn<'a> {
+    job: Job,
+    visit: Visit<'a>,
+    /// Where GDB connects to, each time.
+    sockets: Vec<PathBuf>,
+}
+
 /// All that the sessions need.
 struct Lab<'a> {
     build: &'a Build,
-    sessions: &'a [Session],
-    jobs: Vec<Job>,
     relay: PathBuf,
     /// Where the sockets are.
     folder: tempfile::TempDir,
+    turns: Vec<Turn<'a>>,
 }
 
 fn prepare<'a>(build: &'a Build, sessions: &'a [Session]) -> Result<Lab<'a>, String> {
     let relay = build.tests().join("relay");
     programs::compile_c(&repository().join("tests/gdb/relay.c"), &relay)?;
-    let ukvmm = build.ukvmm()?;
-    let job = |(number, session): (usize, &Session)| {
-        let path = format!("/tmp/gdb-{number}");
-        let socket = if session.guest.iter().any(|word| word == "-s") { DEFAULT_PORT } else { &path };
-        let port = format!("/dev/vport0p{}", FIRST_PORT + number % PORTS);
-        let mut argv = vec![text(&relay), port, socket.to_owned(), text(&ukvmm)];
-        argv.extend(machine::words(session, build, &path)?);
-        let seconds = client::LIMIT.as_secs();
-        Ok(Job { name: session.name.clone(), argv, stdin: "/dev/null".to_owned(), seconds })
-    };
-    let jobs = sessions.iter().enumerate().map(job).collect::<Result<_, String>>()?;
     let folder = tempfile::tempdir().map_err(|e| format!("cannot make a folder: {e}"))?;
     link_files(build, folder.path())?;
-    Ok(Lab { build, sessions, jobs, relay, folder })
+    let mut lab = Lab { build, relay, folder, turns: Vec::new() };
+    let mut ports = (0..PORTS).cycle();
+    for (number, session) in sessions.iter().enumerate() {
+        let path = format!("/tmp/gdb-{number}");
+        // With none, it is nobody's.
+        let count = session.connections().max(1);
+        lab.turns.push(lab.with_guest(session, &path, ports.by_ref().take(count).collect())?);
+        if !session.autopsy.is_empty() {
+            let port = ports.next().expect("there is always a next one");
+            lab.turns.push(lab.with_core(session, &path, port)?);
+        }
+    }
+    Ok(lab)
 }
 
 /// Makes the files that a debugger asks for, under the names that they have for it, be those of this machine: to read them out of a guest in the lab
@@ -105,23 +127,53 @@ fn link_files(build: &Build, folder: &Path) -> Result<(), String> {
     Ok(())
 }
 
-impl Lab<'_> {
-    /// What GDB printed goes to `outputs`.
-    fn run(&self, outputs: &mut HashMap<String, Said>) -> Results {
-        batch::run(&self.jobs, LAB_LIMIT, |script, left| {
+impl<'a> Lab<'a> {
+    /// `path` is where its socket is in the lab.
+    fn with_guest(&self, session: &'a Session, path: &str, ports: Vec<usize>) -> Result<Turn<'a>, String> {
+        let socket = if session.guest.iter().any(|word| word == "-s") { DEFAULT_PORT } else { path };
+        let words = machine::words(session, self.build, path)?;
+        let job = self.job(session.name.clone(), &ports, socket, words)?;
+        let sockets = ports.iter().map(|&port| self.socket(port)).collect();
+        Ok(Turn { job, visit: Visit::of(session), sockets })
+    }
+
+    /// What `ukvmm gdb-core` does, with GDB outside.
+    fn with_core(&self, session: &'a Session, path: &str, port: usize) -> Result<Turn<'a>, String> {
+        let words = ["gdb-core", "--stdio", &machine::core(path)].map(str::to_owned);
+        let job = self.job(autopsy_of(session), &[port], "-", words.to_vec())?;
+        let kernel = text(&self.build.kernel()?);
+        let target = format!("target extended-remote {}", self.socket(port).display());
+        let visit = Visit::after(session, &["gdb", &kernel, "-ex", &target]);
+        Ok(Turn { job, visit, sockets: Vec::new() })
+    }
+
+    /// `ukvmm`, with its `socket` at these ports.
+    fn job(&self, name: String, ports: &[usize], socket: &str, words: Vec<String>) -> Result<Job, String> {
+        let ports: Vec<_> = ports.iter().map(|port| format!("/dev/vport0p{}", FIRST_PORT + port)).collect();
+        let mut argv =
+            vec![text(&self.relay), ports.join(","), socket.to_owned(), text(&self.build.ukvmm()?)];
+        argv.extend(words);
+        Ok(Job { name, argv, stdin: "/dev/null".to_owned(), seconds: client::LIMIT.as_secs() })
+    }
+
+    /// What GDB printed goes to `said`.
+    fn run(&self, said: &mut HashMap<String, Said>) -> Results {
+        let jobs: Vec<_> = self.turns.iter().map(|turn| turn.job.clone()).collect();
+        batch::run(&jobs, LAB_LIMIT, |script, left| {
             let lab = self.start(script, left)?;
             let deadline = Instant::now() + left;
-            for (number, session) in self.sessions.iter().enumerate() {
+            for turn in &self.turns {
+                let name = &turn.job.name;
                 // Those that are not in this lab were in one before.
-                if outputs.contains_key(&session.name) {
+                if said.contains_key(name) {
                     continue;
                 }
-                let Some(begin) = batch::begin(&lab.stdout, &session.name, deadline) else { break };
-                let end_mark = Some(batch::end_mark(&session.name));
-                let (socket, output) = (self.socket(number), lab.stdout.clone());
-                let guest =
-                    Guest { socket, output, begin, files: Some(self.folder.path().to_owned()), end_mark };
-                outputs.insert(session.name.clone(), client::run(session, &guest, &self.build.path("")));
+                let Some(begin) = batch::begin(&lab.stdout, name, deadline) else { break };
+                let end_mark = Some(batch::end_mark(name));
+                let (sockets, output) = (turn.sockets.clone(), lab.stdout.clone());
+                let files = Some(self.folder.path().to_owned());
+                let guest = Guest { sockets, output, begin, files, end_mark };
+                said.insert(name.clone(), client::run(&turn.visit, &guest, &self.build.path("")));
             }
             lab.finish(deadline.saturating_duration_since(Instant::now()) + MARGIN)
         })
@@ -132,8 +184,8 @@ impl Lab<'_> {
         let script = format!("ip link set lo up\n{script}");
         std::fs::write(&path, script).map_err(|e| format!("cannot write {}: {e}", path.display()))?;
         let mut lab = guest::lab(left);
-        for number in 0..PORTS {
-            lab.arg("--socket").arg(self.socket(number));
+        for port in 0..PORTS {
+            lab.arg("--socket").arg(self.socket(port));
         }
         // Every file that is named here is in the lab, at the same path; so many CPUs as are asked for here are in it.
         lab.args(["--exec", "busybox", "sh"]).arg(&path).arg(&self.relay).args(self.build.boot_files()?);
@@ -145,8 +197,8 @@ impl Lab<'_> {
         process::start(lab, b"")
     }
 
-    fn socket(&self, number: usize) -> PathBuf {
-        self.folder.path().join((number % PORTS).to_string())
+    fn socket(&self, port: usize) -> PathBuf {
+        self.folder.path().join(port.to_string())
     }
 }
 

@@ -1,7 +1,7 @@
 //! A guest with a debugger's socket.
 
-use super::client;
-use super::session::{Seen, Session};
+use super::client::{self, Visit};
+use super::session::{Opener, SOCKET, Seen, Session};
 use crate::build::Build;
 use crate::process::{self, End, Outcome};
 use crate::programs;
@@ -11,10 +11,13 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::time::Instant;
 
+/// Stands for the guest's core on a command line.
+const CORE: &str = "CORE";
+
 /// What a session has to know of the guest.
 pub struct Guest {
-    /// Where GDB connects to.
-    pub socket: PathBuf,
+    /// Where GDB connects to, each time that it does.
+    pub sockets: Vec<PathBuf>,
     /// What the guest prints, with what others printed before it.
     pub output: Stream,
     /// Where in it the guest's own begins.
@@ -35,13 +38,19 @@ impl Guest {
     }
 }
 
-/// The arguments of `ukvmm`, with the files of this build and the debugger at `socket`.
+/// The arguments of `ukvmm`, with the files of this build, the debugger at `socket`, and the guest's core beside that.
 pub fn words(session: &Session, build: &Build, socket: &str) -> Result<Vec<String>, String> {
     let text = |path: PathBuf| path.to_string_lossy().into_owned();
     let mut words = vec!["--kernel".to_owned(), text(build.kernel()?)];
     words.extend(["--initrd".to_owned(), text(programs::debug_image(build)?)]);
-    words.extend(session.guest.iter().map(|word| word.replace("SOCKET", socket)));
+    let named = |word: &String| if word == CORE { core(socket) } else { word.replace(SOCKET, socket) };
+    words.extend(session.guest.iter().map(named));
     Ok(words)
+}
+
+/// Where the core goes of a guest with the debugger at `socket`.
+pub fn core(socket: &str) -> String {
+    format!("{socket}.core")
 }
 
 /// What the guest has printed, and its exit status in the last line. Not that it can be debugged, which `ukvmm` says at the beginning.
@@ -61,21 +70,27 @@ pub fn end(outcome: &Outcome) -> String {
 pub fn run_here(session: &Session, build: &Build) -> Result<(), String> {
     let folder = tempfile::tempdir().map_err(|e| format!("cannot make a folder: {e}"))?;
     let socket = folder.path().join("gdb");
-    let mut command = Command::new(build.ukvmm()?);
-    command.args(words(session, build, &socket.to_string_lossy())?);
-    let mut ukvmm = process::start(command, b"")?;
-    let has_socket = |ukvmm: &mut process::Running| {
-        let deadline = Instant::now() + client::LIMIT;
-        while !socket.exists() && !ukvmm.has_ended() && Instant::now() < deadline {
-            std::thread::sleep(process::NAP);
-        }
-    };
-    has_socket(&mut ukvmm);
-    let guest =
-        Guest { socket: socket.clone(), output: ukvmm.stdout.clone(), begin: 0, files: None, end_mark: None };
-    let outputs = client::run(session, &guest, &build.path(""));
-    let outcome = ukvmm.finish(if outputs.is_ok() { client::LIMIT } else { process::NAP })?;
+    let name = socket.to_string_lossy();
+    let ukvmm = build.ukvmm()?;
+    let mut command = Command::new(&ukvmm);
+    command.args(words(session, build, &name)?);
+    let mut running = process::start(command, b"")?;
+    let deadline = Instant::now() + client::LIMIT;
+    while !socket.exists() && !running.has_ended() && Instant::now() < deadline {
+        std::thread::sleep(process::NAP);
+    }
+    let output = running.stdout.clone();
+    let sockets = vec![socket.clone(); session.connections()];
+    let guest = Guest { sockets, output, begin: 0, files: None, end_mark: None };
+    let outputs = client::run(&Visit::of(session), &guest, &build.path(""));
+    let outcome = running.finish(if outputs.is_ok() { client::LIMIT } else { process::NAP })?;
     let end = end(&outcome);
     let outputs = outputs.map_err(|e| format!("{e}\nthe guest:\n{end}"))?;
-    session.check(&Seen { outputs, end })
+    let (core, kernel) = (core(&name), build.kernel()?);
+    let opener: [&str; 3] = match session.opener {
+        Opener::Ukvmm => [&ukvmm.to_string_lossy(), "gdb-core", &core],
+        Opener::Gdb => ["gdb", &kernel.to_string_lossy(), &core],
+    };
+    let autopsy = client::run(&Visit::after(session, &opener), &guest, &build.path(""))?;
+    session.check(&Seen { outputs, end, autopsy })
 }

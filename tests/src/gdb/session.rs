@@ -16,8 +16,18 @@
 //! 0
 //! ```
 //!
-//! Behind a command of GDB is what it prints, as [`pattern`] has it; behind the last line that begins with `$`, what the guest has printed and the
-//! exit status. Empty lines do not count. Lines that begin with `--` are stage directions, `>` lines a command's further input.
+//! Behind a command of GDB is what it prints, as [`pattern`] has it; behind the line that begins with `$ wait`, what the guest has printed and the
+//! exit status. A guest that has died may have left a core, named `CORE` on its command line. What is seen in that comes last:
+//!
+//! ```text
+//! $ ukvmm gdb-core CORE
+//! (gdb) monitor tasks
+//! ...
+//! ```
+//!
+//! `$ gdb KERNEL CORE` opens it without our help.
+//!
+//! Empty lines do not count. Lines that begin with `--` are stage directions, `>` lines a command's further input.
 
 use super::pattern;
 use std::fmt::Write;
@@ -26,7 +36,12 @@ use std::path::Path;
 
 const GUEST: &str = "$ ukvmm ";
 const END: &str = "$ wait $!; echo $?";
+/// How a core is opened.
+const OPENERS: [(&str, Opener); 2] =
+    [("$ ukvmm gdb-core CORE", Opener::Ukvmm), ("$ gdb KERNEL CORE", Opener::Gdb)];
 const COMMAND: &str = "(gdb) ";
+/// Stands for the guest's socket.
+pub const SOCKET: &str = "SOCKET";
 const DIRECTION: &str = "-- ";
 
 /// What somebody types and sees.
@@ -42,6 +57,24 @@ pub struct Session {
     pub steps: Vec<Step>,
     /// The guest's output, and then its exit status.
     pub end: Vec<String>,
+    /// What opens its core, and what is done then.
+    pub opener: Opener,
+    pub autopsy: Vec<Step>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub enum Opener {
+    #[default]
+    Ukvmm,
+    Gdb,
+}
+
+/// What a line of a file belongs to.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Part {
+    Guest,
+    End,
+    Autopsy,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -67,6 +100,8 @@ pub struct Seen {
     pub outputs: Vec<String>,
     /// The guest's output and exit status.
     pub end: String,
+    /// What GDB printed of the core.
+    pub autopsy: Vec<String>,
 }
 
 impl Session {
@@ -78,37 +113,43 @@ impl Session {
 
     fn parse(name: &str, text: &str) -> Result<Self, String> {
         let mut session = Self { name: name.to_owned(), ..Self::default() };
-        let mut is_over = false;
+        let mut part = Part::Guest;
         for (number, line) in text.lines().enumerate() {
-            session.line(line.trim_end(), &mut is_over).map_err(|e| format!("line {}: {e}", number + 1))?;
+            session.line(line.trim_end(), &mut part).map_err(|e| format!("line {}: {e}", number + 1))?;
         }
-        match (session.guest.is_empty(), is_over) {
+        match (session.guest.is_empty(), part) {
             (true, _) => Err(format!("there is no line `{GUEST}…`")),
-            (_, false) => Err(format!("there is no line `{END}`")),
+            (_, Part::Guest) => Err(format!("there is no line `{END}`")),
             _ => Ok(session),
         }
     }
 
-    fn line(&mut self, line: &str, is_over: &mut bool) -> Result<(), String> {
+    fn line(&mut self, line: &str, part: &mut Part) -> Result<(), String> {
         if line.is_empty() || line == "#" || line.starts_with("# ") {
+        } else if let Some((_, opener)) = OPENERS.iter().find(|(opening, _)| line == *opening) {
+            (self.opener, *part) = (*opener, Part::Autopsy);
         } else if let Some(words) = line.strip_prefix(GUEST) {
             self.guest = split(words.strip_suffix(" &").ok_or("`ukvmm` has to run in the background: &")?)?;
         } else if line == END {
-            *is_over = true;
-        } else if *is_over {
+            *part = Part::End;
+        } else if *part == Part::End {
             self.end.push(line.to_owned());
         } else if let Some(direction) = line.strip_prefix(DIRECTION) {
             self.direction(direction)?;
         } else if let Some(command) = line.strip_prefix(COMMAND) {
-            self.steps.push(Step { command: command.to_owned(), ..Step::default() });
+            self.steps_of(*part).push(Step { command: command.to_owned(), ..Step::default() });
         } else {
-            let step = self.steps.last_mut().ok_or("nothing has been typed yet")?;
+            let step = self.steps_of(*part).last_mut().ok_or("nothing has been typed yet")?;
             match line.strip_prefix('>') {
                 Some(input) => step.input.push(input.to_owned()),
                 None => step.expected.push(line.to_owned()),
             }
         }
         Ok(())
+    }
+
+    fn steps_of(&mut self, part: Part) -> &mut Vec<Step> {
+        if part == Part::Autopsy { &mut self.autopsy } else { &mut self.steps }
     }
 
     fn direction(&mut self, text: &str) -> Result<(), String> {
@@ -131,15 +172,17 @@ impl Session {
         Ok(())
     }
 
+    /// How often GDB comes.
+    pub fn connections(&self) -> usize {
+        self.steps.iter().filter(|step| step.command.contains(SOCKET)).count()
+    }
+
     /// Whether all was as the file says.
     pub fn check(&self, seen: &Seen) -> Result<(), String> {
         let mut report = String::new();
-        let empty = String::new();
-        for (number, step) in self.steps.iter().enumerate() {
-            let output = seen.outputs.get(number).unwrap_or(&empty);
-            compare(&format!("{COMMAND}{}", step.command), &step.expected, output, &mut report);
-        }
+        compare_steps(&self.steps, &seen.outputs, &mut report);
         compare(END, &self.end, &seen.end, &mut report);
+        compare_steps(&self.autopsy, &seen.autopsy, &mut report);
         if report.is_empty() {
             Ok(())
         } else {
@@ -148,12 +191,20 @@ impl Session {
     }
 
     fn show(&self, seen: &Seen) -> String {
-        let mut text = String::new();
-        for (step, output) in self.steps.iter().zip(&seen.outputs) {
-            let _ = writeln!(text, "{COMMAND}{}\n{}", step.command, lines(output).join("\n"));
-        }
-        let _ = write!(text, "{END}\n{}", seen.end);
-        text
+        let all = |steps: &[Step], outputs: &[String]| {
+            let both = steps.iter().zip(outputs);
+            both.map(|(step, output)| format!("{COMMAND}{}\n{}\n", step.command, lines(output).join("\n")))
+                .collect::<String>()
+        };
+        let autopsy = all(&self.autopsy, &seen.autopsy);
+        format!("{}{END}\n{}{autopsy}", all(&self.steps, &seen.outputs), seen.end)
+    }
+}
+
+fn compare_steps(steps: &[Step], outputs: &[String], report: &mut String) {
+    for (number, step) in steps.iter().enumerate() {
+        let output = outputs.get(number).map_or("", String::as_str);
+        compare(&format!("{COMMAND}{}", step.command), &step.expected, output, report);
     }
 }
 
@@ -224,10 +275,15 @@ Breakpoint 1 at ...
 $ wait $!; echo $?
 tick
 0
+
+$ ukvmm gdb-core CORE
+(gdb) info threads
+* 1 ...
 "#;
 
     fn seen(outputs: [&str; 3], end: &str) -> Seen {
-        Seen { outputs: outputs.map(str::to_owned).to_vec(), end: end.to_owned() }
+        let autopsy = vec!["* 1 LWP 1\n".to_owned()];
+        Seen { outputs: outputs.map(str::to_owned).to_vec(), end: end.to_owned(), autopsy }
     }
 
     #[test]
@@ -239,6 +295,7 @@ tick
         assert_eq!(session.steps[1].interrupt.as_deref(), Some("tick"));
         assert_eq!(session.steps[1].expected, ["#0  f () at f.c:3"]);
         assert_eq!(session.steps[2].input, ["silent", "end"]);
+        assert_eq!((session.autopsy.len(), session.end.len()), (1, 2));
         let good = ["Breakpoint 1 at 0x12\n", "\nReading /x from remote target...\n#0  f () at f.c:3 \n", ""];
         session.check(&seen(good, "tick\n0\n")).unwrap();
         assert!(session.check(&seen(good, "tick\n1\n")).unwrap_err().contains("does not print `0`"));
@@ -247,7 +304,10 @@ tick
             error.contains("(gdb) break f\n  does not print `Breakpoint 1 at ...`, but:\n  | no\n"),
             "{error}"
         );
-        assert!(session.check(&Seen { outputs: vec![good[0].to_owned()], end: "tick\n0\n".into() }).is_err());
+        let cut = Seen { outputs: vec![good[0].to_owned()], ..seen(good, "tick\n0\n") };
+        assert!(session.check(&cut).is_err());
+        let no_core = Seen { autopsy: Vec::new(), ..seen(good, "tick\n0\n") };
+        assert!(session.check(&no_core).unwrap_err().starts_with("(gdb) info threads\n"));
     }
 
     #[test]

@@ -107,6 +107,13 @@ impl Control {
         self.stations.iter().any(|station| station.plight() != Plight::None)
     }
 
+    /// The error that parked vCPU `vcpu` has met is none: it goes on, or ends, as any other.
+    pub fn mended(&self, vcpu: usize) {
+        if let Some(station) = self.stations.get(vcpu) {
+            station.mended();
+        }
+    }
+
     /// Parks all vCPUs and waits until they are, or have ended.
     pub fn pause(&self) -> Result<(), NotParked> {
         self.stations.iter().for_each(Station::call);

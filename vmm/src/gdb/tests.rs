@@ -477,7 +477,7 @@ fn files_are_those_of_a_process() {
     let mut gdb = Gdb::attach(&mut mock);
     assert_eq!(gdb.ask("qXfer:exec-file:read:c:0,100"), "m/bin/sh");
     assert_eq!(gdb.ask("qXfer:exec-file:read:c:7,100"), "l");
-    assert_eq!(gdb.ask("qXfer:exec-file:read:d:0,100"), "m/no program known");
+    assert_eq!(gdb.ask("qXfer:exec-file:read:d:0,100"), "mtarget:/no program known");
     assert_eq!(gdb.ask("vFile:setfs:c"), "F0");
     assert_eq!(gdb.ask(&format!("vFile:open:{},0,0", hex("/bin/sh"))), "F00");
     assert_eq!(gdb.ask(&format!("vFile:open:{},1,0", hex("/bin/sh"))), "F-1,1e");

@@ -125,6 +125,14 @@ impl Station {
         self.lock().plight
     }
 
+    /// It can go on after all.
+    pub fn mended(&self) {
+        let mut state = self.lock();
+        if state.plight == Plight::Error {
+            state.plight = Plight::None;
+        }
+    }
+
     /// Gives it something to do. False if it is not parked.
     pub fn give(&self, work: Work) -> bool {
         let mut state = self.lock();

@@ -231,6 +231,37 @@ fn a_crashed_one_that_is_kicked_ends_with_its_crash() {
 }
 
 #[test]
+fn an_error_that_is_mended_is_no_crash() {
+    // int3, which is an error where kernel mode is emulated. Afterwards: mov al, 9; out 0xf4, al
+    let start = || {
+        let m = Machine::start(&[&[0xcc, 0xb0, 9, 0xe6, 0xf4]], 1, true)?;
+        m.control.attach();
+        m.control.resume(&[0]);
+        let traps = m.wait_for_traps();
+        if !matches!(traps[..], [(0, Trap::InternalError(_))]) {
+            return None;
+        }
+        assert!(m.control.has_crashed());
+        m.control.mended(0);
+        assert!(!m.control.has_crashed());
+        Some(m)
+    };
+    let (Some(left), Some(killed)) = (start(), start()) else {
+        return eprintln!("SKIP: this machine's KVM does not emulate kernel mode");
+    };
+    let regs = left.regs(0);
+    let behind = kvm_regs { rip: CODE + 1, ..regs };
+    left.control.with(0, move |fd| fd.set_regs(&behind).unwrap()).unwrap();
+    left.control.detach();
+    left.wait_for_end();
+    assert_eq!(stops(left.end()), [Stop::Exit(9)]);
+    killed.control.kill();
+    let quits = matches!(killed.notices.recv().unwrap(), Notice::Request(crate::ending::Request::Quit));
+    assert!(quits);
+    killed.end();
+}
+
+#[test]
 fn to_be_called_and_to_end_at_the_same_time_is_no_deadlock() {
     // dec ecx until 0, then out 0xf4, al
     let code: &[&[u8]] = &[&[0xb9, 0, 2, 0, 0], &[0xff, 0xc9, 0x75, 0xfc, 0xe6, 0xf4]];

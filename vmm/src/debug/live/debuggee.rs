@@ -90,14 +90,7 @@ impl Live {
         self.guest.come_out()?;
         self.watchpoints.clear(&self.guest, &mut self.slots.borrow_mut())?;
         self.points.clear(&mut self.guest)?;
-        self.guest.release()?;
-        let control = &self.guest.machine.control;
-        if control.has_crashed() && !self.has_ended {
-            // A breakpoint of ours in the kernel is an error to KVM, which is mended; but that is not seen before the vCPU runs.
-            control.resume(&(0..control.vcpus()).collect::<Vec<_>>());
-            control.pause()?;
-        }
-        Ok(())
+        self.guest.release()
     }
 
     /// Has these threads crash when they run.

@@ -55,10 +55,16 @@ impl Live {
     /// An INT3 of the kernel's, where kernel mode is emulated; or the end.
     fn internal_error(&mut self, vcpu: usize, suberror: u32) -> Result<Outcome, Error> {
         let rip = self.guest.machine.general(vcpu)?.rip;
-        match self.kernel_byte(rip)? {
-            Some(physical) if self.guest.user(vcpu).is_none() => self.kernel_hit(vcpu, rip, physical),
-            _ if !self.watchpoints.is_empty() && !self.is_unwatched() => Ok(Outcome::Unwatched),
-            _ => Ok(self.crashed(vcpu, format!("KVM cannot go on (suberror {suberror})"))),
+        let ours = self.kernel_byte(rip)?.filter(|_| self.guest.user(vcpu).is_none());
+        let is_watched = !self.watchpoints.is_empty() && !self.is_unwatched();
+        if ours.is_some() || is_watched {
+            // It is ours to mend, and no error any more should the debugger now leave or end the machine.
+            self.guest.machine.control.mended(vcpu);
+        }
+        match ours {
+            Some(physical) => self.kernel_hit(vcpu, rip, physical),
+            None if is_watched => Ok(Outcome::Unwatched),
+            None => Ok(self.crashed(vcpu, format!("KVM cannot go on (suberror {suberror})"))),
         }
     }
 

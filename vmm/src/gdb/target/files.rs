@@ -11,7 +11,9 @@ use gdbstub::target::ext::host_io::{
 use std::collections::BTreeMap;
 
 /// The file of a process whose program's file nobody knows: a program of no code. gdb takes from it what kind of CPU this is.
-pub const NO_PROGRAM: &str = "/no program known";
+const NO_PROGRAM: &str = "/no program known";
+/// What gdb is told to read then. It is not to look among files of the host's, where its user may have those of the guest (`set sysroot`).
+pub const AT_NO_PROGRAM: &str = "target:/no program known";
 
 /// The header of an ELF file for x86-64, and nothing else (System V ABI, chapter 4).
 const EMPTY_PROGRAM: [u8; 64] = {

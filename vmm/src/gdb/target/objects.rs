@@ -1,6 +1,6 @@
 //! What gdb reads as a whole, in pieces: `qXfer` packets (GDB manual, "General Query Packets").
 
-use super::files::NO_PROGRAM;
+use super::files::AT_NO_PROGRAM;
 use super::{NO_SUCH, Target, part};
 use crate::debug::thread::Process;
 use gdbstub::common::Pid;
@@ -37,7 +37,7 @@ impl ExecFile for Target<'_> {
             None => self.current.process,
         };
         let path = self.debuggee.borrow_mut().executable(process);
-        let path = path.unwrap_or_else(|| NO_PROGRAM.to_string());
+        let path = path.unwrap_or_else(|| AT_NO_PROGRAM.to_string());
         Ok(part(path.as_bytes(), offset, length, into))
     }
 }
