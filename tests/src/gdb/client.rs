@@ -117,7 +117,8 @@ fn command(visit: &Visit<'_>, guest: &Guest, build: &Path) -> Command {
     if let Some(files) = &guest.files {
         gdb.arg("-iex").arg(format!("set sysroot {}", files.display()));
     }
-    gdb.arg("-x").arg(build.join("ukvmm-gdb.py"));
+    // Before what it opens, which is seen by it.
+    gdb.arg("-ix").arg(build.join("ukvmm-gdb.py"));
     let mut sockets = guest.sockets.iter();
     for step in visit.steps {
         let mut command = step.command.replace("BUILD", &build.to_string_lossy());

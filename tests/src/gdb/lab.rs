@@ -15,6 +15,8 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+/// Real time for all sessions: there are many, and each takes some times as long where something else is done meanwhile.
+const LIMIT: Duration = LAB_LIMIT.saturating_mul(2);
 /// CPUs of the lab. With one, waiting would take no time, and a guest that waits for somebody would find that hours have passed.
 const CPUS: &str = "2";
 /// Number of the lab's first port that is a socket.
@@ -159,7 +161,7 @@ impl<'a> Lab<'a> {
     /// What GDB printed goes to `said`.
     fn run(&self, said: &mut HashMap<String, Said>) -> Results {
         let jobs: Vec<_> = self.turns.iter().map(|turn| turn.job.clone()).collect();
-        batch::run(&jobs, LAB_LIMIT, |script, left| {
+        batch::run(&jobs, LIMIT, |script, left| {
             let lab = self.start(script, left)?;
             let deadline = Instant::now() + left;
             for turn in &self.turns {
