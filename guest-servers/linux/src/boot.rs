@@ -18,6 +18,7 @@ use crate::server::Server;
 use crate::signal::info::SigInfo;
 use crate::signal::set::{SigSet, Signal};
 use crate::strace::Mode;
+use crate::trampoline::{Entry, Trampoline};
 use crate::tty::console::Terminals;
 use crate::tty::terminal::WindowSize;
 use crate::tty::{Channel, Console, ConsoleHost};
@@ -95,7 +96,11 @@ pub fn boot(b: Boot<'_>, is_there: impl FnOnce(&Rc<Server>)) -> Result<Rc<Server
         fill_root(&ctx, &b, &numbers, handle.clone())?;
     }
     let mode = Mode::from_options(b.options.iter().map(String::as_str));
-    let server = Server::new(b.machine.clone(), vfs, console, timers, mode);
+    let trampoline = match Entry::from_options(b.options.iter().map(String::as_str)) {
+        Entry::Forwarded => None,
+        Entry::Trampoline => Some(Trampoline::new(b.machine.own_id(), &b.frames)?),
+    };
+    let server = Server::new(b.machine.clone(), vfs, console, timers, mode, trampoline);
     handle.set(&server);
     let for_devices = Rc::downgrade(&server);
     devices::add_plain(&server.vfs, Rc::new(move |bytes: &mut [u8]| fill_random(&for_devices, bytes)));

@@ -14,6 +14,7 @@
 //! - [`program`]: loading ELF files and scripts
 //! - [`mm`]: address spaces, faults, copy-on-write, access to user memory
 //! - [`signal`]: dispositions, delivery, frames
+//! - [`trampoline`]: another way in for system calls
 //! - [`report`]: what a debugger asks
 //! - [`profile`]: what a profile shows of the server
 //! - [`strace`]: system calls as text, and the list of those that are missing
@@ -47,6 +48,7 @@ pub mod signal;
 pub mod strace;
 pub mod syscall;
 pub mod time;
+pub mod trampoline;
 pub mod tty;
 
 #[cfg(test)]

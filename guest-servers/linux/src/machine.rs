@@ -51,7 +51,7 @@ pub const REGISTER_ITEMS: usize = 3;
 
 pub trait Machine {
     /// Makes a task with one thread (lthread 0) that runs from `state`, owns FPU state and has this server as
-    /// its pager and handler.
+    /// its pager and handler. Its system calls come by the way that the server set has chosen ([`crate::trampoline::Entry`]).
     fn new_task(&self, state: &ThreadState) -> Result<ThreadId, MachineError>;
     /// Ends the task that `thread` is in, with all its threads and mappings.
     fn delete_task(&self, thread: ThreadId);
@@ -105,6 +105,8 @@ pub trait Machine {
     /// As [`Machine::record`], in the name of a program's thread.
     fn record_for(&self, thread: ThreadId, event: trace::Event, argument: u64);
 
+    /// The thread that this server is.
+    fn own_id(&self) -> ThreadId;
     /// Reading of a counter that runs all the time: the TSC.
     fn ticks(&self) -> u64;
     /// What so many ticks of it are in nanoseconds.

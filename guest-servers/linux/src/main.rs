@@ -20,6 +20,7 @@ use guest::memory::SpareMemory;
 use linux::boot::{Boot, boot};
 use linux::frames::FramePool;
 use linux::server::Server;
+use linux::trampoline::Entry;
 use linux::tty::console::Terminals;
 use linux::tty::terminal::WindowSize;
 use userlib::console::Console;
@@ -34,7 +35,9 @@ fn main(me: Me) -> ! {
     let console = Console::open(input.thread()).unwrap_or_else(|e| fail(format_args!("no console: {e:?}")));
     let (terminal, attachment) = (console.terminal(), console.attachment());
     let memory = SpareMemory::new(me.utcb).unwrap_or_else(|| fail(format_args!("no memory for programs")));
-    let kernel = Rc::new(Kernel::new(me, console));
+    let options = options();
+    let entry = Entry::from_options(options.iter().map(String::as_str));
+    let kernel = Rc::new(Kernel::new(me, console, entry));
     let flag = |bit| terminal.flags & bit != 0;
     let b = Boot {
         machine: kernel.clone(),
@@ -42,7 +45,7 @@ fn main(me: Me) -> ! {
         initrd: root::module(modules::INITRD_MODULE).unwrap_or_default(),
         argv: strings(root::module(modules::ARGV_MODULE).unwrap_or_default()),
         envp: strings(root::module(modules::ENVP_MODULE).unwrap_or_default()),
-        options: options(),
+        options,
         terminals: Terminals {
             input: flag(console::STDIN_TTY),
             output: flag(console::STDOUT_TTY),
@@ -52,7 +55,7 @@ fn main(me: Me) -> ! {
     };
     let server = boot(b, answer_debuggers).unwrap_or_else(|e| fail(format_args!("cannot start: {e:?}")));
     input.start(terminal.sender, attachment).unwrap_or_else(|e| fail(format_args!("no input: {e:?}")));
-    EventLoop::new(server, kernel, input.thread()).run()
+    EventLoop::new(server, kernel, input.thread(), entry).run()
 }
 
 fn answer_debuggers(server: &Rc<Server>) {

@@ -25,6 +25,7 @@ use crate::signal::set::Signal;
 use crate::strace::{Mode, Trace};
 use crate::syscall::immediate::Immediate;
 use crate::syscall::{Ctx, Handler, Outcome, SysResult, table};
+use crate::trampoline::Trampoline;
 use crate::tty::Console;
 use crate::tty::terminal::WindowSize;
 use alloc::format;
@@ -47,6 +48,8 @@ pub struct Server {
     /// The L4 thread whose message is being handled.
     current: Cell<ThreadId>,
     pub meter: Meter,
+    /// What system calls come through, if they do not come from the µ-kernel.
+    pub trampoline: Option<Trampoline>,
     pub console: Console,
     /// Input that the console had no room for yet.
     unread: RefCell<Vec<u8>>,
@@ -58,7 +61,14 @@ const RESERVE: usize = 256;
 const PAGE_FAULT: u64 = 14;
 
 impl Server {
-    pub fn new(machine: Rc<dyn Machine>, vfs: Vfs, console: Console, timers: Timers, mode: Mode) -> Rc<Self> {
+    pub fn new(
+        machine: Rc<dyn Machine>,
+        vfs: Vfs,
+        console: Console,
+        timers: Timers,
+        mode: Mode,
+        trampoline: Option<Trampoline>,
+    ) -> Rc<Self> {
         let frames = vfs.pool().clone();
         frames.set_reserve(RESERVE.min(frames.total() / 8));
         let random = RefCell::new(Random::new(machine.seed()));
@@ -74,6 +84,7 @@ impl Server {
             random,
             current: Cell::new(ThreadId::NIL),
             meter: Meter::default(),
+            trampoline,
             console,
             unread: RefCell::default(),
             machine,
@@ -175,7 +186,11 @@ impl Server {
     fn syscall(self: &Rc<Self>, Runner { thread, process }: &Runner, nr: u64, args: [u64; 6]) {
         // The number is an unsigned int.
         let nr = nr & 0xffff_ffff;
-        thread.call.set(Some(CallInProgress { nr, args, task: None }));
+        let before = thread.call.replace(Some(CallInProgress { nr, args, task: None }));
+        // It has not waited for the answer, as a trampoline does, but calls again: so it gets none.
+        if let Some(CallInProgress { task: Some(task), .. }) = before {
+            self.executor.cancel(task);
+        }
         let c = Ctx { server: self.clone(), thread: thread.clone(), proc: process.clone(), args };
         let Some(entry) = table::lookup(nr) else {
             self.trace.missing(nr);
@@ -185,7 +200,7 @@ impl Server {
         self.trace.enter(&c, nr, Some(entry));
         match entry.handler {
             Handler::Immediate(f) => {
-                let call = || f(&Immediate { thread, process, args: &args });
+                let call = || f(&Immediate { thread, process, argument: args[0] });
                 let value = self.profile.immediate(thread.l4.get(), nr, call);
                 self.finish(&c, nr, Ok(value));
             }

@@ -50,6 +50,7 @@ impl Frame {
 ///
 /// What the call does to memory of this task (a mapping received, an `fpage_unmap` of its own pages, a thread
 /// set to another instruction) must leave Rust's objects alone.
+#[inline(always)]
 pub unsafe fn call(frame: &mut Frame, from: ThreadId, timeouts: Timeouts) -> [u64; 2] {
     let (mut r13, mut r14) = (from.0, timeouts.0);
     // SAFETY: the gate page is in every task and returns by `ret`. All registers that the interface calls

@@ -32,6 +32,7 @@ pub const NEVER: u32 = Timeouts::NEVER;
 pub const NOW: u32 = 0;
 
 /// The general form: sends to `to` unless it is nil, then receives from `from` unless it is nil.
+#[inline(always)]
 pub fn ipc(to: ThreadId, message: &Message, from: ThreadId, timeouts: Timeouts) -> Result<Received, Status> {
     let mut frame = Frame { rax: Call::Ipc.rax() | message.tag.to_rax(), words: message.words, r12: to.0 };
     // SAFETY: an ipc changes this task's memory only in its receive window, which holds nothing of Rust's

@@ -7,7 +7,7 @@ use ukernel_abi::{Call, Fpage, Status, ThreadId};
 /// A `task_new` in the making.
 #[derive(Clone, Copy, Debug)]
 pub struct NewTask {
-    /// Of the flags in `ukernel_abi::call::task_new`; not `DELETE`.
+    /// Of the flags in `ukernel_abi::call::task_new`; not `DELETE` and not `SET_TRAMPOLINE`.
     pub flags: u64,
     pub ip: u64,
     pub sp: u64,
@@ -22,8 +22,17 @@ impl NewTask {
     /// Makes the task; its first thread comes back. With `SET_REGS` or `SET_FPU` the state is in the caller's
     /// UTCB.
     pub fn make(&self) -> Result<ThreadId, Status> {
+        self.make_with(self.flags, 0)
+    }
+
+    /// As [`make`](Self::make); foreign system calls of the task's first thread go on at `trampoline`.
+    pub fn make_reflecting(&self, trampoline: u64) -> Result<ThreadId, Status> {
+        self.make_with(self.flags | task_new::SET_TRAMPOLINE, trampoline)
+    }
+
+    fn make_with(&self, flags: u64, trampoline: u64) -> Result<ThreadId, Status> {
         let words = [
-            self.flags & !task_new::DELETE,
+            flags & !task_new::DELETE,
             self.ip,
             self.sp,
             self.pager.0,
@@ -33,7 +42,7 @@ impl NewTask {
         ];
         let mut frame = Frame::new(Call::TaskNew, ThreadId::NIL, words);
         // SAFETY: a new task has no part in this one's memory.
-        unsafe { gate::call(&mut frame, ThreadId::NIL, Timeouts::ALL_NEVER) };
+        unsafe { gate::call(&mut frame, ThreadId(trampoline), Timeouts::ALL_NEVER) };
         frame.done().map(Frame::subject)
     }
 }

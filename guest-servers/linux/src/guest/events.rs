@@ -10,6 +10,7 @@ use alloc::rc::Rc;
 use linux::event::{Event, Exception, PageFault};
 use linux::machine::Machine;
 use linux::server::Server;
+use linux::trampoline::{self, Entry};
 use proto::{Message, console};
 use ukernel_abi::call::{Timeout, Timeouts};
 use ukernel_abi::{Label, Rights, Status, Tag, ThreadId};
@@ -17,15 +18,14 @@ use userlib::clock::tsc;
 use userlib::ipc::{self, Received};
 use userlib::trace;
 
-/// What a foreign system call is as a message.
-const FOREIGN: Tag = Tag::new(Label::FOREIGN, 7, 0);
-
 pub struct EventLoop {
     server: Rc<Server>,
     kernel: Rc<Kernel>,
     input: ThreadId,
     /// The input thread waits for an answer.
     input_waits: bool,
+    /// What a system call is as a message.
+    call: Tag,
     alarm: Alarm,
 }
 
@@ -60,8 +60,12 @@ impl Alarm {
 }
 
 impl EventLoop {
-    pub fn new(server: Rc<Server>, kernel: Rc<Kernel>, input: ThreadId) -> Self {
-        Self { server, kernel, input, input_waits: false, alarm: Alarm::NONE }
+    pub fn new(server: Rc<Server>, kernel: Rc<Kernel>, input: ThreadId, entry: Entry) -> Self {
+        let call = match entry {
+            Entry::Forwarded => Tag::new(Label::FOREIGN, 7, 0),
+            Entry::Trampoline => trampoline::CALL,
+        };
+        Self { server, kernel, input, input_waits: false, call, alarm: Alarm::NONE }
     }
 
     /// There are two loops, so that the one that nobody profiles is not asked each time whether somebody does.
@@ -86,7 +90,8 @@ impl EventLoop {
         }
     }
 
-    /// Sends an answer and waits for a message that cannot be answered at once.
+    /// Sends an answer and waits for a message that cannot be answered at once. Nothing else is in this function, so that the loop has all registers for itself.
+    #[inline(never)]
     fn exchange<const PROFILED: bool>(&self, held: Option<Held>) -> Result<Received, Status> {
         let timeouts = self.alarm.timeouts;
         if PROFILED && let Some(held) = &held {
@@ -110,21 +115,21 @@ impl EventLoop {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn answer_at_once(&self, received: &Received) -> Option<u64> {
         let now = tsc();
-        if received.message.tag != FOREIGN || now >= self.alarm.tsc {
+        if received.message.tag != self.call || now >= self.alarm.tsc {
             return None;
         }
-        let [nr, args @ ..] = &received.message.words;
-        self.server.answer_at_once(received.from, *nr as u32, args, now, tsc)
+        let [nr, argument, ..] = received.message.words;
+        self.server.answer_at_once(received.from, nr as u32, argument, now, tsc)
     }
 
     fn dispatch(&mut self, received: &Received) {
         let Received { from: thread, message, .. } = *received;
         let [w0, w1, w2, w3, w4, w5, w6] = message.words;
         match message.tag.label() {
-            Label::FOREIGN => {
+            _ if message.tag == self.call => {
                 self.server.handle(Event::Syscall { thread, nr: w0, args: [w1, w2, w3, w4, w5, w6] });
             }
             Label::PAGE_FAULT => {

@@ -6,6 +6,7 @@
 use core::cell::{Cell, RefCell};
 use linux::machine::{Machine, MachineError, ThreadState};
 use linux::signal::set::Signal;
+use linux::trampoline::{self, Entry};
 use linux::tty::Channel;
 use proto::Message;
 use ukernel_abi::call::{ex_regs, task_new};
@@ -34,15 +35,24 @@ pub struct Kernel {
     me: ThreadId,
     utcb: Utcb,
     console: Console,
+    entry: Entry,
     clock: Clock,
     held: RefCell<Option<Held>>,
     ended: Cell<bool>,
 }
 
 impl Kernel {
-    pub fn new(me: Me, console: Console) -> Self {
+    pub fn new(me: Me, console: Console, entry: Entry) -> Self {
         let clock = Clock::of(kip::kip());
-        Self { me: me.id, utcb: me.utcb, console, clock, held: RefCell::new(None), ended: Cell::new(false) }
+        Self {
+            me: me.id,
+            utcb: me.utcb,
+            console,
+            entry,
+            clock,
+            held: RefCell::new(None),
+            ended: Cell::new(false),
+        }
     }
 
     /// Reading of the TSC from which on it is `ns` nanoseconds since the machine started.
@@ -108,7 +118,11 @@ impl Machine for Kernel {
             kernel_frames: KERNEL_FRAMES,
             priority: PRIORITY,
         };
-        new.make().map_err(error)
+        let made = match self.entry {
+            Entry::Forwarded => new.make(),
+            Entry::Trampoline => new.make_reflecting(trampoline::entry(0)),
+        };
+        made.map_err(error)
     }
     fn delete_task(&self, thread: ThreadId) {
         self.flush_task(thread);
@@ -125,7 +139,10 @@ impl Machine for Kernel {
         self.put_state(state);
         let flags = ex_regs::CREATE | ex_regs::SET_REGS | ex_regs::SET_FPU | ex_regs::USES_FPU;
         let thread = ThreadId::new(sibling.task(), number, sibling.version());
-        let request = ExRegs::new(flags).pager(self.me).handler(self.me);
+        let mut request = ExRegs::new(flags).pager(self.me).handler(self.me);
+        if self.entry == Entry::Trampoline {
+            request = request.trampoline(trampoline::entry(number));
+        }
         let made = request.apply(thread).map_err(error)?.thread;
         // It is made with the priority of its maker, and must not run with that.
         let lowered = set_schedule(made, Some(PRIORITY), None);
@@ -214,6 +231,9 @@ impl Machine for Kernel {
         trace::event_of(thread, event, argument);
     }
 
+    fn own_id(&self) -> ThreadId {
+        self.me
+    }
     fn ticks(&self) -> u64 {
         tsc()
     }

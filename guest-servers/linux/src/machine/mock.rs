@@ -7,6 +7,7 @@ use super::{MAX_ITEMS, Machine, MachineError, ThreadState};
 use crate::frames::tests::TestMemory;
 use crate::frames::{FRAME_SIZE, FrameMemory};
 use crate::signal::set::Signal;
+use crate::trampoline;
 use crate::tty::Channel;
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -233,8 +234,23 @@ impl Machine for MockMachine {
     }
 
     fn reply_call(&self, thread: ThreadId, value: u64) {
+        let saved = |n: usize| {
+            let at = trampoline::save_area(thread.lthread()) + 8 * n as u64;
+            let at = self.translate(thread, at, Rights::R).expect("it has saved its registers");
+            (0..8).fold(0, |word, byte| word | u64::from(self.cell(at + byte).get()) << (8 * byte))
+        };
         self.change(thread, |t| {
-            assert_eq!(t.run, RunState::Foreign, "nobody waits for an answer");
+            match t.run {
+                RunState::Foreign => {}
+                // As the trampoline does.
+                RunState::Receiving => {
+                    for (n, register) in trampoline::SAVED.into_iter().enumerate() {
+                        *trampoline::register_of(&mut t.state.regs, register) = saved(n);
+                    }
+                    t.state.regs.rip = t.state.regs.rcx;
+                }
+                other => panic!("nobody waits for an answer: {other:?}"),
+            }
             t.state.regs.rax = value;
             t.run = RunState::Ready;
         });
@@ -264,6 +280,9 @@ impl Machine for MockMachine {
         }
     }
 
+    fn own_id(&self) -> ThreadId {
+        Self::SERVER
+    }
     fn ticks(&self) -> u64 {
         self.now.get()
     }

@@ -10,6 +10,7 @@ use crate::mm::user::UserMemory;
 use crate::server::Server;
 use crate::signal::set::Signal;
 use crate::syscall::Ctx;
+use crate::trampoline::Doing;
 use alloc::rc::Rc;
 use core::cell::{Cell, RefCell};
 use linux_raw_sys::general as raw;
@@ -100,7 +101,7 @@ impl Server {
             return Err(Errno::EAGAIN);
         }
         let pid = self.processes.new_pid()?;
-        let mut state = self.machine.state(c.thread.l4.get())?;
+        let mut state = self.program_state(&c.thread, &c.proc, Doing::Call)?;
         state.regs.rax = 0;
         if args.stack != 0 {
             state.regs.rsp = args.stack;

@@ -48,6 +48,7 @@ impl Threads {
     }
 
     /// What runs on an L4 thread; none if it has been ended. (Its number may belong to another one by now: the version tells.)
+    #[inline(always)]
     pub fn get(&self, l4: ThreadId) -> Option<&Runner> {
         let runner = self.tasks.get(l4.task() as usize)?.get(l4.lthread() as usize)?.as_ref()?;
         (runner.thread.l4.get() == l4).then_some(runner)

@@ -106,6 +106,9 @@ impl Server {
             space.stack_limit = stack_limit.min(MAX_STACK);
             space.mmap_top = mmap_top(space.stack_limit);
         }
+        if let Some(trampoline) = &self.trampoline {
+            trampoline.map(&mut mm.space.borrow_mut())?;
+        }
         let loaded = load::load(&mm, &program, interpreter.as_ref())?;
         let mut random = [0; 16];
         self.random.borrow_mut().fill(&mut random);

@@ -14,6 +14,7 @@ use crate::mm::user::UserMemory;
 use crate::process::{Process, Thread};
 use crate::server::Server;
 use crate::syscall::SysResult;
+use crate::trampoline::Doing;
 use alloc::rc::Rc;
 use alloc::vec::Vec;
 use linux_raw_sys::general::__NR_restart_syscall;
@@ -35,7 +36,7 @@ pub enum Resume {
 pub struct Held(pub Resume);
 
 /// Length of the `syscall` instruction: to go back by it makes the call again.
-const SYSCALL_LEN: u64 = 2;
+pub const SYSCALL_LEN: u64 = 2;
 /// End of the addresses that rip may have.
 const CANONICAL_END: u64 = 1 << 47;
 
@@ -67,7 +68,7 @@ impl Server {
                 Next::Handler(info, action) => {
                     let mut s = match state.take() {
                         Some(s) => s,
-                        None => match self.state_before_handler(thread, &resume, &action) {
+                        None => match self.state_before_handler(thread, &process, &resume, &action) {
                             Some(s) => s,
                             None => return self.lost(&process),
                         },
@@ -142,13 +143,15 @@ impl Server {
     fn state_before_handler(
         &self,
         thread: &Thread,
+        process: &Process,
         resume: &Resume,
         action: &SigAction,
     ) -> Option<ThreadState> {
         if let Resume::State(state) = resume {
             return Some(**state);
         }
-        let mut state = self.machine.state(thread.l4.get()).ok()?;
+        let doing = if let Resume::Call { .. } = resume { Doing::Call } else { Doing::Running };
+        let mut state = self.program_state(thread, process, doing).ok()?;
         if let Resume::Call { nr, result } = resume {
             let again = match result {
                 Err(Errno::ERESTARTNOINTR) => true,
@@ -231,10 +234,10 @@ impl Server {
     /// Goes back to the `syscall` instruction, as if the call had not been made.
     fn call_again(self: &Rc<Self>, thread: &Thread, process: &Rc<Process>, nr: u64, why: Errno) {
         let l4 = thread.l4.get();
-        let set = self.machine.regs(l4).and_then(|(_, mut regs)| {
+        let set = self.program_regs(thread, process, Doing::Call).and_then(|mut regs| {
             regs.rip = regs.rip.wrapping_sub(SYSCALL_LEN);
             regs.rax = if why == Errno::ERESTART_RESTARTBLOCK { __NR_restart_syscall as u64 } else { nr };
-            self.machine.set_regs(l4, &regs)
+            Ok(self.machine.set_regs(l4, &regs)?)
         });
         if set.is_err() {
             self.lost(process);

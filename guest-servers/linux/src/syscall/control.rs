@@ -13,6 +13,7 @@ use crate::program::stack::{ARG_MAX_LEN, ARGS_MAX};
 use crate::signal::frame;
 use crate::signal::info::SigInfo;
 use crate::signal::set::Signal;
+use crate::trampoline::Doing;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use linux_raw_sys::general::*;
@@ -93,11 +94,10 @@ fn too_long(e: Errno) -> Errno {
 }
 
 fn rt_sigreturn(c: &Ctx) -> Outcome {
-    let restored =
-        c.server.machine.regs(c.thread.l4.get()).map_err(|_| Errno::EFAULT).and_then(|(_, regs)| {
-            let restored = frame::pop(&c.user(), regs.rsp)?;
-            Ok(restored)
-        });
+    let restored = c
+        .server
+        .program_regs(&c.thread, &c.proc, Doing::Call)
+        .and_then(|regs| frame::pop(&c.user(), regs.rsp));
     match restored {
         Ok(r) => {
             c.thread.mask.set(r.mask);

@@ -125,7 +125,7 @@ async fn wait(c: &Ctx, place: Place, value: u32, deadline: Option<u64>, bits: u3
 }
 
 fn set_tid_address(c: &Immediate) -> u64 {
-    c.thread.clear_child_tid.set(c.args[0]);
+    c.thread.clear_child_tid.set(c.argument);
     c.thread.tid as u64
 }
 

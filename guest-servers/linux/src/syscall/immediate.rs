@@ -1,6 +1,6 @@
 //! Calls that are answered where they are received.
 //!
-//! An *immediate* call needs nothing but its process, its thread and its arguments, cannot fail, does not wait, and wakes nobody: its answer is a number, and
+//! An *immediate* call needs nothing but its process, its thread and one argument, cannot fail, does not wait, and wakes nobody: its answer is a number, and
 //! when it has been made nothing else is to be done. So if nothing else is due either, the event loop answers it at once
 //! ([`Server::answer_at_once`]), without making an event of it; that is as many instructions as a system call of a kernel that runs in the program's own
 //! address space. Otherwise it takes the way of all calls ([`Server::handle`]), on which it gives the same answer.
@@ -17,7 +17,8 @@ use ukernel_abi::ThreadId;
 pub struct Immediate<'a> {
     pub thread: &'a Thread,
     pub process: &'a Process,
-    pub args: &'a [u64; 6],
+    /// The first one; none of these calls has more.
+    pub argument: u64,
 }
 
 /// Gives what is to be in rax.
@@ -26,12 +27,12 @@ pub type Function = fn(&Immediate) -> u64;
 impl Server {
     /// Answers a call that a message of `from` asks for, if that can be done at once. `received` is a reading of the TSC after the message
     /// came, `tsc` takes another one.
-    #[inline]
+    #[inline(always)]
     pub fn answer_at_once(
         &self,
         from: ThreadId,
         nr: u32,
-        args: &[u64; 6],
+        argument: u64,
         received: u64,
         tsc: impl Fn() -> u64,
     ) -> Option<u64> {
@@ -47,7 +48,7 @@ impl Server {
             return None;
         }
         self.meter.received(Some(&process.usage), received);
-        let call = || function(&Immediate { thread, process, args });
+        let call = || function(&Immediate { thread, process, argument });
         let value = self.profile.immediate(from, nr.into(), call);
         self.meter.done(Some(&process.usage), received, tsc());
         Some(value)

@@ -13,6 +13,7 @@ use crate::signal::altstack::AltStack;
 use crate::signal::info::{Detail, SI_TKILL, SIGINFO_SIZE, SigInfo};
 use crate::signal::set::{SigSet, Signal};
 use crate::time::timespec_ns;
+use crate::trampoline::Doing;
 use alloc::boxed::Box;
 use alloc::rc::Rc;
 use linux_raw_sys::general::*;
@@ -162,7 +163,7 @@ fn rt_sigtimedwait(c: Ctx) -> Pending {
 
 fn sigaltstack(c: &Ctx) -> SysResult {
     let old = c.thread.alt_stack.get();
-    let (_, regs) = c.server.machine.regs(c.thread.l4.get())?;
+    let regs = c.server.program_regs(&c.thread, &c.proc, Doing::Call)?;
     if c.args[0] != 0 {
         if old.contains(regs.rsp) {
             return Err(Errno::EPERM);

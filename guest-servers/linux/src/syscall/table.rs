@@ -70,7 +70,7 @@ static IMMEDIATE: [Option<immediate::Function>; SIZE] = {
 };
 
 /// What answers a call, if it is an immediate one.
-#[inline]
+#[inline(always)]
 pub fn immediate(nr: u32) -> Option<immediate::Function> {
     *IMMEDIATE.get(nr as usize)?
 }

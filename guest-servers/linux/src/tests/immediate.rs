@@ -21,11 +21,11 @@ const CALLS: [(u32, u64); 14] = [
 ];
 
 fn at_once(w: &World, t: ThreadId, nr: u32, argument: u64) -> Option<u64> {
-    w.server.answer_at_once(t, nr, &[argument, 0, 0, 0, 0, 0], 0, || 0)
+    w.server.answer_at_once(t, nr, argument, 0, || 0)
 }
 
 #[test]
-fn both_ways_give_the_same_answer() {
+pub(super) fn both_ways_give_the_same_answer() {
     let (w, t) = World::new();
     let (_, child) = w.fork(t);
     for (nr, argument) in CALLS {
@@ -38,7 +38,7 @@ fn both_ways_give_the_same_answer() {
 }
 
 #[test]
-fn others_take_the_way_of_all_calls() {
+pub(super) fn others_take_the_way_of_all_calls() {
     let (w, t) = World::new();
     for nr in [__NR_read, __NR_exit, 511, 512, u32::MAX] {
         assert_eq!(at_once(&w, t, nr, 0), None, "call {nr}");
@@ -46,7 +46,7 @@ fn others_take_the_way_of_all_calls() {
 }
 
 #[test]
-fn strangers_and_the_dead_get_no_answer() {
+pub(super) fn strangers_and_the_dead_get_no_answer() {
     let (w, t) = World::new();
     let (_, child) = w.fork(t);
     let stale = ThreadId::new(child.task(), child.lthread(), child.version() + 1);
@@ -60,7 +60,7 @@ fn strangers_and_the_dead_get_no_answer() {
 }
 
 #[test]
-fn not_while_a_signal_is_pending_or_the_process_stopped() {
+pub(super) fn not_while_a_signal_is_pending_or_the_process_stopped() {
     let (w, t) = World::new();
     let (pid, child) = w.fork(t);
     assert_eq!(at_once(&w, child, __NR_getpid, 0), Some(pid));
@@ -75,7 +75,7 @@ fn not_while_a_signal_is_pending_or_the_process_stopped() {
 }
 
 #[test]
-fn not_while_calls_are_traced() {
+pub(super) fn not_while_calls_are_traced() {
     let (w, t) = World::traced();
     assert_eq!(at_once(&w, t, __NR_getpid, 0), None);
     w.ok(t, __NR_getpid, &[]);
@@ -83,10 +83,10 @@ fn not_while_calls_are_traced() {
 }
 
 #[test]
-fn its_time_is_booked() {
+pub(super) fn its_time_is_booked() {
     let (w, t) = World::new();
     w.server.meter.done(None, 0, 100);
-    let value = w.server.answer_at_once(t, __NR_getpid, &[0; 6], 130, || 137);
+    let value = w.server.answer_at_once(t, __NR_getpid, 0, 130, || 137);
     assert_eq!(value, Some(1));
     let process = w.server.processes.get(1).unwrap();
     let times = w.server.times(&process);

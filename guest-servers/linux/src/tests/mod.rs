@@ -8,6 +8,7 @@ mod processes;
 mod profile;
 mod reports;
 mod signals;
+mod trampoline;
 
 use crate::boot::{Boot, boot};
 use crate::bytes::{put_u16, put_u32, put_u64};
@@ -125,6 +126,7 @@ impl World {
         options: Vec<String>,
     ) -> Self {
         let pool = FramePool::new(Box::new(SharedMemory(machine.memory.clone())));
+        let entry = trampoline::is_wanted().then(|| "--entry=trampoline".to_owned());
         let mut is_there = false;
         let b = Boot {
             machine: machine.clone(),
@@ -132,7 +134,7 @@ impl World {
             initrd: &archive(files),
             argv: argv.iter().map(|a| a.as_bytes().to_vec()).collect(),
             envp: vec![b"A=b".to_vec()],
-            options,
+            options: options.into_iter().chain(entry).collect(),
             terminals: Default::default(),
             window: Default::default(),
         };
@@ -160,6 +162,9 @@ impl World {
             m.state.regs.rip += 2;
         });
         let rip = self.machine.thread(t)?.state.regs.rip;
+        if trampoline::is_wanted() {
+            trampoline::pass(self, t);
+        }
         self.server.handle(Event::Syscall { thread: t, nr: nr as u64, args: all });
         self.result(t, rip)
     }

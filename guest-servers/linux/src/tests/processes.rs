@@ -13,7 +13,7 @@ fn wait(w: &World, t: ThreadId, which: u64, options: u32) -> Option<u64> {
 }
 
 #[test]
-fn a_parent_hears_of_its_child() {
+pub(super) fn a_parent_hears_of_its_child() {
     let (w, t) = World::new();
     assert_eq!(w.err(t, __NR_wait4, &[ANY, 0, 0, 0]), ECHILD);
     let (pid, child) = w.fork(t);
@@ -31,7 +31,7 @@ fn a_parent_hears_of_its_child() {
 }
 
 #[test]
-fn zombies_wait_for_their_parent() {
+pub(super) fn zombies_wait_for_their_parent() {
     let (w, t) = World::new();
     let (pid, child) = w.fork(t);
     let (other, second) = w.fork(t);
@@ -45,7 +45,7 @@ fn zombies_wait_for_their_parent() {
 }
 
 #[test]
-fn waitid_tells_what_happened_and_can_leave_it() {
+pub(super) fn waitid_tells_what_happened_and_can_leave_it() {
     let (w, t) = World::new();
     let (pid, child) = w.fork(t);
     w.call(child, __NR_exit_group, &[7]);
@@ -58,7 +58,7 @@ fn waitid_tells_what_happened_and_can_leave_it() {
 }
 
 #[test]
-fn orphans_need_nobody_to_wait_for_them() {
+pub(super) fn orphans_need_nobody_to_wait_for_them() {
     let (w, t) = World::new();
     let (_, child) = w.fork(t);
     let (_, zombie) = w.fork(child);
@@ -75,7 +75,7 @@ fn orphans_need_nobody_to_wait_for_them() {
 }
 
 #[test]
-fn the_machine_ends_with_the_first_program() {
+pub(super) fn the_machine_ends_with_the_first_program() {
     let (w, t) = World::new();
     let (_, child) = w.fork(t);
     w.call(child, __NR_exit_group, &[9]);
@@ -85,7 +85,7 @@ fn the_machine_ends_with_the_first_program() {
 }
 
 #[test]
-fn everything_is_given_back() {
+pub(super) fn everything_is_given_back() {
     let (w, t) = World::new();
     let mut free = None;
     for _ in 0..3 {
@@ -104,7 +104,7 @@ fn everything_is_given_back() {
 }
 
 #[test]
-fn a_vfork_child_runs_in_its_parents_memory_until_it_execs() {
+pub(super) fn a_vfork_child_runs_in_its_parents_memory_until_it_execs() {
     let (w, t) = World::new();
     let rip = w.regs(t).rip + 2;
     assert_eq!(w.call(t, __NR_vfork, &[]), None, "the parent waits");
@@ -128,7 +128,7 @@ fn a_vfork_child_runs_in_its_parents_memory_until_it_execs() {
 }
 
 #[test]
-fn a_vfork_child_that_exits_releases_its_parent() {
+pub(super) fn a_vfork_child_that_exits_releases_its_parent() {
     let (w, t) = World::new();
     let rip = w.regs(t).rip + 2;
     w.call(t, __NR_vfork, &[]);
@@ -141,7 +141,7 @@ fn a_vfork_child_that_exits_releases_its_parent() {
 }
 
 #[test]
-fn clone_sets_what_it_is_asked_to() {
+pub(super) fn clone_sets_what_it_is_asked_to() {
     let (w, t) = World::new();
     let flags = CLONE_CHILD_SETTID | CLONE_CHILD_CLEARTID | CLONE_PARENT_SETTID | CLONE_SETTLS | SIGCHLD;
     let pid = w.ok(t, __NR_clone, &[flags as u64, 0, DATA, DATA + 8, 0x1234_5000]);
@@ -158,7 +158,7 @@ fn clone_sets_what_it_is_asked_to() {
 }
 
 #[test]
-fn threads_share_and_wait_for_each_other() {
+pub(super) fn threads_share_and_wait_for_each_other() {
     let (w, t) = World::new();
     let flags = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_CHILD_CLEARTID;
     w.store(t, DATA, &1u32.to_le_bytes()).unwrap();
@@ -177,7 +177,7 @@ fn threads_share_and_wait_for_each_other() {
 }
 
 #[test]
-fn a_futex_in_shared_memory_is_one_for_all() {
+pub(super) fn a_futex_in_shared_memory_is_one_for_all() {
     let (w, t) = World::new();
     let (rw, shared) = ((PROT_READ | PROT_WRITE) as u64, (MAP_SHARED | MAP_ANONYMOUS) as u64);
     let at = w.ok(t, __NR_mmap, &[0, 8192, rw, shared, u64::MAX, 0]);
@@ -194,7 +194,7 @@ fn a_futex_in_shared_memory_is_one_for_all() {
 }
 
 #[test]
-fn a_futex_in_memory_of_ones_own_is_nobody_elses() {
+pub(super) fn a_futex_in_memory_of_ones_own_is_nobody_elses() {
     let (w, t) = World::new();
     let flags = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD;
     w.ok(t, __NR_clone, &[flags as u64, DATA + 0x4000, 0, 0, 0]);
@@ -211,7 +211,7 @@ fn a_futex_in_memory_of_ones_own_is_nobody_elses() {
 }
 
 #[test]
-fn fork_fails_when_there_are_no_tasks() {
+pub(super) fn fork_fails_when_there_are_no_tasks() {
     let (w, t) = World::new();
     w.machine.task_quota.set(3);
     let children: Vec<_> = (0..3).map(|_| w.fork(t)).collect();
@@ -223,7 +223,7 @@ fn fork_fails_when_there_are_no_tasks() {
 }
 
 #[test]
-fn fork_until_memory_is_gone() {
+pub(super) fn fork_until_memory_is_gone() {
     let (w, t) = World::with(3000, &[("bin/prog", &elf())], &["/bin/prog"]);
     let mut children = Vec::new();
     let error = loop {
@@ -246,7 +246,7 @@ fn fork_until_memory_is_gone() {
 }
 
 #[test]
-fn exec_replaces_the_program() {
+pub(super) fn exec_replaces_the_program() {
     let (w, t) = World::new();
     w.store(t, DATA, b"/bin/prog\0/bin/none\0").unwrap();
     assert_eq!(w.err(t, __NR_execve, &[DATA + 10, 0, 0]), ENOENT);
@@ -262,7 +262,7 @@ fn exec_replaces_the_program() {
 }
 
 #[test]
-fn scripts_are_run_by_their_interpreters() {
+pub(super) fn scripts_are_run_by_their_interpreters() {
     let files: &[(&str, &[u8])] = &[
         ("bin/prog", &elf()),
         ("bin/script", b"#!/bin/prog -x\nrest"),
@@ -286,7 +286,7 @@ fn scripts_are_run_by_their_interpreters() {
 }
 
 #[test]
-fn hostile_programs_are_not_run() {
+pub(super) fn hostile_programs_are_not_run() {
     let good = elf();
     let mut cases = Vec::new();
     for at in (0..64).chain(64..176) {
@@ -306,7 +306,7 @@ fn hostile_programs_are_not_run() {
 }
 
 #[test]
-fn a_missing_program_is_told() {
+pub(super) fn a_missing_program_is_told() {
     let w = World::boot(2048, &[("bin/prog", &elf())], &["/bin/none"]);
     assert_eq!(w.machine.exit.get(), Some(127));
     assert_eq!(*w.machine.lines.borrow(), ["linux: /bin/none: not found"]);
@@ -315,7 +315,7 @@ fn a_missing_program_is_told() {
 }
 
 #[test]
-fn process_groups_and_sessions() {
+pub(super) fn process_groups_and_sessions() {
     let (w, t) = World::new();
     let (pid, child) = w.fork(t);
     assert_eq!(w.ok(child, __NR_getpgrp, &[]), 1);
@@ -335,7 +335,7 @@ fn process_groups_and_sessions() {
 }
 
 #[test]
-fn unknown_calls_are_counted() {
+pub(super) fn unknown_calls_are_counted() {
     let (w, t) = World::new();
     for nr in [__NR_io_uring_setup, 5000, u32::MAX, __NR_io_uring_setup] {
         assert_eq!(w.err(t, nr, &[]), 38);

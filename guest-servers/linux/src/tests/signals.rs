@@ -10,7 +10,7 @@ const RESTORER: u64 = CODE + 0x900;
 const SA: u64 = 0x0400_0000;
 const MS: u64 = 1_000_000;
 
-fn handle(w: &World, t: ThreadId, signal: u32, flags: u64, mask: u64) {
+pub(super) fn handle(w: &World, t: ThreadId, signal: u32, flags: u64, mask: u64) {
     let mut action = [0; 32];
     put_u64(&mut action, 0, HANDLER);
     put_u64(&mut action, 8, SA | flags);
@@ -21,7 +21,7 @@ fn handle(w: &World, t: ThreadId, signal: u32, flags: u64, mask: u64) {
 }
 
 /// Returns from a handler as the restorer does.
-fn sigreturn(w: &World, t: ThreadId) {
+pub(super) fn sigreturn(w: &World, t: ThreadId) {
     w.machine.change(t, |m| {
         m.state.regs.rsp += 8;
         m.state.regs.rip = RESTORER;
@@ -29,13 +29,13 @@ fn sigreturn(w: &World, t: ThreadId) {
     w.call(t, __NR_rt_sigreturn, &[]);
 }
 
-fn in_handler(w: &World, t: ThreadId) -> Option<u64> {
+pub(super) fn in_handler(w: &World, t: ThreadId) -> Option<u64> {
     let regs = w.regs(t);
     (regs.rip == HANDLER).then_some(regs.rdi)
 }
 
 #[test]
-fn a_handler_runs_and_everything_is_as_before() {
+pub(super) fn a_handler_runs_and_everything_is_as_before() {
     let (w, t) = World::new();
     handle(&w, t, SIGUSR1, SA_SIGINFO as u64, 0);
     w.machine.change(t, |m| {
@@ -68,7 +68,7 @@ fn a_handler_runs_and_everything_is_as_before() {
 }
 
 #[test]
-fn the_signal_is_blocked_in_its_handler() {
+pub(super) fn the_signal_is_blocked_in_its_handler() {
     let (w, t) = World::new();
     handle(&w, t, SIGUSR1, 0, 1 << (SIGUSR2 - 1));
     w.call(t, __NR_kill, &[1, SIGUSR1 as u64]);
@@ -87,7 +87,7 @@ fn the_signal_is_blocked_in_its_handler() {
 }
 
 #[test]
-fn nodefer_and_resethand() {
+pub(super) fn nodefer_and_resethand() {
     let (w, t) = World::new();
     handle(&w, t, SIGUSR1, (SA_NODEFER | SA_RESETHAND) as u64, 0);
     w.call(t, __NR_kill, &[1, SIGUSR1 as u64]);
@@ -97,7 +97,7 @@ fn nodefer_and_resethand() {
 }
 
 #[test]
-fn a_fault_can_be_caught_on_another_stack() {
+pub(super) fn a_fault_can_be_caught_on_another_stack() {
     let (w, t) = World::new();
     let mut stack = [0; 24];
     put_u64(&mut stack, 0, DATA + 0x2000);
@@ -121,7 +121,7 @@ fn a_fault_can_be_caught_on_another_stack() {
 }
 
 #[test]
-fn a_handler_without_a_stack_is_the_end() {
+pub(super) fn a_handler_without_a_stack_is_the_end() {
     let (w, t) = World::new();
     handle(&w, t, SIGSEGV, 0, 0);
     handle(&w, t, SIGUSR1, 0, 0);
@@ -132,7 +132,7 @@ fn a_handler_without_a_stack_is_the_end() {
 }
 
 #[test]
-fn a_blocked_fault_ends_the_program() {
+pub(super) fn a_blocked_fault_ends_the_program() {
     let (w, t) = World::new();
     handle(&w, t, SIGSEGV, 0, 0);
     w.store_u64(t, DATA, 1 << (SIGSEGV - 1));
@@ -141,7 +141,7 @@ fn a_blocked_fault_ends_the_program() {
 }
 
 #[test]
-fn exceptions_are_signals() {
+pub(super) fn exceptions_are_signals() {
     for (vector, signal) in [(0, SIGFPE), (6, SIGILL), (13, SIGSEGV), (3, SIGTRAP), (17, SIGBUS)] {
         let (w, t) = World::new();
         handle(&w, t, signal, 0, 0);
@@ -154,7 +154,7 @@ fn exceptions_are_signals() {
 }
 
 #[test]
-fn hostile_sigreturns() {
+pub(super) fn hostile_sigreturns() {
     for rsp in [0, 8, u64::MAX, 0x7fff_0000_0000, CODE] {
         let (w, t) = World::new();
         w.machine.change(t, |m| m.state.regs.rsp = rsp);
@@ -172,7 +172,7 @@ fn hostile_sigreturns() {
 }
 
 #[test]
-fn sleep_is_interrupted_by_a_handler() {
+pub(super) fn sleep_is_interrupted_by_a_handler() {
     let (w, t) = World::new();
     handle(&w, t, SIGALRM, SA_RESTART as u64, 0);
     w.ok(t, __NR_alarm, &[1]);
@@ -187,7 +187,7 @@ fn sleep_is_interrupted_by_a_handler() {
 }
 
 #[test]
-fn sleep_ends_in_time() {
+pub(super) fn sleep_ends_in_time() {
     let (w, t) = World::new();
     w.store(t, DATA, &crate::time::to_timespec(5 * MS)).unwrap();
     let rip = w.regs(t).rip + 2;
@@ -199,7 +199,7 @@ fn sleep_ends_in_time() {
 }
 
 #[test]
-fn a_stopped_sleep_goes_on_where_it_was() {
+pub(super) fn a_stopped_sleep_goes_on_where_it_was() {
     let (w, t) = World::new();
     let (pid, child) = w.fork(t);
     w.store(child, DATA, &crate::time::to_timespec(1000 * MS)).unwrap();
@@ -229,7 +229,7 @@ fn a_stopped_sleep_goes_on_where_it_was() {
 }
 
 #[test]
-fn wait_is_restarted_if_the_handler_wants_it() {
+pub(super) fn wait_is_restarted_if_the_handler_wants_it() {
     for (flags, restarts) in [(SA_RESTART as u64, true), (0, false)] {
         let (w, t) = World::new();
         let (_, child) = w.fork(t);
@@ -249,7 +249,7 @@ fn wait_is_restarted_if_the_handler_wants_it() {
 }
 
 #[test]
-fn a_running_program_is_interrupted() {
+pub(super) fn a_running_program_is_interrupted() {
     let (w, t) = World::new();
     let (pid, child) = w.fork(t);
     handle(&w, child, SIGUSR1, 0, 0);
@@ -271,7 +271,7 @@ fn a_running_program_is_interrupted() {
 }
 
 #[test]
-fn a_stopped_process_can_be_killed() {
+pub(super) fn a_stopped_process_can_be_killed() {
     let (w, t) = World::new();
     let (pid, child) = w.fork(t);
     w.ok(t, __NR_kill, &[pid, SIGSTOP as u64]);
@@ -282,7 +282,7 @@ fn a_stopped_process_can_be_killed() {
 }
 
 #[test]
-fn sigchld_and_its_flags() {
+pub(super) fn sigchld_and_its_flags() {
     let (w, t) = World::new();
     handle(&w, t, SIGCHLD, SA_SIGINFO as u64, 0);
     let (pid, child) = w.fork(t);
@@ -304,7 +304,7 @@ fn sigchld_and_its_flags() {
 }
 
 #[test]
-fn sigsuspend_lets_through_and_restores() {
+pub(super) fn sigsuspend_lets_through_and_restores() {
     let (w, t) = World::new();
     handle(&w, t, SIGUSR1, 0, 0);
     w.store_u64(t, DATA, 1 << (SIGUSR1 - 1));
@@ -321,7 +321,7 @@ fn sigsuspend_lets_through_and_restores() {
 }
 
 #[test]
-fn sigtimedwait_takes_a_blocked_signal_or_gives_up() {
+pub(super) fn sigtimedwait_takes_a_blocked_signal_or_gives_up() {
     let (w, t) = World::new();
     let (pid, child) = w.fork(t);
     w.store_u64(child, DATA, 1 << (SIGUSR1 - 1));
@@ -339,7 +339,7 @@ fn sigtimedwait_takes_a_blocked_signal_or_gives_up() {
 }
 
 #[test]
-fn interval_timers_repeat() {
+pub(super) fn interval_timers_repeat() {
     let (w, t) = World::new();
     handle(&w, t, SIGALRM, 0, 0);
     let timer = [crate::time::to_timeval(10 * MS), crate::time::to_timeval(5 * MS)].concat();
@@ -359,7 +359,7 @@ fn interval_timers_repeat() {
 }
 
 #[test]
-fn bad_signal_numbers() {
+pub(super) fn bad_signal_numbers() {
     let (w, t) = World::new();
     for number in [65, 1000, u64::MAX] {
         assert_eq!(w.err(t, __NR_kill, &[1, number]), 22, "{number}");
@@ -375,7 +375,7 @@ fn bad_signal_numbers() {
 }
 
 #[test]
-fn no_other_process_can_end_or_stop_the_first() {
+pub(super) fn no_other_process_can_end_or_stop_the_first() {
     let (w, t) = World::new();
     let (_, child) = w.fork(t);
     for signal in [SIGHUP, SIGTERM, SIGKILL, SIGSTOP, SIGTSTP, SIGABRT] {

@@ -164,5 +164,5 @@ fn chroot(c: &Ctx) -> SysResult {
 }
 
 fn umask(c: &Immediate) -> u64 {
-    c.process.fs.borrow().umask.replace(c.args[0] as u32 & 0o777).into()
+    c.process.fs.borrow().umask.replace(c.argument as u32 & 0o777).into()
 }
