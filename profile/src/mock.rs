@@ -70,10 +70,15 @@ impl Guest {
         self
     }
 
-    /// The kernel's cost of this event, and a server's.
-    pub fn calibrate(&mut self, event: Event, ticks: u64, server: u64, server_ticks: u64) -> &mut Self {
-        for _ in 0..8 {
-            self.kernel(0, ticks, Event::CALIBRATE, 0, event.0.into());
+    /// Records of calibration. Of the kernel's cost, all lies behind the TSC reading on the way in, and before it on the way out.
+    pub fn calibrate(&mut self, kernel: u64, server: u64, server_ticks: u64) -> &mut Self {
+        for (event, behind) in [(Event::ENTER_SYSCALL, kernel), (Event::COMMIT, kernel), (Event::EXIT, 0)] {
+            for _ in 0..4 {
+                let argument = event.0.into();
+                self.kernel(0, 100, Event::CALIBRATE, 0, argument)
+                    .kernel(0, kernel, Event::CALIBRATE, 0, argument)
+                    .kernel(0, behind, Event::CALIBRATE, 0, Event::CALIBRATE.0.into());
+            }
         }
         for _ in 0..8 {
             self.server(server_ticks, Event::SERVER_CALIBRATE, server, 0);
@@ -152,7 +157,7 @@ impl Guest {
 pub fn sample() -> Cursor<Vec<u8>> {
     let (cat, linux, block) = (thread(10, 0), thread(5, 0), thread(6, 0));
     let mut guest = Guest::default();
-    guest.calibrate(Event::EXIT, 3, linux, 5).wait(1000);
+    guest.calibrate(3, linux, 5).wait(1000);
     // The server waits.
     guest.kernel(0, 1, Event::ENTER_SYSCALL, linux, IPC).kernel(0, 10, Event::EXIT, cat, 0);
     for _ in 0..20 {

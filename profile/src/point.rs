@@ -1,5 +1,7 @@
 //! A point in time, and what measuring has cost up to it.
 
+use crate::cost::Cost;
+
 /// A point in time on a CPU.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Point {
@@ -8,10 +10,8 @@ pub struct Point {
     pub cpu: Option<u16>,
     /// Ticks that all records of that CPU have cost so far.
     pub counter: u64,
-    /// What the record that was made here has cost just before, …
-    pub before: u64,
-    /// … and just behind.
-    pub after: u64,
+    /// What the record that was made here has cost.
+    pub cost: Cost,
 }
 
 impl Point {
@@ -19,7 +19,7 @@ impl Point {
     pub const fn cost_until(&self, end: &Self) -> u64 {
         match (self.cpu, end.cpu) {
             (Some(from), Some(to)) if from == to => end.counter.saturating_sub(self.counter),
-            _ => self.after.saturating_add(end.before),
+            _ => self.cost.behind.saturating_add(end.cost.before),
         }
     }
 }

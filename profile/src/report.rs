@@ -2,7 +2,7 @@
 
 use crate::certificate;
 use crate::clock::Clock;
-use crate::cost::Costs;
+use crate::cost::{Cost, Costs};
 use crate::file::{Header, ReadError, Trailer};
 use crate::follow::Follower;
 use crate::follow::counts::Counts;
@@ -44,8 +44,8 @@ pub struct Outcome {
     /// Records that are missing where they should be, and such as came too late to be put where they belong.
     pub missing: u64,
     pub late: u64,
-    /// What a record costs: who writes it, and ticks.
-    pub costs: Vec<(String, u64)>,
+    /// What a record costs, by who writes it.
+    pub costs: Vec<(String, Cost)>,
 }
 
 impl Report {
@@ -77,10 +77,9 @@ pub fn analyse<F: Read + Seek>(input: &Input<F>, sink: &mut dyn Sink) -> Result<
     Ok(Outcome { counts, missing: timeline.missing(), late: timeline.late(), costs })
 }
 
-fn name_costs(mut costs: Costs, names: &NameBook) -> Vec<(String, u64)> {
-    let kernel =
-        costs.kernel().into_iter().map(|(event, ticks)| (format!("kernel, {}", event.name()), ticks));
-    let server = |(task, ticks)| (names.thread(ThreadId::new(task, 0, 1).0, u64::MAX), ticks);
+fn name_costs(mut costs: Costs, names: &NameBook) -> Vec<(String, Cost)> {
+    let kernel = costs.kernel().into_iter().map(|(event, cost)| (format!("kernel, {}", event.name()), cost));
+    let server = |(task, cost)| (names.thread(ThreadId::new(task, 0, 1).0, u64::MAX), cost);
     let servers: Vec<_> = costs.servers().into_iter().map(server).collect();
     kernel.chain(servers).collect()
 }

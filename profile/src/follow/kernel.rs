@@ -1,6 +1,7 @@
 //! What the kernel says: who comes in, who gets a message, who goes out.
 
 use super::Follower;
+use crate::cost::Cost;
 use crate::cpu::Mode;
 use crate::kind::{Entered, Kind};
 use crate::phase::Phase;
@@ -12,7 +13,7 @@ use vmm_abi::trace::{Event, Record};
 
 impl Follower<'_> {
     /// A record of the ring of `cpu`; whether it can be.
-    pub(super) fn kernel(&mut self, cpu: u16, record: &Record, cost: u64) -> bool {
+    pub(super) fn kernel(&mut self, cpu: u16, record: &Record, cost: Cost) -> bool {
         match record.event() {
             Event::ENTER_SYSCALL | Event::ENTER_TRAP | Event::ENTER_PAGE_FAULT => {
                 self.enter(cpu, record, cost)
@@ -24,7 +25,7 @@ impl Follower<'_> {
         }
     }
 
-    fn enter(&mut self, cpu: u16, record: &Record, cost: u64) -> bool {
+    fn enter(&mut self, cpu: u16, record: &Record, cost: Cost) -> bool {
         let (thread, tsc) = (record.thread, record.tsc);
         let point = self.point(cpu, tsc, cost);
         let state = self.cpu(cpu);
@@ -88,7 +89,7 @@ impl Follower<'_> {
         }
     }
 
-    fn commit(&mut self, cpu: u16, record: &Record, cost: u64) -> bool {
+    fn commit(&mut self, cpu: u16, record: &Record, cost: Cost) -> bool {
         let (from, to) = (record.thread, record.argument);
         let point = self.point(cpu, record.tsc, cost);
         self.cpu(cpu).delivered = Some(to);
@@ -117,11 +118,10 @@ impl Follower<'_> {
         true
     }
 
-    fn exit(&mut self, cpu: u16, record: &Record, cost: u64) -> bool {
+    fn exit(&mut self, cpu: u16, record: &Record, cost: Cost) -> bool {
         let (thread, tsc) = (record.thread, record.tsc);
+        let point = self.point(cpu, tsc, cost);
         let state = self.cpu(cpu);
-        state.counter = state.counter.saturating_add(cost);
-        let point = Point { tsc, cpu: Some(cpu), counter: state.counter, before: cost, after: 0 };
         let mode = std::mem::replace(&mut state.mode, Mode::User(thread));
         let since = std::mem::replace(&mut state.since, tsc);
         let entered = state.entered.take();
@@ -175,7 +175,7 @@ impl Follower<'_> {
     }
 
     /// An interrupt while nobody was running.
-    fn wake(&mut self, cpu: u16, record: &Record, cost: u64) -> bool {
+    fn wake(&mut self, cpu: u16, record: &Record, cost: Cost) -> bool {
         let point = self.point(cpu, record.tsc, cost);
         let state = self.cpu(cpu);
         let since = std::mem::replace(&mut state.since, record.tsc);

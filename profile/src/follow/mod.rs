@@ -11,7 +11,7 @@ mod kernel;
 mod outside;
 mod server;
 
-use crate::cost::Costs;
+use crate::cost::{Cost, Costs};
 use crate::cpu::{CPUS, Cpu};
 use crate::file::Ring;
 use crate::merge::Moment;
@@ -104,7 +104,7 @@ impl<'a> Follower<'a> {
         self.counts.record(record.tsc);
         self.costs.learn(ring, record);
         let cost = self.costs.of(ring, record);
-        self.counts.measuring = self.counts.measuring.saturating_add(cost);
+        self.counts.measuring = self.counts.measuring.saturating_add(cost.total());
         if self.gaps > 0 {
             return;
         }
@@ -128,12 +128,12 @@ impl<'a> Follower<'a> {
         &mut self.cpus[usize::from(cpu)]
     }
 
-    /// Now, on `cpu`: a record's point, whose cost lies behind it.
-    fn point(&mut self, cpu: u16, tsc: u64, cost: u64) -> Point {
+    /// A record's point, on `cpu`, now.
+    fn point(&mut self, cpu: u16, tsc: u64, cost: Cost) -> Point {
         let state = self.cpu(cpu);
-        let point = Point { tsc, cpu: Some(cpu), counter: state.counter, before: 0, after: cost };
-        state.counter = state.counter.saturating_add(cost);
-        point
+        let counter = state.counter.saturating_add(cost.before);
+        state.counter = counter.saturating_add(cost.behind);
+        Point { tsc, cpu: Some(cpu), counter, cost }
     }
 }
 

@@ -1,6 +1,7 @@
 //! What lies outside of threads and their requests: devices, the host, and what programs record themselves.
 
 use super::Follower;
+use crate::cost::Cost;
 use crate::sink::{Device, Mark, Stretch};
 use std::collections::HashMap;
 use ukernel_abi::ThreadId;
@@ -43,7 +44,7 @@ impl Follower<'_> {
         true
     }
 
-    pub(super) fn mark(&mut self, record: &Record, cost: u64) -> bool {
+    pub(super) fn mark(&mut self, record: &Record, cost: Cost) -> bool {
         // It delays whoever runs there.
         if let Some(cpu) = self.threads.get(record.thread).and_then(|thread| thread.cpu) {
             self.point(cpu, record.tsc, cost);

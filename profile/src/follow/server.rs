@@ -1,6 +1,7 @@
 //! What servers say: whom they have heard, what they do for him, and whom they ask for help.
 
 use super::Follower;
+use crate::cost::Cost;
 use crate::phase::Phase;
 use crate::point::Point;
 use crate::sink::{Handled, Stretch};
@@ -8,12 +9,12 @@ use vmm_abi::trace::{Event, Record};
 
 impl Follower<'_> {
     /// A record of a ring for user level; whether it can be.
-    pub(super) fn server(&mut self, record: &Record, cost: u64) -> bool {
+    pub(super) fn server(&mut self, record: &Record, cost: Cost) -> bool {
         let (server, argument) = (record.thread, record.argument);
         let Some(state) = self.threads.get(server) else { return false };
         let point = match state.cpu {
             Some(cpu) => self.point(cpu, record.tsc, cost),
-            None => Point { tsc: record.tsc, after: cost, ..Point::default() },
+            None => Point { tsc: record.tsc, cost, ..Point::default() },
         };
         match record.event() {
             Event::RECEIVED => self.received(server, argument, point),

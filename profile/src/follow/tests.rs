@@ -405,7 +405,7 @@ fn a_call_across_cpus() {
 #[test]
 fn what_measuring_costs_is_taken_off() {
     let mut guest = Guest::default();
-    guest.calibrate(Event::EXIT, 3, L, 5).wait(1000);
+    guest.calibrate(3, L, 5).wait(1000);
     guest.kernel(0, 1, Event::ENTER_SYSCALL, L, IPC).kernel(0, 1, Event::EXIT, P, 0);
     guest.call(0, (P, L), GETPID, [100; 6]);
     let span = only(&guest);

@@ -7,6 +7,7 @@ use crate::phase::Phase;
 use crate::report::Report;
 use crate::stats::Distribution;
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use std::io::{self, Write};
 
 pub fn write(report: &Report, out: &mut dyn Write) -> io::Result<()> {
@@ -28,6 +29,8 @@ fn run(report: &Report) -> Value {
             json!({ "cpu": cpu, "user": time.user, "kernel": time.kernel, "idle": time.idle, "outside": time.outside })
         })
         .collect();
+    let costs: BTreeMap<_, _> =
+        outcome.costs.iter().map(|(who, cost)| (who, [cost.before, cost.behind])).collect();
     json!({
         "kind": "run",
         "ukvmm": report.header.ukvmm,
@@ -43,7 +46,7 @@ fn run(report: &Report) -> Value {
         "broken": counts.broken,
         "strange": counts.strange,
         "late": outcome.late,
-        "cost": outcome.costs.iter().cloned().collect::<std::collections::BTreeMap<_, _>>(),
+        "cost": costs,
         "cpus": cpus,
         "certificate": report.certificate(),
         "clock": report.trailer.as_ref().map(|trailer| &trailer.certificate),
@@ -97,7 +100,10 @@ mod tests {
         let lines: Vec<Value> =
             str::from_utf8(&out).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
         assert_eq!((&lines[0]["kind"], &lines[0]["missing"]), (&json!("run"), &json!(0)));
-        assert_eq!(lines[0]["cost"]["linux"], 5);
+        assert_eq!(
+            (&lines[0]["cost"]["linux"], &lines[0]["cost"]["kernel, exit"]),
+            (&json!([0, 5]), &json!([3, 0]))
+        );
         let getpid = lines.iter().find(|line| line["name"] == "getpid").unwrap();
         assert_eq!(getpid["total"], json!([1062, 1062, 1062, 1062.0, 1062, 1062, 0.0, 20]));
         assert_eq!(getpid["phases"]["server"], json!([295, 295, 295, 295.0, 295, 295, 0.0, 20]));

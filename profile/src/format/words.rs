@@ -33,7 +33,7 @@ pub fn about(report: &Report) -> Vec<String> {
 fn measuring(report: &Report) -> String {
     let unit = report.clock.unit();
     let costs: Vec<String> =
-        report.outcome.costs.iter().map(|(who, ticks)| format!("{who}: {ticks}")).collect();
+        report.outcome.costs.iter().map(|(who, cost)| format!("{who}: {}", cost.total())).collect();
     if costs.is_empty() {
         return "What measuring cost is not known: there are no records of calibration. Nothing was taken off.".into();
     }

@@ -24,7 +24,10 @@ pub fn write(report: &Report, metrics: &[(&Key, &Metric)], out: &mut dyn Write) 
     for (key, metric) in metrics.iter().take(ROWS) {
         let name = escape(&key.name(&report.names));
         let whole = metric.total.mean();
-        write!(out, "<span class=\"name\" title=\"{name}\">{name}</span><div class=\"bar\">")?;
+        write!(
+            out,
+            "<div class=\"row\"><span class=\"name\" title=\"{name}\">{name}</span><div class=\"bar\">"
+        )?;
         for phase in &phases {
             let part = metric.mean(*phase);
             if part > 0.0 && whole > 0.0 {
@@ -38,7 +41,7 @@ pub fn write(report: &Report, metrics: &[(&Key, &Metric)], out: &mut dyn Write) 
                 )?;
             }
         }
-        writeln!(out, "</div><span class=\"mean\">{}</span>", mean(whole))?;
+        writeln!(out, "</div><span class=\"mean\">{}</span></div>", mean(whole))?;
     }
     writeln!(out, "</div>")
 }

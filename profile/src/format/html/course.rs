@@ -22,8 +22,7 @@ pub fn write(report: &Report, out: &mut dyn Write) -> io::Result<()> {
         out,
         "<h2>In the course of time</h2>\n<ul class=\"legend\"><li><i style=\"background:var(--user)\"></i>user mode</li>\
          <li><i style=\"background:var(--kernel)\"></i>kernel</li><li><i style=\"background:var(--idle)\"></i>idle</li></ul>\n\
-         <figure><svg viewBox=\"0 0 {WIDTH} {}\" role=\"img\" aria-label=\"What all CPUs did in the course of time\">",
-        HEIGHT + 16.0
+         <figure><svg class=\"course\" preserveAspectRatio=\"none\" viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\" aria-label=\"What all CPUs did in the course of time\">"
     )?;
     let width = WIDTH / bins.len() as f64;
     for (n, bin) in bins.iter().enumerate() {
@@ -40,9 +39,5 @@ pub fn write(report: &Report, out: &mut dyn Write) -> io::Result<()> {
             }
         }
     }
-    writeln!(
-        out,
-        "<text x=\"0\" y=\"{y}\">0</text><text x=\"{WIDTH}\" y=\"{y}\" text-anchor=\"end\">{label}</text></svg></figure>",
-        y = HEIGHT + 13.0
-    )
+    writeln!(out, "</svg><div class=\"ends\"><span>0</span><span>{label}</span></div></figure>")
 }
