@@ -18,6 +18,7 @@ mod p9fs;
 mod profile;
 mod rng;
 mod set;
+mod sites;
 mod usernet;
 mod vsock;
 
@@ -54,6 +55,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "inspect", run: inspect::run, seeds: inspect::seeds, runs: 1000 },
     Target { name: "core", run: core::run, seeds: core::seeds, runs: 1000 },
     Target { name: "profile", run: profile::run, seeds: profile::seeds, runs: 4000 },
+    Target { name: "sites", run: sites::run, seeds: sites::seeds, runs: 4000 },
 ];
 
 /// The target called `name`.
