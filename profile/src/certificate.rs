@@ -40,9 +40,7 @@ fn ticks(header: &Header, certificate: &Certificate) -> String {
         _ => String::new(),
     };
     let resolution = certificate.resolution;
-    format!(
-        "Ticks are those of {kind}: {rate} by KVM{measured}; two readings are {resolution} apart at least."
-    )
+    format!("Ticks are those of {kind}: {rate} by KVM{measured}; two readings are {resolution} apart.")
 }
 
 fn kernel_mode(header: &Header) -> Option<String> {
@@ -151,7 +149,7 @@ mod tests {
         assert_eq!(
             text(&header(), Some(&trailer())),
             "Ticks are those of an invariant TSC: 2000.000 MHz by KVM, 2000.020 MHz by the host's clock during the run (+10 ppm); two readings are 20 \
-             apart at least. The clocks of guest and host are aligned to within ±500 ticks (250 ns) over the whole run. The threads of the vCPUs were \
+             apart. The clocks of guest and host are aligned to within ±500 ticks (250 ns) over the whole run. The threads of the vCPUs were \
              seen to change their CPU once, were taken off it 2 times, waited 2.0 ms for one; the host itself was kept from its CPUs for 10.0 ms; \
              reading the rings took 3.0 ms of a CPU. All 5 records are there."
         );

@@ -87,6 +87,10 @@ pub struct Run {
     /// Should the guest die, write its core to this file, which must not exist; see `ukvmm gdb-core`
     #[arg(long, value_name = "FILE")]
     pub core: Option<PathBuf>,
+    /// Record what the machine does and how long it takes, and write it to this file ("-": standard output) when the guest has ended; the
+    /// format is the extension's (.txt .jsonl .hlog .json .folded .html) or the one named, else raw
+    #[arg(long, value_name = "FILE[,format=table|jsonl|hdr|perfetto|folded|html|raw]")]
+    pub profile: Option<OsString>,
     /// Command line of the kernel; a stock kernel gets it behind `console=ttyS0 panic=-1 reboot=panic_warm`
     #[arg(long, value_name = "STRING", default_value = "")]
     pub cmdline: String,

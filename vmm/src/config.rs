@@ -12,6 +12,7 @@ use crate::loader::format::Format;
 use crate::loader::module::Module;
 use crate::net::{NetError, NetOptions, Network};
 use crate::options::SubOptionError;
+use crate::profile;
 use crate::set::{IMPLIED, ServerSet, SetError};
 use crate::share::{Folder, ShareError, ShareOptions};
 use crate::vsock::{Host, VsockError, VsockOptions};
@@ -75,6 +76,8 @@ pub enum ConfigError {
     Vsock(#[from] VsockError),
     #[error(transparent)]
     Core(#[from] WishError),
+    #[error(transparent)]
+    Profile(#[from] profile::wish::WishError),
     #[error("-S: nobody could start the guest; add -s, or --gdb with a place")]
     NoDebugger,
     #[error(transparent)]
@@ -90,6 +93,7 @@ impl ConfigError {
             Self::Disk(error) => error.status(),
             Self::Share(error) => error.status(),
             Self::Core(error) => error.status(),
+            Self::Profile(error) => error.status(),
             _ => exit::VMM,
         }
     }
@@ -103,6 +107,7 @@ pub struct Config {
     /// All but the one about the machine itself, in the order that the guest finds them in. A stock kernel has at most one, its root
     /// file system.
     pub modules: Vec<Module>,
+    /// In bytes, with that of the rings of a profile.
     pub memory: u64,
     /// 1 to [`CPUS_MAX`].
     pub cpus: u8,
@@ -120,6 +125,8 @@ pub struct Config {
     pub vsock: Option<(Cid, Host)>,
     /// Where its core is to go, should it die.
     pub core: Option<Wish>,
+    /// The profile that is wanted. Of a kernel that records, the module with the rings is in `modules`.
+    pub profile: Option<profile::wish::Wish>,
     /// Where debuggers come, if the guest may be debugged.
     pub gdb: Option<Gdb>,
 }
@@ -146,12 +153,19 @@ impl Config {
         if let Some(initrd) = &run.initrd {
             modules.push(Module::file(INITRD_MODULE, file::open("initrd", initrd, "")?));
         }
+        let profile = run.profile.as_deref();
+        let profile = profile
+            .map(|given| profile::wish::Wish::new(given, cpus, run.memory, &kernel, &modules))
+            .transpose()?;
+        let rings = profile.as_ref().and_then(|wish| wish.module());
+        let memory = run.memory + rings.as_ref().map_or(0, Module::room);
+        modules.extend(rings);
         let core = run.core.map(|path| Wish::new(path, &kernel, &modules)).transpose()?;
         Ok(Self {
             kernel,
             format,
             modules,
-            memory: run.memory,
+            memory,
             cpus,
             cmdline: if format.is_stock() { stock_cmdline(&run.cmdline) } else { run.cmdline },
             timeout: run.timeout,
@@ -163,6 +177,7 @@ impl Config {
             shares: shares(&run.share)?,
             vsock: vsock(run.vsock.as_deref())?,
             core,
+            profile,
             gdb: gdb(run.gdb, run.gdb_default, run.stopped)?,
         })
     }

@@ -1,6 +1,7 @@
 //! How a run ended: the exit status of `ukvmm`, and what it says about it.
 
 use crate::core::wish::Deposit;
+use crate::profile;
 use crate::symbols;
 use crate::vcpu::exit::Stop;
 use crate::vcpu::group::Reports;
@@ -55,14 +56,22 @@ pub struct Ending {
     pub registers: Option<String>,
     /// What became of the core that was asked for, if the guest has died.
     pub core: Option<Deposit>,
+    /// The profile that was asked for.
+    pub profile: Option<profile::deposit::Deposit>,
 }
 
 impl Ending {
     fn new(status: u8, message: impl Into<String>) -> Self {
-        Self { status: Status::Exit(status), message: Some(message.into()), registers: None, core: None }
+        Self {
+            status: Status::Exit(status),
+            message: Some(message.into()),
+            registers: None,
+            core: None,
+            profile: None,
+        }
     }
     fn silent(status: Status) -> Self {
-        Self { status, message: None, registers: None, core: None }
+        Self { status, message: None, registers: None, core: None, profile: None }
     }
 
     /// The end of a machine whose vCPUs left `reports`, after `request` if there was one.

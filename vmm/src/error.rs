@@ -1,6 +1,6 @@
 //! Everything that can keep a guest from running, and the exit status of each.
 
-use crate::{config, disk, kvm, loader, memory};
+use crate::{config, disk, kvm, loader, memory, profile};
 use vmm_abi::exit;
 
 #[derive(Debug, thiserror::Error)]
@@ -21,6 +21,8 @@ pub enum Error {
     TooManyPorts { asked: usize, most: usize },
     #[error("{asked} virtio devices: a machine has {most} at most")]
     TooManyDevices { asked: usize, most: usize },
+    #[error("--profile: {0}")]
+    Sites(#[from] profile::sites::SitesError),
     #[error(transparent)]
     Disk(#[from] disk::DiskError),
     #[error("waiting for events failed: {0}")]
@@ -37,6 +39,7 @@ impl Error {
             Self::Memory(_)
             | Self::Host { .. }
             | Self::Disk(_)
+            | Self::Sites(_)
             | Self::Events(_)
             | Self::TooManyDevices { .. }
             | Self::TooManyPorts { .. } => exit::VMM,

@@ -37,7 +37,7 @@ impl Guest {
         matches!(self, Self::Stock(_))
     }
 
-    /// Loads it with its modules into a machine that has not run yet and has so many virtio devices.
+    /// Loads it with its modules into a machine that has not run yet and has so many virtio devices. Says also where the modules are.
     pub fn load(
         self,
         vm: &Vm,
@@ -45,7 +45,7 @@ impl Guest {
         modules: Vec<Module>,
         cmdline: &str,
         virtio: usize,
-    ) -> Result<Entry, Error> {
+    ) -> Result<(Entry, Vec<Module>), Error> {
         match self {
             Self::Native(mut kernel) => {
                 let info = Module::bytes(INFO_MODULE, vm.boot_info(vcpus)?.to_bytes());
@@ -53,7 +53,7 @@ impl Guest {
                 let cmdline = attach::command_line(cmdline, virtio);
                 let entry = loader::load(vm.memory(), &mut kernel, &mut modules, &cmdline)?;
                 report(kernel.path(), entry, &modules);
-                Ok(entry)
+                Ok((entry, modules))
             }
             Self::Stock(mut kernel) => {
                 vm.make_pc(vcpus)?;
@@ -62,7 +62,7 @@ impl Guest {
                 let mut initrd = modules.into_iter().next();
                 let entry = linux::load(vm.memory(), &mut kernel, &mut initrd, cmdline, &tables)?;
                 report(kernel.path(), entry, initrd.as_slice());
-                Ok(entry)
+                Ok((entry, initrd.into_iter().collect()))
             }
         }
     }

@@ -16,7 +16,9 @@ use crate::events::signals::Signals;
 use crate::events::timer::Timer;
 use crate::events::{Mailbox, Notice, eventfd};
 use crate::guest::Guest;
+use crate::loader::module::Module;
 use crate::memory::{self, GuestMemory};
+use crate::profile::session::Session;
 use crate::slots::Slots;
 use crate::vcpu::group::{Group, Reports};
 use crate::vcpu::thread::World;
@@ -31,6 +33,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
+use vmm_abi::trace;
 
 /// How long a vCPU that was asked to stop may take. It is stopped within a millisecond, unless it waits for somebody to
 /// read our standard output.
@@ -50,14 +53,14 @@ pub fn run(mut config: Config) -> Result<Ending, Error> {
     let room = Arc::new(eventfd()?);
     let standard = config.console.is_some().then(|| Standard::new(room.clone())).transpose()?;
     let plans = virtio::plan::plans(&mut config, &memory, standard.as_ref(), &mailbox)?;
-    let gdb = config.gdb.map(|gdb| (gdb, Programs::of(&config.kernel, &config.modules)));
+    let programs = Programs::of(&config.kernel, &config.modules);
     let guest = Guest::check(config.kernel, config.format, memory::low_end(&memory))?;
     if guest.is_stock() {
         doctor::check_stock()?;
     }
     let vm = Arc::new(Vm::new(kvm, memory)?);
     let vcpus = vm.create_vcpus(config.cpus, guest.is_stock())?;
-    let entry = guest.load(&vm, &vcpus, config.modules, &config.cmdline, plans.len())?;
+    let (entry, modules) = guest.load(&vm, &vcpus, config.modules, &config.cmdline, plans.len())?;
     if let Some(boot_cpu) = vcpus.first() {
         entry::set_registers(boot_cpu, entry)?;
     }
@@ -74,11 +77,16 @@ pub fn run(mut config: Config) -> Result<Ending, Error> {
     if let Some(after) = config.timeout {
         events.add_subscriber(Box::new(Timer::new(after, mailbox.clone())?));
     }
-    let debugger = gdb.map(|(gdb, programs)| debugger(gdb, &vm, &vcpus, &mailbox, programs)).transpose()?;
+    let debugger =
+        config.gdb.map(|gdb| debugger(gdb, &vm, &vcpus, &mailbox, programs.clone())).transpose()?;
+    let rings = modules.iter().find(|module| module.name == trace::MODULE).map(Module::range);
+    let profile =
+        config.profile.map(|wish| Session::start(wish, &vm, &vcpus, rings, programs)).transpose()?;
     let control = debugger.as_ref().map(|server| server.control().clone());
     let done = move |id| mailbox.send(Notice::Stopped(id));
     let mut world = World::new(ports, devices.windows.clone(), vm.memory().clone(), control);
     world.keeps_state = config.core.is_some();
+    world.logs = profile.as_ref().map(Session::logs);
     let vcpus = Group::start(vcpus, world, done)?;
     let (request, stopped) = serve(&mut events, &notices, &vcpus)?;
     devices.end();
@@ -87,7 +95,8 @@ pub fn run(mut config: Config) -> Result<Ending, Error> {
     if let Some(debugger) = debugger {
         debugger.end(ending.status.code());
     }
-    Ok(with_core(ending, config.core, &reports, vm.memory()))
+    let profile = profile.map(|session| session.end(&ending));
+    Ok(Ending { profile, ..with_core(ending, config.core, &reports, vm.memory()) })
 }
 
 /// Leaves a core behind, if one is wanted and the guest has died.

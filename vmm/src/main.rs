@@ -34,7 +34,7 @@ fn main() -> ExitCode {
     let result = Config::new(cli.run).map_err(Error::from).and_then(machine::run);
     terminal::restore();
     match result {
-        Ok(Ending { status, message, registers, core }) => {
+        Ok(Ending { status, message, registers, core, profile }) => {
             if let Some(message) = message {
                 tracing::error!("{message}");
             }
@@ -43,6 +43,9 @@ fn main() -> ExitCode {
             }
             if let Some(core) = core {
                 core.report();
+            }
+            if let Some(profile) = profile {
+                profile.report();
             }
             end(status)
         }

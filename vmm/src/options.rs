@@ -158,6 +158,18 @@ impl SubOptions {
         }
     }
 
+    /// The value of `key`, if it is there, which is one of `words`.
+    pub fn choice<'w>(
+        &mut self,
+        key: &'static str,
+        words: &[&'w str],
+    ) -> Result<Option<&'w str>, SubOptionError> {
+        let Some(name) = self.value(key)? else { return Ok(None) };
+        let known = || words.iter().map(ToString::to_string).collect();
+        let word = words.iter().find(|word| **word == name);
+        word.map(|word| Some(*word)).ok_or_else(|| self.error(Problem::Unknown { known: known(), name }))
+    }
+
     /// The error for a value that makes no sense; `expected` is what it is not (`a MAC address such as …`).
     pub fn bad_value(&self, value: impl Display, expected: impl Display) -> SubOptionError {
         self.error(Problem::Value { value: value.to_string(), expected: expected.to_string() })

@@ -5,15 +5,17 @@ use crate::kvm::{KvmError, failed};
 use crate::memory::GuestMemory;
 use crate::vcpu::cpuid::{self, Extras, Place};
 use crate::xcr0;
+use core::arch::x86_64::_rdtsc;
 use kvm_bindings::{
     KVM_CAP_X86_APIC_BUS_CYCLES_NS, KVM_MAX_CPUID_ENTRIES, KVM_MEM_READONLY, KVM_PIT_SPEAKER_DUMMY, Msrs,
     kvm_msr_entry, kvm_pit_config, kvm_userspace_memory_region,
 };
-use kvm_ioctls::{Cap, IoEventAddress, Kvm, VcpuFd, VmFd};
+use kvm_ioctls::{Cap, IoEventAddress, Kvm, NoDatamatch, VcpuFd, VmFd};
 use std::ops::Range;
 use std::time::{SystemTime, UNIX_EPOCH};
 use vm_memory::{GuestAddress, GuestMemoryBackend, GuestMemoryRegion};
 use vmm_abi::boot::{BootInfo, INFO_MAGIC};
+use vmm_abi::ports;
 use vmm_sys_util::eventfd::EventFd;
 
 /// Three pages that Intel's VMX without "unrestricted guest" needs, and the page of its identity map below them. Both
@@ -145,6 +147,12 @@ impl Vm {
         self.fd.register_ioevent(event, &address, value).map_err(failed("a doorbell (KVM_IOEVENTFD)"))
     }
 
+    /// Has the guest's writes to the TSC channel's port write `event`, without an exit.
+    pub fn trace_doorbell(&self, event: &EventFd) -> Result<(), KvmError> {
+        let port = IoEventAddress::Pio(ports::TRACE.into());
+        self.fd.register_ioevent(event, &port, NoDatamatch).map_err(failed("a doorbell (KVM_IOEVENTFD)"))
+    }
+
     /// What the guest is told about its clocks and its CPUs.
     pub fn boot_info(&self, vcpus: &[VcpuFd]) -> Result<BootInfo, KvmError> {
         let no_vcpu = || failed("starting a guest without a vCPU")(kvm_ioctls::Error::new(libc::EINVAL));
@@ -164,6 +172,12 @@ impl Vm {
             _reserved: [0; 2],
         })
     }
+}
+
+/// The TSC as we read it.
+pub fn host_tsc() -> u64 {
+    // SAFETY: RDTSC is in every x86-64, and Linux leaves it to user mode.
+    unsafe { _rdtsc() }
 }
 
 /// The TSC as the guest reads it.

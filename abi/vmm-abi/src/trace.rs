@@ -150,6 +150,8 @@ impl Event {
     pub const VM_EXIT: Self = Self(0x400);
     /// … and is about to enter it again. Argument: the same.
     pub const VM_ENTRY: Self = Self(0x401);
+    /// The host has emptied the rings, and had a CPU for that, which may have been the guest's. The time is that of its beginning. Argument: its ticks.
+    pub const DRAIN: Self = Self(0x402);
 
     /// Argument of [`Self::HANDLER_START`]: bit 63, for what is no system call.
     pub const NO_CALL: u64 = 1 << 63;
@@ -185,6 +187,7 @@ impl Event {
             Self::DEVICE_DONE => "device done",
             Self::VM_EXIT => "VM exit",
             Self::VM_ENTRY => "VM entry",
+            Self::DRAIN => "rings emptied",
             event if event.is_user() => "event",
             _ => "unknown",
         }

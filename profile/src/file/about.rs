@@ -106,7 +106,7 @@ pub struct Certificate {
     pub invariant: bool,
     /// The TSC's frequency during the run, by the host's clock.
     pub measured_khz: Option<f64>,
-    /// Ticks that two readings of the TSC are apart on the host, at least.
+    /// Ticks that two readings of the TSC are apart on the host, as a rule.
     pub resolution: u64,
     pub alignment: Option<Alignment>,
     pub vcpus: Vec<Vcpu>,

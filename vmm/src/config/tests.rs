@@ -32,6 +32,7 @@ fn names(config: &Config) -> Vec<&str> {
 fn text(config: &Config, name: &str) -> String {
     match &config.modules.iter().find(|m| m.name == name).unwrap().content {
         Content::Bytes(bytes) => String::from_utf8(bytes.clone()).unwrap(),
+        Content::Zeroes { .. } => String::new(),
         Content::File(input) => fs::read_to_string(&input.path).unwrap(),
     }
 }

@@ -102,7 +102,7 @@ pub fn servers_of(modules: &[Module]) -> Vec<(String, &Input)> {
     let file = |elf: &str| {
         modules.iter().find(|module| module.name == elf).and_then(|module| match &module.content {
             Content::File(input) => Some(input),
-            Content::Bytes(_) => None,
+            Content::Bytes(_) | Content::Zeroes { .. } => None,
         })
     };
     let listed = set::servers(set_of(modules)).flatten().map(|server| (server.name, server.elf));
@@ -115,7 +115,7 @@ fn set_of(modules: &[Module]) -> &str {
     let set = modules.iter().find(|module| module.name == SET_MODULE);
     let text = set.and_then(|set| match &set.content {
         Content::Bytes(bytes) => str::from_utf8(bytes).ok(),
-        Content::File(_) => None,
+        Content::File(_) | Content::Zeroes { .. } => None,
     });
     text.unwrap_or_default()
 }

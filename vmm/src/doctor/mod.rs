@@ -66,6 +66,12 @@ pub fn check_stock() -> Result<(), KvmError> {
     }
 }
 
+/// Whether this KVM runs the guest's kernel mode natively; `None` if that cannot be told.
+pub fn is_native() -> Option<bool> {
+    let probe = probe::run(kvm::open().ok()?).ok()?;
+    Some(probe.syscall == SyscallKind::Native)
+}
+
 fn check(report: &mut Report, device: &str, kvm: Kvm) {
     let version = kvm.get_api_version();
     match kvm::check(device, version, |_| true) {

@@ -67,6 +67,11 @@ impl Names {
         self.0.get(&number).map(String::as_str)
     }
 
+    /// All that are known.
+    pub fn iter(&self) -> impl Iterator<Item = (u16, &str)> {
+        self.0.iter().map(|(number, name)| (*number, name.as_str()))
+    }
+
     /// The task that is called so. What comes before `: ` may be left out: `sh[12]`.
     pub fn find(&self, name: &str) -> Option<u16> {
         let own = |full: &str| full.split_once(": ").is_some_and(|(_, own)| own == name);

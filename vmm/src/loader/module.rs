@@ -2,11 +2,13 @@
 //!
 //! Each begins at a page boundary and has its last page for itself, so that its pages can be handed to a program as they
 //! are. Those of 1 MiB and more begin at 2 MiB boundaries and have their last 2 MiB for themselves, so that they can be
-//! mapped by large pages. Small ones are placed first, whatever their order in the list: this leaves one gap at most.
+//! mapped by large pages; the rings of a profile at larger ones still. Small ones are placed first, whatever their order in the list: this leaves one gap at most.
 
 use super::file::Input;
 use crate::memory::GuestMemory;
+use std::collections::BTreeSet;
 use std::io;
+use std::ops::Range;
 use vm_memory::{Bytes, GuestAddress};
 
 /// Modules of this size and more are placed at 2 MiB boundaries.
@@ -36,6 +38,11 @@ pub enum ModuleError {
 pub enum Content {
     File(Input),
     Bytes(Vec<u8>),
+    /// So many zeroes, which memory is made of already, and how they are aligned: a power of two of at least 2 MiB.
+    Zeroes {
+        size: u64,
+        align: u64,
+    },
 }
 
 /// A module and, once placed, its physical address.
@@ -54,12 +61,36 @@ impl Module {
         Self { name: name.into(), content: Content::Bytes(bytes.into()), phys: 0 }
     }
 
+    pub fn zeroes(name: impl Into<String>, size: u64, align: u64) -> Self {
+        Self { name: name.into(), content: Content::Zeroes { size, align }, phys: 0 }
+    }
+
+    /// Memory that it takes away from the guest, with what is left free in front of it, at most.
+    pub fn room(&self) -> u64 {
+        self.size().next_multiple_of(self.align()) + self.align()
+    }
+
+    /// Of its first byte, and of the memory that it has for itself alone.
+    fn align(&self) -> u64 {
+        match self.content {
+            Content::Zeroes { align, .. } => align,
+            _ if self.size() >= LARGE => SUPERPAGE,
+            _ => PAGE,
+        }
+    }
+
     /// In bytes.
     pub fn size(&self) -> u64 {
         match &self.content {
             Content::File(input) => input.size,
             Content::Bytes(bytes) => bytes.len() as u64,
+            Content::Zeroes { size, .. } => *size,
         }
+    }
+
+    /// Where it has been placed.
+    pub fn range(&self) -> Range<u64> {
+        self.phys..self.phys + self.size()
     }
 
     /// Copies it to where it has been placed.
@@ -70,6 +101,7 @@ impl Module {
             Content::Bytes(bytes) => {
                 memory.write_slice(bytes, at).map_err(|_| ModuleError::Write { name: name() })
             }
+            Content::Zeroes { .. } => Ok(()),
             Content::File(input) => {
                 memory.read_exact_volatile_from(at, &mut input.file, size as usize).map_err(|e| {
                     let path = input.path.display().to_string();
@@ -95,9 +127,9 @@ pub fn place(modules: &mut [Module], start: u64, ram: u64) -> Result<u64, Module
         return Err(ModuleError::TooMany { count: modules.len() });
     }
     let mut next = start;
-    for large in [false, true] {
-        let align = if large { SUPERPAGE } else { PAGE };
-        for module in modules.iter_mut().filter(|m| (m.size() >= LARGE) == large) {
+    let aligns: BTreeSet<u64> = modules.iter().map(Module::align).collect();
+    for align in aligns {
+        for module in modules.iter_mut().filter(|module| module.align() == align) {
             module.phys = next.next_multiple_of(align);
             let end =
                 module.phys.checked_add(module.size()).and_then(|end| end.checked_next_multiple_of(align));
@@ -122,6 +154,17 @@ mod tests {
         let at: Vec<u64> = modules.iter().map(|m| m.phys).collect();
         assert_eq!(at, [0x20_0000, 0x12_4000, 0x12_5000, 0x12_5000, 0x40_0000]);
         assert_eq!(end, 0x80_0000, "the last 2 MiB are the module's alone");
+    }
+
+    #[test]
+    fn zeroes_come_last_and_are_not_written() {
+        let zeroes = Module::zeroes("z", 8 << 20, 4 << 20);
+        assert_eq!(zeroes.room(), 12 << 20);
+        let mut modules = [zeroes, of_size(1 << 20)];
+        assert_eq!(place(&mut modules, 0x20_0000, 64 << 20).unwrap(), 12 << 20);
+        assert_eq!([modules[0].phys, modules[1].phys], [4 << 20, 0x20_0000]);
+        let memory = crate::memory::allocate(4 << 20).unwrap();
+        assert!(modules[0].load(&memory).is_ok(), "nothing of it is there");
     }
 
     #[test]

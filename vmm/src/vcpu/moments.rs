@@ -6,14 +6,13 @@
 //!
 //! The moments are the machine's: output and end are told by the first vCPU that has them.
 
-use core::arch::x86_64::_rdtsc;
 use kvm_ioctls::{VcpuExit, VcpuFd};
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::Relaxed;
 use tracing::{Level, enabled, info};
 use vmm_abi::console::{DOORBELL_RX, PORT_DOORBELL};
 
-use crate::vm::read_tsc;
+use crate::vm::{host_tsc, read_tsc};
 
 /// Which moments of a machine have been.
 #[derive(Default, Debug)]
@@ -27,11 +26,6 @@ pub struct Moments<'a> {
     /// Guest's TSC minus the host's; `None` if nobody wants to know.
     offset: Option<u64>,
     told: &'a Told,
-}
-
-fn host_tsc() -> u64 {
-    // SAFETY: RDTSC is in every x86-64, and Linux leaves it to user mode.
-    unsafe { _rdtsc() }
 }
 
 impl<'a> Moments<'a> {

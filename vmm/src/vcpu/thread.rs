@@ -9,6 +9,7 @@ use crate::core;
 use crate::debug::control::Control;
 use crate::kvm::{KvmError, failed};
 use crate::memory::GuestMemory;
+use crate::profile::exits::{Exits, Log};
 use crate::virtio::attach::Windows;
 use crate::vm;
 use devices::PortBus;
@@ -26,12 +27,22 @@ pub struct World {
     pub control: Option<Arc<Control>>,
     /// Whether the vCPUs are to leave everything behind that is known of them, for a core.
     pub keeps_state: bool,
+    /// Of a machine that is profiled: the log of each vCPU.
+    pub logs: Option<Arc<Vec<Log>>>,
     told: Arc<Told>,
 }
 
 impl World {
     pub fn new(ports: PortBus, windows: Windows, memory: GuestMemory, control: Option<Arc<Control>>) -> Self {
-        Self { ports: Arc::new(ports), windows, memory, control, keeps_state: false, told: Arc::default() }
+        Self {
+            ports: Arc::new(ports),
+            windows,
+            memory,
+            control,
+            keeps_state: false,
+            logs: None,
+            told: Arc::default(),
+        }
     }
 }
 
@@ -114,11 +125,13 @@ fn run(id: usize, mut fd: VcpuFd, world: &World, kicker: &Kicker) -> Report {
     if id == 0 {
         moments.first_run();
     }
+    let exits = Exits::new(world.logs.as_ref().and_then(|logs| logs.get(id)));
     let stop = match &world.control {
-        None => run_freely(&mut fd, world, kicker, &moments),
-        Some(control) => control.run(id, &mut fd, world, &moments),
+        None => run_freely(&mut fd, world, kicker, &moments, &exits),
+        Some(control) => control.run(id, &mut fd, world, &moments, &exits),
     };
     moments.end();
+    exits.end(&fd);
     let suberror = if stop == Stop::InternalError { suberror(&mut fd) } else { 0 };
     // Nobody asks where a guest was that ended by itself, and every run would pay for it.
     let at = if stop.is_chosen() { None } else { Snapshot::take(&fd, &world.memory) };
@@ -136,9 +149,15 @@ fn last(fd: &VcpuFd, world: &World) -> core::vcpu::Vcpu {
 }
 
 /// The loop of a vCPU that nobody debugs.
-fn run_freely(fd: &mut VcpuFd, world: &World, kicker: &Kicker, moments: &Moments<'_>) -> Stop {
+fn run_freely(
+    fd: &mut VcpuFd,
+    world: &World,
+    kicker: &Kicker,
+    moments: &Moments<'_>,
+    exits: &Exits<'_>,
+) -> Stop {
     loop {
-        let next = match fd.run() {
+        let next = match exits.run(fd) {
             Ok(exit) => {
                 moments.exit(&exit);
                 handle(exit, &world.ports, &world.windows)

@@ -8,6 +8,7 @@ use super::Control;
 use super::station::{Plight, Way};
 use super::trap::Trap;
 use super::watch::Access;
+use crate::profile::exits::Exits;
 use crate::vcpu::exit::{Next, Stop, handle, handle_error};
 use crate::vcpu::moments::Moments;
 use crate::vcpu::thread::World;
@@ -17,12 +18,19 @@ use vmm_abi::ports::DEBUGGER;
 
 impl Control {
     /// Runs vCPU `id`, in its thread, until something ends it.
-    pub(crate) fn run(&self, id: usize, fd: &mut VcpuFd, world: &World, moments: &Moments<'_>) -> Stop {
+    pub(crate) fn run(
+        &self,
+        id: usize,
+        fd: &mut VcpuFd,
+        world: &World,
+        moments: &Moments<'_>,
+        exits: &Exits<'_>,
+    ) -> Stop {
         let Some(station) = self.stations.get(id) else { return Stop::Kicked };
         let _leaving = Leaving(self, id);
         let mut met = Vec::new();
         loop {
-            let next = match fd.run() {
+            let next = match exits.run(fd) {
                 Ok(exit) => {
                     moments.exit(&exit);
                     station.exits().count(&exit);

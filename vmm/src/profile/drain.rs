@@ -1,0 +1,156 @@
+//! The thread that takes records out of the rings and writes them to the file.
+//!
+//! It sleeps until the kernel rings the doorbell, and looks by itself every few milliseconds, since who writes from user level may not ring. Where the host has no CPU to
+//! spare, the guest stands still meanwhile; so it does little, and leaves a record of its own of when that was.
+
+use super::exits::Log;
+use super::names::Sampler;
+use super::procfs;
+use super::ring::Wait;
+use super::rings::Rings;
+use crate::error::{Error, host};
+use crate::vm::host_tsc;
+use profile::file::{Ring, RingEnd, Writer};
+use std::fs::File;
+use std::io::{self, BufWriter};
+use std::os::fd::AsRawFd;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{self, JoinHandle};
+use std::time::Instant;
+use vmm_abi::trace::Event;
+use vmm_sys_util::epoll::{ControlOperation, Epoll, EpollEvent, EventSet};
+use vmm_sys_util::eventfd::EventFd;
+use vmm_sys_util::signal::block_signal;
+
+/// How often it looks if nobody rings, in milliseconds: a ring must not fill in that time.
+const PERIOD: i32 = 10;
+
+/// Where it writes to. Small blocks are put together.
+pub type Records = Writer<BufWriter<File>>;
+
+/// The thread.
+pub struct Drain {
+    thread: Option<JoinHandle<io::Result<Drained>>>,
+    bell: Arc<EventFd>,
+    ended: Arc<AtomicBool>,
+}
+
+/// What it has done.
+pub struct Drained {
+    /// For the trailer.
+    pub writer: Records,
+    pub rings: Vec<RingEnd>,
+    /// Nanoseconds for which the thread had a CPU.
+    pub run_ns: Option<u64>,
+}
+
+/// What it works on.
+pub struct Work {
+    /// The guest's, if it records.
+    pub rings: Option<Rings>,
+    /// The vCPUs' threads'.
+    pub logs: Arc<Vec<Log>>,
+    pub names: Option<Sampler>,
+    pub writer: Records,
+    /// The guest's TSC minus the host's.
+    pub offset: u64,
+}
+
+impl Drain {
+    /// Starts it. `bell` is the doorbell.
+    pub fn start(work: Work, bell: Arc<EventFd>) -> Result<Self, Error> {
+        let ended = Arc::new(AtomicBool::new(false));
+        let (its_bell, its_ended) = (bell.clone(), ended.clone());
+        let body = move || run(work, &its_bell, &its_ended);
+        let thread = thread::Builder::new().name("profile".into()).spawn(body);
+        Ok(Self { thread: Some(thread.map_err(host("starting the profile's thread"))?), bell, ended })
+    }
+
+    /// The guest has ended: takes out what is left. The error is one of writing.
+    pub fn end(mut self) -> io::Result<Drained> {
+        self.stop().unwrap_or_else(|| Err(io::Error::other("its thread has panicked, a bug of ukvmm")))
+    }
+
+    fn stop(&mut self) -> Option<io::Result<Drained>> {
+        self.ended.store(true, Ordering::Release);
+        // One that is full rings already.
+        let _ = self.bell.write(1);
+        self.thread.take()?.join().ok()
+    }
+}
+
+/// A run that ends by an error of ours leaves the records that there are.
+impl Drop for Drain {
+    fn drop(&mut self) {
+        let _ = self.stop();
+    }
+}
+
+fn run(mut work: Work, bell: &EventFd, ended: &AtomicBool) -> io::Result<Drained> {
+    // A file larger than the user's limit is to be an error, and no death of ours.
+    let _ = block_signal(libc::SIGXFSZ);
+    let epoll = Epoll::new()?;
+    epoll.ctl(ControlOperation::Add, bell.as_raw_fd(), EpollEvent::new(EventSet::IN, 0))?;
+    loop {
+        // Looked at first: what was written before that is seen then.
+        let is_over = ended.load(Ordering::Acquire);
+        work.round(if is_over { Wait::No } else { Wait::Until(Instant::now()) })?;
+        if is_over {
+            return Ok(work.finish());
+        }
+        // Whatever ends it, it is time for a look.
+        let _ = epoll.wait(PERIOD, &mut [EpollEvent::default()]);
+        // Nothing to be read: the time was over.
+        let _ = bell.read();
+    }
+}
+
+impl Work {
+    fn round(&mut self, wait: Wait) -> io::Result<()> {
+        let began = host_tsc();
+        let Self { rings, names, writer, .. } = self;
+        let mut has_taken = false;
+        let write = |ring: Ring, records: &[u8]| {
+            has_taken = true;
+            if let Some(names) = names {
+                names.note(records);
+            }
+            writer.records(ring, records)
+        };
+        rings.as_mut().map_or(Ok(()), |rings| rings.take(wait, write))?;
+        let mut buffer = Vec::new();
+        for log in self.logs.iter() {
+            log.take(&mut buffer);
+            if !buffer.is_empty() {
+                self.writer.records(Ring::Host(log.cpu()), &buffer)?;
+                buffer.clear();
+            }
+        }
+        if has_taken {
+            self.after(began, wait)?;
+        }
+        Ok(())
+    }
+
+    /// Records have been taken out of the guest's rings.
+    fn after(&mut self, began: u64, wait: Wait) -> io::Result<()> {
+        let now = match wait {
+            Wait::Until(now) => now,
+            Wait::No => Instant::now(),
+        };
+        let names = self.names.as_mut().and_then(|names| names.sample(now, began.wrapping_add(self.offset)));
+        names.map_or(Ok(()), |names| self.writer.names(&names))?;
+        // Afterwards there is no guest to be kept from a CPU.
+        if let (Some(log), Wait::Until(_)) = (self.logs.first(), wait) {
+            log.record(Event::DRAIN, began, host_tsc().wrapping_sub(began));
+        }
+        Ok(())
+    }
+
+    fn finish(self) -> Drained {
+        let logs = self.logs.iter().map(Log::ring_end).filter(|end| end.records != 0);
+        let rings = self.rings.iter().flat_map(Rings::ends).chain(logs).collect();
+        Drained { writer: self.writer, rings, run_ns: procfs::thread().run_ns }
+    }
+}

@@ -1,0 +1,113 @@
+//! The profile of one run, from the moment when the guest has been loaded to that when it has ended.
+
+use super::clock::Start;
+use super::deposit::Deposit;
+use super::drain::{Drain, Work};
+use super::exits::{End, Log};
+use super::names::Sampler;
+use super::output::{Output, OutputError};
+use super::rings::Rings;
+use super::sites;
+use super::wish::Wish;
+use crate::debug::programs::Programs;
+use crate::doctor;
+use crate::ending::Ending;
+use crate::error::Error;
+use crate::events::eventfd;
+use crate::vm::Vm;
+use kvm_ioctls::VcpuFd;
+use profile::file::{self, Header, KernelMode, Trailer, Writer};
+use std::io::{self, BufWriter};
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// Bytes of small blocks that are written together.
+const BUFFER: usize = 64 << 10;
+
+pub struct Session {
+    drain: Drain,
+    logs: Arc<Vec<Log>>,
+    start: Start,
+    tsc_khz: u64,
+    output: Output,
+}
+
+impl Session {
+    /// Begins to record. The guest, made of `programs`, is in memory, its rings, if it has any, at these physical addresses.
+    pub fn start(
+        wish: Wish,
+        vm: &Vm,
+        vcpus: &[VcpuFd],
+        rings: Option<Range<u64>>,
+        programs: Programs,
+    ) -> Result<Self, Error> {
+        let Wish { output, header } = wish;
+        let cpus = vcpus.len() as u8;
+        let start = Start::measure(vcpus)?;
+        let header = Header {
+            started_ns: start.realtime.ns,
+            tsc_khz: vm.boot_info(vcpus)?.tsc_khz,
+            kernel_mode: kernel_mode(),
+            ..header
+        };
+        let records = output.records.try_clone();
+        let writer = records.and_then(|file| Writer::new(BufWriter::with_capacity(BUFFER, file), &header));
+        let writer = writer.map_err(|source| output.place.failed(source))?;
+        let bell = Arc::new(eventfd()?);
+        if let Some(rings) = &rings {
+            let sites = sites::connect(vm.memory(), programs.kernel(), rings.clone())?;
+            tracing::debug!("{sites} trace points, rings at {rings:#x?}");
+            vm.trace_doorbell(&bell)?;
+        }
+        let offset = start.offset();
+        let logs: Arc<Vec<_>> = Arc::new((0..header.cpus).map(|cpu| Log::new(cpu, offset)).collect());
+        let work = Work {
+            names: rings.as_ref().and_then(|_| Sampler::new(vm.memory().clone(), programs)),
+            rings: rings.map(|rings| Rings::new(vm.memory().clone(), rings.start, cpus)),
+            logs: logs.clone(),
+            writer,
+            offset,
+        };
+        Ok(Self { drain: Drain::start(work, bell)?, logs, start, tsc_khz: header.tsc_khz, output })
+    }
+
+    /// What the vCPUs' threads write to.
+    pub fn logs(&self) -> Arc<Vec<Log>> {
+        self.logs.clone()
+    }
+
+    /// The guest has ended: completes the records.
+    pub fn end(self, ending: &Ending) -> Deposit {
+        let Self { drain, logs, start, tsc_khz, output } = self;
+        let complete = || -> io::Result<u64> {
+            let drained = drain.end()?;
+            let ends: Vec<End> = logs.iter().filter_map(Log::end).collect();
+            let trailer = Trailer {
+                ended_ns: SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos() as u64,
+                ending: file::Ending { status: ending.status.code(), message: ending.message.clone() },
+                certificate: start.certify(&ends, tsc_khz, drained.run_ns),
+                rings: drained.rings,
+            };
+            drained.writer.end(&trailer)?;
+            Ok(trailer.rings.iter().map(|ring| ring.records).sum())
+        };
+        let records = complete();
+        Deposit { output, records }
+    }
+}
+
+/// Found out by running a guest. Where that fails, nothing is known, and this guest shows what is wrong.
+fn kernel_mode() -> KernelMode {
+    match doctor::is_native() {
+        Some(true) => KernelMode::Native,
+        Some(false) => KernelMode::Emulated,
+        None => KernelMode::Unknown,
+    }
+}
+
+impl From<OutputError> for Error {
+    fn from(error: OutputError) -> Self {
+        Self::Config(super::wish::WishError::from(error).into())
+    }
+}

@@ -1,0 +1,88 @@
+//! A profile is wanted: its file is there, and what it is of is known. The machine is not there yet.
+
+use super::options::ProfileOptions;
+use super::output::{Output, OutputError};
+use crate::core::manifest;
+use crate::debug::programs::servers_of;
+use crate::loader::file::{FileError, Input};
+use crate::loader::module::Module;
+use crate::options::SubOptionError;
+use crate::symbols;
+use profile::file::{Header, Program};
+use std::ffi::OsStr;
+use ukernel_abi::sites::SYMBOL;
+use vmm_abi::trace;
+
+#[derive(Debug, thiserror::Error)]
+pub enum WishError {
+    #[error(transparent)]
+    Option(#[from] SubOptionError),
+    #[error(transparent)]
+    Output(#[from] OutputError),
+    #[error(transparent)]
+    File(#[from] FileError),
+}
+
+impl WishError {
+    /// The exit status that it ends `ukvmm` with.
+    pub fn status(&self) -> u8 {
+        match self {
+            Self::Option(_) => vmm_abi::exit::VMM,
+            Self::Output(error) => error.status(),
+            Self::File(error) => error.status(),
+        }
+    }
+}
+
+/// What is to be profiled.
+#[derive(Debug)]
+pub struct Wish {
+    pub output: Output,
+    /// As far as it is known without a machine.
+    pub header: Header,
+}
+
+impl Wish {
+    /// Reads what was given to `--profile`, of a machine with so many CPUs and so much memory.
+    pub fn new(
+        given: &OsStr,
+        cpus: u8,
+        memory: u64,
+        kernel: &Input,
+        modules: &[Module],
+    ) -> Result<Self, WishError> {
+        let options = ProfileOptions::parse(given)?;
+        let servers = servers_of(modules).into_iter().map(|(name, input)| program(&name, input));
+        let header = Header {
+            ukvmm: env!("CARGO_PKG_VERSION").into(),
+            command: std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned()).collect(),
+            cpus: cpus.into(),
+            memory,
+            records: symbols::find(&kernel.path, SYMBOL).is_some(),
+            kernel: program("kernel", kernel)?,
+            servers: servers.collect::<Result<_, _>>()?,
+            ..Header::default()
+        };
+        if !header.records {
+            tracing::warn!(
+                "--profile: the kernel {} has no trace points, so the profile has the exits of its vCPUs alone",
+                kernel.path.display()
+            );
+        }
+        Ok(Self { output: Output::open(options)?, header })
+    }
+
+    /// The module that the guest's rings are in.
+    pub fn module(&self) -> Option<Module> {
+        let size = trace::module_size(self.header.cpus.into());
+        self.header.records.then(|| Module::zeroes(trace::MODULE, size, trace::RING_SIZE))
+    }
+}
+
+/// Kernel and servers are hashed when the guest starts: afterwards, other builds may be where they were.
+fn program(name: &str, input: &Input) -> Result<Program, FileError> {
+    let failed = |source| FileError::Unreadable { what: name.into(), path: input.path.clone(), source };
+    let manifest::Program { name, path, size, sha256 } =
+        manifest::Program::of(name, input).map_err(failed)?;
+    Ok(Program { name, path: path.to_string_lossy().into_owned(), size, sha256 })
+}
