@@ -7,13 +7,16 @@
 //!
 //! - [`image`]: the lab's root file system, with the files that a command line names at the same paths as here
 //! - [`qemu`]: the machine, and following its output
+//! - [`profile`]: brings back what `--profile` asks for
 //! - `init.sh`: the lab's first program
 
 mod image;
+mod profile;
 mod qemu;
 
 use crate::{paths, process, setup};
 use anyhow::{Context, Result, bail};
+use profile::Profile;
 use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -51,6 +54,11 @@ impl Job {
         // What makes no sense is for `ukvmm` to refuse.
         cpus.unwrap_or(1).clamp(1, MAX_CPUS)
     }
+
+    /// The profile that the command line asks `ukvmm` for.
+    fn profile(&self) -> Option<Profile> {
+        if self.program.ends_with("ukvmm") { Profile::of(&self.args) } else { None }
+    }
 }
 
 /// Most CPUs that the lab gets: more are hardly faster anywhere.
@@ -76,12 +84,19 @@ pub fn run(job: &Job, sink: &mut dyn Sink) -> Result<Outcome> {
     let kernel = setup::for_lab()?;
     let folder = paths::lab().join(format!("run-{}", std::process::id()));
     fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
-    let outcome = image::build(job, &kernel)
+    let profile = job.profile();
+    let port = format!("/dev/vport0p{}", qemu::FIRST_SOCKET + job.sockets.len());
+    let args =
+        profile.as_ref().map_or_else(|| job.args.clone(), |profile| profile.redirected(&job.args, &port));
+    profile.as_ref().map_or(Ok(()), Profile::check)?;
+    let outcome = image::build(job, &args, &kernel)
         .and_then(|initrd| Ok(fs::write(folder.join("initrd"), initrd)?))
-        .and_then(|()| qemu::run(&folder, &kernel, job, sink));
+        .and_then(|()| qemu::run(&folder, &kernel, job, sink, profile.is_some()));
     drop(fs::remove_file(folder.join("initrd")));
+    let made = profile.map_or(Ok(()), |profile| profile.make(&folder.join(qemu::RECORDS)));
     keep(&folder)?;
-    outcome
+    let outcome = outcome?;
+    made.map(|()| outcome)
 }
 
 /// Makes a run's folder the last run's. Another run may do the same at the same time; one of them stays.

@@ -18,6 +18,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use ukernel_abi::names::SYMBOL as NAMES;
 
 /// Set up what is missing and build everything.
 pub fn build() -> Result<()> {
@@ -103,9 +104,10 @@ fn write(to: &Path, bytes: &[u8]) -> Result<()> {
     replace(to, |fresh| Ok(fs::write(fresh, bytes)?))
 }
 
-/// Copies a program without its symbols.
+/// Copies a program without its symbols, but for the one that tells who looks from outside what tasks are called.
 pub fn strip(from: &Path, to: &Path) -> Result<()> {
-    replace(to, |fresh| process::run(Command::new("objcopy").arg("--strip-all").arg(from).arg(fresh)))
+    let kept = ["--strip-all", "--keep-symbol", NAMES];
+    replace(to, |fresh| process::run(Command::new("objcopy").args(kept).arg(from).arg(fresh)))
 }
 
 fn replace(to: &Path, make: impl FnOnce(&Path) -> Result<()>) -> Result<()> {

@@ -4,6 +4,7 @@ use super::{Job, quoted};
 use crate::archive::Archive;
 use crate::setup::{BUSYBOX, Kernel};
 use anyhow::{Context, Result};
+use std::ffi::OsString;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -13,15 +14,15 @@ const INIT: &str = include_str!("init.sh");
 /// Variables of the environment that are the job's too.
 const PASSED_ON: [&str; 4] = ["NO_COLOR", "RUST_BACKTRACE", "RUST_LOG", "UKVMM_LOG"];
 
-/// An archive for the lab's kernel to unpack.
-pub fn build(job: &Job, kernel: &Kernel) -> Result<Vec<u8>> {
+/// An archive for the lab's kernel to unpack. `args`: the job's, as they are in the lab.
+pub fn build(job: &Job, args: &[OsString], kernel: &Kernel) -> Result<Vec<u8>> {
     let mut archive = Archive::default();
     for directory in ["/dev", "/proc", "/sys", "/tmp"] {
         archive.directory(directory, 0o755)?;
     }
     archive.file("/init", 0o755, INIT.into())?;
     archive.file("/lab/busybox", 0o755, read(Path::new(BUSYBOX))?)?;
-    archive.file("/lab/command", 0o644, command(job)?.into())?;
+    archive.file("/lab/command", 0o644, command(job, args)?.into())?;
     archive.file("/lab/stdin", 0o644, job.stdin.clone())?;
     let mut names = String::new();
     for module in &kernel.modules {
@@ -41,7 +42,7 @@ pub fn build(job: &Job, kernel: &Kernel) -> Result<Vec<u8>> {
 }
 
 /// The shell script that becomes the job's program.
-fn command(job: &Job) -> Result<String> {
+fn command(job: &Job, args: &[OsString]) -> Result<String> {
     let cwd = std::env::current_dir()?;
     let folder = quoted(cwd.as_os_str())?;
     let mut script = format!("/lab/busybox mkdir -p {folder}\ncd {folder}\nexport HOME=/ PATH=/lab\n");
@@ -51,7 +52,7 @@ fn command(job: &Job) -> Result<String> {
         }
     }
     script += "exec";
-    for word in std::iter::once(job.program.as_os_str()).chain(job.args.iter().map(|arg| arg.as_os_str())) {
+    for word in std::iter::once(job.program.as_os_str()).chain(args.iter().map(|arg| arg.as_os_str())) {
         script += " ";
         script += &quoted(word)?;
     }

@@ -20,7 +20,9 @@ const GRACE: &str = "5";
 const LAST_LINES: usize = 15;
 
 /// Number of the virtio console's first port that is a socket; those below are the program's streams and status.
-const FIRST_SOCKET: usize = 4;
+pub const FIRST_SOCKET: usize = 4;
+/// File with what the program has written to the port behind the last of the sockets.
+pub const RECORDS: &str = "profile";
 
 /// The lab's kernel: says little, and nothing in it is random. `nolapic_timer` makes it use the HPET: to find the
 /// frequency of the local APIC's timer it would spin for 0.2 s, which takes seconds in an emulated CPU.
@@ -32,13 +34,20 @@ const KERNEL_ARGS: &str = "console=ttyS0 quiet panic=-1 reboot=t rdinit=/init no
 /// until the next one: with `nohz=off` that is soon.
 const KERNEL_ARGS_SMP: &str = " tsc=reliable nohz=off";
 
-/// Runs the machine to its end. Its files are in `folder`.
-pub fn run(folder: &Path, kernel: &Kernel, job: &Job, sink: &mut dyn Sink) -> Result<Outcome> {
+/// Runs the machine to its end. Its files are in `folder`, with `records` also what comes back of a profile.
+pub fn run(folder: &Path, kernel: &Kernel, job: &Job, sink: &mut dyn Sink, records: bool) -> Result<Outcome> {
     for name in ["stdout", "stderr", "status", "console.log"] {
         File::create(folder.join(name))?;
     }
     let begin = Instant::now();
-    let mut child = command(folder, kernel, job)?.spawn().context("cannot start qemu-system-x86_64")?;
+    let mut command = command(folder, kernel, job)?;
+    if records {
+        File::create(folder.join(RECORDS))?;
+        let port = FIRST_SOCKET + job.sockets.len();
+        command.args(["-chardev", &chardev(folder, RECORDS)]);
+        command.args(["-device", &format!("virtserialport,chardev={RECORDS},nr={port}")]);
+    }
+    let mut child = command.spawn().context("cannot start qemu-system-x86_64")?;
     let result = follow(&mut child, folder, sink, begin);
     if result.is_err() {
         // SIGTERM, which `timeout` passes on to QEMU; SIGKILL would end `timeout` alone.
@@ -96,8 +105,7 @@ fn follow(
 
 /// QEMU's command line. `timeout` sees to it that QEMU ends even if xtask is killed.
 fn command(folder: &Path, kernel: &Kernel, job: &Job) -> Result<Command> {
-    let escaped = |path: &Path| path.display().to_string().replace(',', ",,");
-    let file = |name: &str| format!("file,id={name},path={}", escaped(&folder.join(name)));
+    let file = |name: &str| chardev(folder, name);
     let mut command = Command::new("timeout");
     command.args(["--foreground", "--kill-after", GRACE, &job.timeout.as_secs().to_string()]);
     command.args(["qemu-system-x86_64", "-machine", "q35", "-accel", "tcg", "-cpu", "EPYC,+svm,+npt"]);
@@ -136,6 +144,16 @@ fn command(folder: &Path, kernel: &Kernel, job: &Job) -> Result<Command> {
     }
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(File::create(folder.join("qemu.log"))?);
     Ok(command)
+}
+
+/// A file in `folder` as one end of a device.
+fn chardev(folder: &Path, name: &str) -> String {
+    format!("file,id={name},path={}", escaped(&folder.join(name)))
+}
+
+/// As a value among QEMU's options.
+fn escaped(path: &Path) -> String {
+    path.display().to_string().replace(',', ",,")
 }
 
 /// The ends of the logs that tell why there is no status.

@@ -1,0 +1,169 @@
+//! `--profile FILE` on a command line for the lab: nothing that is written there comes back, but what is written to a port of the virtio console.
+//!
+//! So in the lab the records are written to such a port, as they are. What they are to become is made of them here: it is work for a CPU that is not emulated, and the
+//! files with the symbols are here as well.
+
+use anyhow::{Context, Result};
+use profile::format::Format;
+use std::ffi::{OsStr, OsString};
+use std::fs::{self, File};
+use std::io::{self, BufWriter, Write};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+const OPTION: &str = "--profile";
+
+/// A profile that a command line asks for.
+#[derive(PartialEq, Eq, Debug)]
+pub struct Profile {
+    /// Which of the words says so, and how it begins.
+    word: usize,
+    prefix: &'static str,
+    /// `None`: standard output.
+    file: Option<PathBuf>,
+    format: Format,
+}
+
+impl Profile {
+    /// That of a command line of `ukvmm`. One that is wrong is none: `ukvmm` says best what is wrong.
+    pub fn of(words: &[OsString]) -> Option<Self> {
+        let own = || words.iter().take_while(|word| *word != "--").enumerate();
+        let (word, prefix, given) =
+            own().find_map(|(n, word)| match word.as_bytes().strip_prefix(OPTION.as_bytes())? {
+                [] => Some((n + 1, "", words.get(n + 1)?.as_bytes())),
+                [b'=', given @ ..] => Some((n, "--profile=", given)),
+                _ => None,
+            })?;
+        let (path, format) = parse(given)?;
+        let by_extension = Format::of_path(&path);
+        Some(match path == Path::new("-") {
+            true => Self { word, prefix, file: None, format: format.unwrap_or(Format::Table) },
+            false => {
+                let format = format.or(by_extension).unwrap_or(Format::Raw);
+                Self { word, prefix, file: Some(path), format }
+            }
+        })
+    }
+
+    /// The words, with the records going to a file of the lab.
+    pub fn redirected(&self, words: &[OsString], to: &str) -> Vec<OsString> {
+        let mut words = words.to_vec();
+        if let Some(word) = words.get_mut(self.word) {
+            *word = format!("{}{to},format=raw", self.prefix).into();
+        }
+        words
+    }
+
+    /// Makes the profile of the records, which have come back into the file `records`.
+    pub fn make(&self, records: &Path) -> Result<()> {
+        let input = File::open(records)?;
+        if input.metadata()?.len() == 0 {
+            // The machine has not begun to run, and somebody has said why.
+            return Ok(());
+        }
+        let mut out: Box<dyn Write> = match &self.file {
+            Some(path) => Box::new(BufWriter::new(File::create(path).with_context(|| self.complaint(path))?)),
+            None => Box::new(BufWriter::new(io::stdout().lock())),
+        };
+        match self.format {
+            Format::Raw => drop(io::copy(&mut &input, &mut out)?),
+            format => profile::report::write(input, format, &mut out)?,
+        }
+        Ok(out.flush()?)
+    }
+
+    /// Finds out before the run whether the file can be written.
+    pub fn check(&self) -> Result<()> {
+        let Some(path) = &self.file else { return Ok(()) };
+        fs::OpenOptions::new().append(true).create(true).open(path).with_context(|| self.complaint(path))?;
+        Ok(())
+    }
+
+    fn complaint(&self, path: &Path) -> String {
+        format!("{OPTION} {}: cannot be written", path.display())
+    }
+}
+
+/// `FILE[,format=…]`, in which two commas are one of the file's name.
+fn parse(given: &[u8]) -> Option<(PathBuf, Option<Format>)> {
+    let mut path = Vec::new();
+    let mut rest = given;
+    loop {
+        match rest {
+            [b',', b',', more @ ..] => {
+                path.push(b',');
+                rest = more;
+            }
+            [b',', option @ ..] => {
+                let name = str::from_utf8(option.strip_prefix(b"format=")?).ok()?;
+                return Some((OsStr::from_bytes(&path).into(), Some(name.parse().ok()?)));
+            }
+            [byte, more @ ..] => {
+                path.push(*byte);
+                rest = more;
+            }
+            [] if path.is_empty() => return None,
+            [] => return Some((OsStr::from_bytes(&path).into(), None)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(line: &str) -> Vec<OsString> {
+        line.split_whitespace().map(Into::into).collect()
+    }
+
+    fn of(line: &str) -> Option<(Option<PathBuf>, Format)> {
+        Profile::of(&words(line)).map(|profile| (profile.file, profile.format))
+    }
+
+    #[test]
+    fn a_command_line_asks_for_a_profile() {
+        let file = |path: &str| Some(path.into());
+        assert_eq!(of("--kernel k --profile p.txt -- x"), Some((file("p.txt"), Format::Table)));
+        assert_eq!(of("--profile=a,,b,format=html"), Some((file("a,b"), Format::Html)));
+        assert_eq!(of("--profile p"), Some((file("p"), Format::Raw)));
+        assert_eq!(of("--profile -"), Some((None, Format::Table)));
+        for none in [
+            "--kernel k -- --profile p",
+            "--profile",
+            "--profile p,format=x",
+            "--profile p,x",
+            "--profiles p",
+        ] {
+            assert_eq!(of(none), None, "{none}");
+        }
+    }
+
+    #[test]
+    fn its_records_go_to_a_port() {
+        let redirected = |line: &str| {
+            let words = words(line);
+            Profile::of(&words).unwrap().redirected(&words, "/dev/p")
+        };
+        assert_eq!(
+            redirected("-v --profile a.txt -- --profile"),
+            words("-v --profile /dev/p,format=raw -- --profile")
+        );
+        assert_eq!(redirected("--profile=a.txt -v"), words("--profile=/dev/p,format=raw -v"));
+    }
+
+    #[test]
+    fn records_are_the_raw_profile_and_none_are_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let (records, path) = (folder.path().join("records"), folder.path().join("p"));
+        let profile = Profile { word: 0, prefix: "", file: Some(path.clone()), format: Format::Raw };
+        fs::write(&records, "").unwrap();
+        profile.make(&records).unwrap();
+        assert!(!path.exists());
+        fs::write(&records, "records").unwrap();
+        profile.check().unwrap();
+        profile.make(&records).unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"records");
+        let nowhere = Profile { file: Some(folder.path().join("no/p")), ..profile };
+        assert!(nowhere.check().is_err());
+    }
+}
