@@ -47,4 +47,8 @@ def _set_up(selected):
             gdb.execute("set sysroot " + gdb.parameter("sysroot"), to_string=True)
     selected.switch()
     # As if it were made to run.
-    gdb.execute("stepi 0", to_string=True)
+    try:
+        gdb.execute("with suppress-cli-notifications on -- stepi 0")
+    except gdb.error:
+        # gdb 12 cannot be told to be quiet, and says twice where it is.
+        gdb.execute("stepi 0", to_string=True)
