@@ -7,6 +7,7 @@
 //! - [`conformance`]: the µ-kernel by itself, under a server set of its own
 //! - [`idle`]: a CPU that is interrupted just before it sleeps
 //! - [`ipc`]: what the µ-kernel's paths take
+//! - [`trace`]: whether records tell the same
 //! - [`soak`]: random system calls
 //! - [`stock`]: stock Linux kernels
 //! - [`drivers`], [`console`], [`rng`], [`net`], [`share`]: drivers that are killed while they are used; [`driven`]: what most of them share
@@ -32,6 +33,7 @@ mod shell;
 mod soak;
 mod status;
 mod stock;
+mod trace;
 mod trials;
 
 use guest_tests::build::Build;
@@ -53,6 +55,7 @@ fn main() {
     trials.extend(conformance::trials(&context));
     trials.extend(idle::trials(&context));
     trials.extend(ipc::trials(&context));
+    trials.extend(trace::trials(&context));
     trials.extend(soak::trials(&context));
     trials.extend(drivers::trials(&context));
     trials.extend(console::trials(&context));
