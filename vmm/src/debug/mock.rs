@@ -7,7 +7,7 @@
 //!
 //! Its monitor repeats what it is told and, told `will exit`, `will crash`, `will segfault` or `will fork`, does that next.
 //!
-//! It panics when it is asked what can be asked only while it stands still.
+//! It panics when it is asked what can be asked only while it stands still, or when its monitor is told `panic`.
 
 use super::debuggee::{Debuggee, Error, Event, File, Plan, Point};
 use super::registers::{Registers, Vector, segment};
@@ -16,6 +16,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io::{Read, Write};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
+use std::sync::mpsc::Sender;
 
 /// Where each process has its code, and how much memory there is.
 pub const CODE: u64 = 0x40_0000;
@@ -51,6 +52,8 @@ pub struct Mock {
     pub plans: Vec<Plan>,
     pub detached: u32,
     pub killed: bool,
+    /// Hears of it when the debugger leaves.
+    pub farewell: Option<Sender<()>>,
 }
 
 impl Mock {
@@ -71,6 +74,7 @@ impl Mock {
             plans: Vec::new(),
             detached: 0,
             killed: false,
+            farewell: None,
         };
         for (process, name, threads) in [
             (Process::KERNEL, "kernel", 2),
@@ -354,6 +358,10 @@ impl Debuggee for Mock {
         self.points.clear();
         self.detached += 1;
         self.running = true;
+        if let Some(farewell) = &self.farewell {
+            // Nobody need listen.
+            let _ = farewell.send(());
+        }
         if self.read_only {
             self.happens(Event::Exited(CRASHED));
         }
@@ -395,6 +403,7 @@ impl Debuggee for Mock {
             ["repeat", count] => {
                 return "a line of text\n".repeat(count.parse().unwrap_or(1).min(MOST_LINES));
             }
+            ["panic"] => panic!("as it was told"),
             ["will", "exit"] => self.will(Event::Exited(3)),
             ["will", "crash"] => self.will(Event::Crashed { thread, message: "it is all over".to_string() }),
             ["will", "segfault"] => self.will(Event::Signal(thread, 11)),

@@ -2,6 +2,7 @@
 
 use super::absent::{Absent, Attach};
 use super::control::Control;
+use super::debuggee::Debuggee;
 use super::listen::Gdb;
 use crate::error::{Error, host};
 use crate::gdb;
@@ -55,25 +56,40 @@ impl Server {
 }
 
 fn serve(gdb: &Gdb, control: &Arc<Control>, attach: Attach) {
-    let served = catch_unwind(AssertUnwindSafe(|| {
-        // That it runs is for the debugger to say that comes first: it has it stop, which is no different if it stands already.
-        gdb::serve(&gdb.listener, &mut Absent::new(control.clone(), attach)?, true)
-    }));
+    let mut machine = match Absent::new(control.clone(), attach) {
+        Ok(machine) => machine,
+        Err(error) => {
+            tracing::error!("debuggers cannot be served: {error}");
+            return control.detach();
+        }
+    };
+    // That it runs is for the debugger to say that comes first: it has it stop, which is no different if it stands already.
+    let served = catch_unwind(AssertUnwindSafe(|| gdb::serve(&gdb.listener, &mut machine, true)));
     match served {
         Ok(Ok(())) => return,
         Ok(Err(error)) => tracing::error!("debuggers cannot be served any more: {error}"),
-        Err(_) => tracing::error!(
-            "the debugger's thread has panicked, a bug of ukvmm; the guest goes on without it"
-        ),
+        Err(_) => tracing::error!("the debugger's thread has panicked, a bug of ukvmm; the guest goes on without it"),
     }
-    control.detach();
+    leave(machine, control);
+}
+
+/// Has the machine run on without a debugger, whatever has become of that one. Breakpoints that stayed would be the guest's end.
+fn leave(mut machine: Absent, control: &Control) {
+    let left = catch_unwind(AssertUnwindSafe(move || machine.detach()));
+    if left.is_err() {
+        tracing::error!("the debugger may have left breakpoints behind");
+        control.detach();
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::debug::mock::Mock;
     use crate::debug::options::{GdbOptions, Place};
     use crate::events::Mailbox;
+    use crate::gdb::framing::frame;
+    use std::io::Write;
     use std::os::unix::net::UnixStream;
     use std::time::Instant;
 
@@ -101,5 +117,21 @@ mod tests {
         let _client = UnixStream::connect(folder.path().join("gdb")).unwrap();
         assert!(server.ended.recv_timeout(Duration::from_secs(20)).is_err());
         assert!(!control.is_attached());
+    }
+
+    #[test]
+    fn a_panic_in_the_middle_leaves_nothing_behind() {
+        let (farewell, left) = channel();
+        let (folder, _, server) = start(move || {
+            Box::new(move || {
+                let mut machine = Mock::new();
+                machine.farewell = Some(farewell.clone());
+                Ok(Box::new(machine))
+            })
+        });
+        let mut client = UnixStream::connect(folder.path().join("gdb")).unwrap();
+        client.write_all(&frame(b"qRcmd,70616e6963")).unwrap();
+        assert!(server.ended.recv_timeout(Duration::from_secs(20)).is_err());
+        left.recv_timeout(Duration::ZERO).unwrap();
     }
 }

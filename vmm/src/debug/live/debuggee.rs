@@ -39,7 +39,7 @@ impl Live {
         programs: &Programs,
     ) -> Result<Self, Error> {
         let elf = programs.kernel();
-        let reserve = slots.borrow_mut().reserve(super::copies::SIZE).cloned();
+        let reserve = slots.borrow_mut().reserve(super::reach::SIZE).cloned();
         let reserve = reserve.map_err(|error| Error::Other(error.to_string()))?;
         let wake = Wake::new(&control)?;
         control.attach();

@@ -6,7 +6,7 @@
 //!
 //! - [`page`]: our code in the kernel's image; [`hooks`]: what leads there
 //! - [`machine`]: vCPUs and memory; [`guest`]: the same with what we have changed, and how a vCPU [`stands`](stand)
-//! - [`agent`]: has the kernel mode change a page table; [`copies`]: pages of one's own
+//! - [`agent`]: has the kernel mode change a page table; [`copies`]: pages of one's own, which the kernel can [`reach`]
 //! - [`patches`]: bytes that are ours, [`offspring`]: what the guest has copied of them; [`points`]: breakpoints; [`unmaps`]: when they may have lost their pages
 //! - [`decode`]: instructions that are not stepped like others; [`step`]: one instruction
 //! - [`watch`]: watchpoints; [`notices`]: programs start, or are about to get a signal
@@ -27,6 +27,7 @@ pub mod offspring;
 pub mod page;
 pub mod patches;
 pub mod points;
+pub mod reach;
 pub mod registers;
 pub mod run;
 pub mod sort;
