@@ -1,12 +1,14 @@
-//! Which thread gdb means where a packet names none: the one of the last packet `Hg`.
+//! Which thread gdb means where a packet names none: the one of the last packet `Hg`, or of the last stop, whichever came later.
+//!
+//! There is a third, which gdb (13) does not name. It gets to know a process by asking whether it is attached to it. Then it reads of the process
+//! what it needs to find its symbols, memory and the auxiliary vector, while it has no thread of it yet; so it says that it means any process. When gdb comes to a machine,
+//! it does so with all processes between asking why the machine has stopped and believing it, of which `Hc` is the sign.
 
 use super::ids::{self, Id, Of};
 use super::session::Session;
 use super::translate;
 use crate::debug::thread::{Process, Thread};
 
-/// gdb (13) gets to know a process by asking whether it is attached to it. Then it reads the process's auxiliary vector, and says that it means
-/// any process by that.
 pub(super) struct Naming {
     /// It has said that it means any.
     any: bool,
@@ -48,7 +50,30 @@ impl Session<'_> {
     fn mean_asked(&mut self) {
         let asked = |thread: &Thread| Some(thread.process) == self.naming.asked;
         if let Some(thread) = self.target.threads().into_iter().find(asked) {
-            self.target.current = thread;
+            self.mean(thread);
         }
+    }
+
+    /// Has gdb's packets that name no thread mean this one.
+    pub(super) fn mean(&mut self, thread: Thread) {
+        self.target.current = thread;
+        let named = format!("Hg{}", ids::write(thread, false));
+        // That it is good is nothing for gdb.
+        let _ = self.stub.ask(&mut self.target, named.as_bytes());
+    }
+
+    /// gdb has got to know all processes (`Hc`), and turns to the thread that has stopped.
+    pub(super) fn turn_to_stopped(&mut self) {
+        if self.naming.any {
+            self.mean(self.stop.thread);
+            self.naming.means_stopped();
+        }
+    }
+}
+
+impl Naming {
+    /// gdb is told of a stop, and means its thread from then on.
+    pub fn means_stopped(&mut self) {
+        (self.any, self.asked) = (false, None);
     }
 }

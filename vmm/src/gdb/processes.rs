@@ -63,6 +63,8 @@ impl Session<'_> {
         let threads = self.target.threads();
         if let Some(&thread) = threads.iter().find(|thread| thread.process == process) {
             self.stopped(Stop::found(thread));
+            self.naming.means_stopped();
+            self.mean(thread);
             self.out.send(&self.stop_reply());
             return;
         }

@@ -202,6 +202,9 @@ impl<'d> Session<'d> {
 
     /// Has `gdbstub` answer.
     fn delegate(&mut self, body: &[u8]) {
+        if body.starts_with(b"Hc") {
+            self.turn_to_stopped();
+        }
         let request = match body.strip_prefix(b"Hg") {
             Some(id) => self.name(id),
             None => translate::request(body),

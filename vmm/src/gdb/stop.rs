@@ -106,6 +106,7 @@ impl Session<'_> {
     fn tell(&mut self, reason: Reason<u64>, program: Option<String>) {
         self.state = State::Stopped;
         self.lists.stopped();
+        self.naming.means_stopped();
         for answer in self.stub.report(&mut self.target, reason) {
             let answer = program.as_ref().map_or(answer.clone(), |path| executes(&answer, path));
             self.stop.reply.clone_from(&answer);

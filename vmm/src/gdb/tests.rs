@@ -528,6 +528,41 @@ fn the_process_that_gdb_has_asked_about_is_the_one_it_means() {
     assert_eq!(gdb.ask("qC"), "QCp1.1");
 }
 
+/// What gdb 13 sends when it comes: it gets to know all processes before it believes why the machine has stopped.
+#[test]
+fn memory_is_that_of_the_process_that_gdb_gets_to_know() {
+    let mut mock = Mock::new();
+    let mut gdb = Gdb::attach(&mut mock);
+    let number = format!("m{:x},4", CODE + SIZE - 4);
+    gdb.ask("Hgp0.0");
+    assert_eq!(gdb.ask("?"), "T02thread:p1.1;");
+    for process in ["c", "5", "d"] {
+        assert_eq!(gdb.ask(&format!("qAttached:{process}")), "1");
+        assert_eq!(gdb.ask(&number), format!("{process:0>2}000000"));
+    }
+    assert_eq!(gdb.ask("Hc-1"), "OK");
+    assert_eq!(gdb.ask(&number), "01000000");
+    assert_eq!(gdb.ask("Z0,400010,1"), "OK");
+    drop(gdb);
+    assert_eq!(mock.points().iter().collect::<Vec<_>>(), [&(Process(1), Point::Code(CODE + 0x10))]);
+}
+
+/// After a stop gdb does not name its thread, not even when it has got to know another process since.
+#[test]
+fn a_breakpoint_goes_to_the_process_that_has_stopped() {
+    let mut mock = Mock::new();
+    mock.will(Event::Signal(thread(12, 1), 11));
+    let mut gdb = Gdb::attach(&mut mock);
+    gdb.ask("Hgp0.0");
+    assert_eq!(gdb.go("vCont;c"), ["T0bthread:pc.1;"]);
+    assert_eq!(gdb.ask("qAttached:d"), "1");
+    assert_eq!(gdb.ask("qC"), "QCpc.1");
+    assert_eq!(gdb.ask("Z0,400010,1"), "OK");
+    assert_eq!(gdb.ask(&format!("m{:x},4", CODE + SIZE - 4)), "0c000000");
+    drop(gdb);
+    assert_eq!(mock.points().iter().collect::<Vec<_>>(), [&(SH, Point::Code(CODE + 0x10))]);
+}
+
 #[test]
 fn the_monitor_has_its_say() {
     let mut mock = Mock::new();
