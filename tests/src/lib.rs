@@ -18,6 +18,7 @@
 //! - [`peer`]: a server for guests that use the network
 //! - [`stock`]: stock Linux kernels as guests
 //! - [`gdb`]: sessions of GDB with a guest
+//! - [`machine`]: a guest in this process, for a test that is its debugger
 //! - [`qemu`]: the same guest, booted by QEMU; [`bundle`]: its boot files
 
 #![forbid(unsafe_code)]
@@ -30,6 +31,7 @@ pub mod compare;
 pub mod cpio;
 pub mod gdb;
 pub mod guest;
+pub mod machine;
 pub mod peer;
 pub mod process;
 pub mod programs;

@@ -11,7 +11,7 @@
 //! - [`soak`]: random system calls
 //! - [`stock`]: stock Linux kernels
 //! - [`drivers`], [`console`], [`rng`], [`net`], [`share`]: drivers that are killed while they are used; [`driven`]: what most of them share
-//! - [`gdb`]: sessions of GDB; [`gdb_hostile`]: debuggers that talk nonsense
+//! - [`gdb`]: sessions of GDB; [`gdb_hostile`]: debuggers that talk nonsense; [`debuggee`]: a test that is the debugger itself
 //! - [`trials`]: tests of libtest-mimic, and what they share
 
 #![forbid(unsafe_code)]
@@ -19,6 +19,7 @@
 mod cases;
 mod conformance;
 mod console;
+mod debuggee;
 mod driven;
 mod drivers;
 mod gdb;
@@ -64,6 +65,7 @@ fn main() {
     trials.extend(share::trials(&context));
     trials.extend(gdb::trials(&context));
     trials.extend(gdb_hostile::trials(&context));
+    trials.extend(debuggee::trials(&context));
     trials.extend(stock::trials(&context));
     libtest_mimic::run(&arguments, trials).exit();
 }

@@ -68,7 +68,9 @@ fn serve(gdb: &Gdb, control: &Arc<Control>, attach: Attach) {
     match served {
         Ok(Ok(())) => return,
         Ok(Err(error)) => tracing::error!("debuggers cannot be served any more: {error}"),
-        Err(_) => tracing::error!("the debugger's thread has panicked, a bug of ukvmm; the guest goes on without it"),
+        Err(_) => tracing::error!(
+            "the debugger's thread has panicked, a bug of ukvmm; the guest goes on without it"
+        ),
     }
     leave(machine, control);
 }

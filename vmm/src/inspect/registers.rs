@@ -24,6 +24,16 @@ const XSTATE_BV: usize = 512;
 /// x87 and SSE.
 const LEGACY: u8 = 3;
 
+/// What of a thread's registers a vCPU has that is in the kernel.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Held {
+    None,
+    /// General registers whose places in the frame are below this address. They will be pushed there, or have been popped.
+    Below(u64),
+    /// All, by SYSCALL or for SYSRET, which do not use the stack; among the kernel's own.
+    BySyscall,
+}
+
 impl Kernel {
     /// The registers with which `thread` goes on in user mode, or is there now; of a vCPU, its own.
     pub fn registers(&self, view: &dyn View, thread: Thread) -> Option<Registers> {
@@ -56,7 +66,7 @@ impl Kernel {
         for (to, from) in registers.general.iter_mut().zip(GENERAL) {
             *to = at(from);
         }
-        registers.rip = at(offset_of!(Regs, rip));
+        registers.rip = tcb.record.u64(self.rip_offset(tcb));
         registers.rflags = at(offset_of!(Regs, rflags));
         registers.segments[segment::CS] = at(offset_of!(Regs, cs)) as u16;
         registers.segments[segment::SS] = at(offset_of!(Regs, ss)) as u16;
@@ -65,38 +75,68 @@ impl Kernel {
             registers.general[general::RCX] = registers.rip;
             registers.general[R11] = registers.rflags;
         }
-        if tcb.transfer_peer.is_some() && tcb.record.bool(fields.transfer_sends) {
-            registers.rip = tcb.record.u64(fields.transfer_rip);
-        }
         registers
     }
 
-    /// Corrects `registers`, which are those in the TCB, for a thread whose vCPU is in the kernel: while they are being saved, or loaded, some are only in the
-    /// vCPU. The stack pointer tells which: it goes through the frame, register by register.
+    /// Corrects `registers`, which are those in the TCB, for a thread whose vCPU is in the kernel.
     fn at_the_border(&self, tcb: &Tcb, of_vcpu: &Registers, registers: &mut Registers) {
-        let addresses = &self.info().addresses;
-        let fields = &self.info().thread;
-        let frame = self.tcb_address(tcb.id.task(), tcb.id.lthread()).wrapping_add(fields.frame);
-        let end = frame.wrapping_sub(fields.frame).wrapping_add(fields.frame_end);
-        let rsp = of_vcpu.rsp();
-        if (addresses.syscall_entry..addresses.page_fault_entry).contains(&of_vcpu.rip) {
-            // SYSCALL does not use the stack. At first, and before SYSRET, that is the user's.
-            if rsp < USER_END {
-                registers.rip = of_vcpu.general[general::RCX];
-                registers.rflags = of_vcpu.general[R11];
-                registers.general[general::RSP] = rsp;
+        let held = self.held(tcb, of_vcpu);
+        match held {
+            Held::None => {}
+            Held::BySyscall => {
+                // At first, and before SYSRET, the stack is the user's.
+                let rsp = of_vcpu.rsp();
+                if rsp < USER_END {
+                    registers.rip = of_vcpu.general[general::RCX];
+                    registers.rflags = of_vcpu.general[R11];
+                    registers.general[general::RSP] = rsp;
+                }
+                let saved = registers.rsp();
+                registers.general = of_vcpu.general;
+                registers.general[general::RSP] = saved;
+                registers.general[general::RCX] = registers.rip;
+                registers.general[R11] = registers.rflags;
             }
-            let saved = registers.rsp();
-            registers.general = of_vcpu.general;
-            registers.general[general::RSP] = saved;
-            registers.general[general::RCX] = registers.rip;
-            registers.general[R11] = registers.rflags;
-        } else if (frame..end).contains(&rsp) {
-            let is_below = |offset: usize| frame.wrapping_add(offset as u64) < rsp;
-            for (n, _) in GENERAL.into_iter().enumerate().filter(|(_, offset)| is_below(*offset)) {
-                registers.general[n] = of_vcpu.general[n];
+            Held::Below(_) => {
+                for (n, offset) in GENERAL.into_iter().enumerate() {
+                    if self.is_held(tcb, held, offset) {
+                        registers.general[n] = of_vcpu.general[n];
+                    }
+                }
             }
         }
+    }
+
+    /// What of the registers of a thread whose vCPU is in the kernel is not in its TCB: while they are being saved, or loaded, some are only in the
+    /// vCPU. The stack pointer tells which: it goes through the frame, register by register.
+    pub fn held(&self, tcb: &Tcb, of_vcpu: &Registers) -> Held {
+        let addresses = &self.info().addresses;
+        let frame = self.frame_of(tcb);
+        let end = frame.wrapping_sub(self.info().thread.frame).wrapping_add(self.info().thread.frame_end);
+        if (addresses.syscall_entry..addresses.page_fault_entry).contains(&of_vcpu.rip) {
+            return Held::BySyscall;
+        }
+        if (frame..end).contains(&of_vcpu.rsp()) { Held::Below(of_vcpu.rsp()) } else { Held::None }
+    }
+
+    /// Whether a vCPU that holds so much has the general register at `offset` of the frame.
+    pub fn is_held(&self, tcb: &Tcb, held: Held, offset: usize) -> bool {
+        match held {
+            Held::None => false,
+            Held::Below(rsp) => self.frame_of(tcb).wrapping_add(offset as u64) < rsp,
+            Held::BySyscall => true,
+        }
+    }
+
+    /// Where in the TCB is the rip with which the program goes on. While it sends a string, the frame's is where the kernel goes on with that.
+    pub fn rip_offset(&self, tcb: &Tcb) -> u64 {
+        let fields = &self.info().thread;
+        let sends = tcb.transfer_peer.is_some() && tcb.record.bool(fields.transfer_sends);
+        if sends { fields.transfer_rip } else { fields.frame + offset_of!(Regs, rip) as u64 }
+    }
+
+    fn frame_of(&self, tcb: &Tcb) -> u64 {
+        self.tcb_address(tcb.id.task(), tcb.id.lthread()).wrapping_add(self.info().thread.frame)
     }
 
     /// Adds vector registers, FS base and GS base. `avx`: whether the machine has AVX.

@@ -133,6 +133,8 @@ impl Copies {
     }
 
     fn free(&self) -> Option<u64> {
-        reach::FRAMES.step_by(PAGE as usize).find(|frame| self.pages.values().all(|copy| copy.frame != *frame))
+        reach::FRAMES
+            .step_by(PAGE as usize)
+            .find(|frame| self.pages.values().all(|copy| copy.frame != *frame))
     }
 }

@@ -9,7 +9,8 @@ use crate::debug::debuggee::Error;
 use crate::debug::registers::{Registers, general};
 use crate::debug::thread::Thread;
 use crate::debug::view::View;
-use crate::inspect::registers::GENERAL;
+use crate::inspect::registers::{GENERAL, Held};
+use crate::inspect::thread::Tcb;
 use std::mem::offset_of;
 use ukernel_abi::utcb::{FIXED_FLAGS, Regs, USER_FLAGS};
 
@@ -54,25 +55,63 @@ impl Guest {
         self.set_user(vcpu, User { rip: new.rip, rflags: new.rflags, rsp: new.rsp() })
     }
 
-    /// Of a thread that the kernel has put aside.
+    /// Of a thread that is in the kernel, on a vCPU or put aside.
     fn write_saved(&self, thread: Thread, old: &Registers, new: &Registers) -> Result<(), Error> {
         let none = || Error::NoThread(thread);
         let ours = self.ours.as_ref().ok_or_else(none)?;
         let (task, lthread) = thread.as_l4().ok_or_else(none)?;
-        let tcb = ours.kernel.tcb_physical(&self.machine, task, lthread).ok_or_else(none)?;
-        let frame = tcb + ours.kernel.info().thread.frame;
-        let put = |offset: usize, value: u64| self.machine.write(frame + offset as u64, &value.to_le_bytes());
-        for (index, offset) in GENERAL.into_iter().enumerate() {
-            if new.general[index] != old.general[index] {
-                put(offset, new.general[index])?;
+        let at = ours.kernel.tcb_physical(&self.machine, task, lthread).ok_or_else(none)?;
+        let tcb = ours.kernel.thread(&self.machine, thread).ok_or_else(none)?;
+        let fields = &ours.kernel.info().thread;
+        let frame = at + fields.frame;
+        let (vcpu, held) = self.held(ours, thread, &tcb);
+        if held == Held::BySyscall {
+            let why = format!(
+                "the kernel has the registers of thread {thread} at hand; have vCPU {vcpu} go on a little"
+            );
+            return Err(Error::Other(why));
+        }
+        // What is not changed is not written: it may be the kernel's by now.
+        let put = |at: u64, old: u64, new: u64| match old == new {
+            true => Ok(()),
+            false => self.machine.write(at, &new.to_le_bytes()),
+        };
+        let mut on_vcpu = Vec::new();
+        for (n, offset) in GENERAL.into_iter().enumerate() {
+            let (old, new) = (old.general[n], new.general[n]);
+            if ours.kernel.is_held(&tcb, held, offset) {
+                on_vcpu.extend((old != new).then_some((n, new)));
+            } else {
+                put(frame + offset as u64, old, new)?;
             }
         }
-        put(offset_of!(Regs, rip), new.rip)?;
-        put(offset_of!(Regs, rflags), new.rflags)?;
+        self.write_some(vcpu, &on_vcpu)?;
+        put(at + ours.kernel.rip_offset(&tcb), old.rip, new.rip)?;
+        put(frame + offset_of!(Regs, rflags) as u64, old.rflags, new.rflags)?;
         if (&new.vector, new.fs_base, new.gs_base) != (&old.vector, old.fs_base, old.gs_base) {
-            return self.write_fpu(ours, thread, tcb, new);
+            return self.write_fpu(ours, thread, at, new);
         }
         Ok(())
+    }
+
+    /// Gives a vCPU these general registers, by their indices, and leaves the others alone.
+    fn write_some(&self, vcpu: usize, general: &[(usize, u64)]) -> Result<(), Error> {
+        if general.is_empty() {
+            return Ok(());
+        }
+        let mut real = View::registers(&self.machine, vcpu).ok_or(Error::NoThread(Thread::vcpu(vcpu)))?;
+        general.iter().for_each(|&(n, value)| real.general[n] = value);
+        self.machine.set_registers(vcpu, real)
+    }
+
+    /// The vCPU that is in the kernel for `thread`, and what of its registers that has.
+    fn held(&self, ours: &Ours, thread: Thread, tcb: &Tcb) -> (usize, Held) {
+        let runs = |vcpu: &usize| {
+            ours.kernel.running(&self.machine, *vcpu).is_some_and(|r| r.thread == thread && !r.in_stub)
+        };
+        let vcpu = (0..self.machine.vcpus()).find(runs);
+        let held = vcpu.and_then(|vcpu| Some((vcpu, View::registers(&self.machine, vcpu)?)));
+        held.map_or((0, Held::None), |(vcpu, of_vcpu)| (vcpu, ours.kernel.held(tcb, &of_vcpu)))
     }
 
     /// Vector registers, FS and GS base of a thread that the kernel has put aside: in a vCPU that still has them, or where the kernel has saved them.

@@ -43,6 +43,8 @@ pub(super) struct Run {
     pub steps: Vec<Step>,
     pub while_in: Option<(u64, u64)>,
     pub over: Option<Over>,
+    /// Who has been told to be at a byte of ours, and is on its way over that or not even there yet.
+    pub passing: Option<(Thread, u64)>,
 }
 
 /// A thread, alone, on its way over a byte of ours or to a watched place: neither is there meanwhile.
@@ -68,8 +70,8 @@ impl Live {
     fn begin(&mut self, plan: Plan) -> Result<(), Error> {
         self.refresh()?;
         self.notices.pass(&self.guest, &plan)?;
-        self.run = Some(Run { steps: Vec::new(), while_in: plan.while_in, over: None });
         self.skip = self.last.take().filter(|last| self.rip(last.0) == Some(last.1));
+        self.run = Some(Run { steps: Vec::new(), while_in: plan.while_in, over: None, passing: self.skip });
         for thread in &plan.step {
             let step = Step::begin(&mut self.guest, &mut self.points, *thread, plan.alone)?;
             self.run.iter_mut().for_each(|run| run.steps.push(step));
@@ -191,6 +193,7 @@ impl Live {
         self.wake.alone(false);
         let is_end = |event: &Event| matches!(event, Event::Crashed { .. } | Event::Exited(_));
         let (ends, others): (Vec<_>, Vec<_>) = told.into_iter().partition(is_end);
+        let passing = run.passing;
         let is_gone = ends.iter().any(|event| matches!(event, Event::Exited(_)));
         self.has_ended |= !ends.is_empty();
         if !is_gone && let Err(error) = self.tidy_up(run, others.first()) {
@@ -202,7 +205,8 @@ impl Live {
                 self.rip(*thread).map(|rip| (*thread, rip))
             }
             Some(Event::Signal(..) | Event::Started { .. }) => self.notices.place(),
-            _ => None,
+            // It has been told of already.
+            _ => passing.filter(|passing| self.rip(passing.0) == Some(passing.1)),
         };
     }
 
@@ -314,6 +318,9 @@ impl Live {
         let before = over.unwatched.as_ref();
         let changed = before.and_then(|before| self.watchpoints.changed(&self.guest, before));
         let then = over.then.take();
+        if let Some(run) = &mut self.run {
+            run.passing.take_if(|(thread, _)| *thread == over.step.wanted);
+        }
         let (thread, is_over) = (over.step.wanted, self.put_back(over)?);
         is_over.end(&mut self.guest, &mut self.points, Some(vcpu))?;
         let touched = changed.map(|watchpoint| touched(thread, watchpoint));
