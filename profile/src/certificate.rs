@@ -73,14 +73,14 @@ fn disturbances(certificate: &Certificate) -> Option<String> {
     }
     let sum = |of: fn(&Vcpu) -> Option<u64>| certificate.vcpus.iter().map(of).sum::<Option<u64>>();
     let migrations: u64 = certificate.vcpus.iter().map(|vcpu| vcpu.migrations).sum();
-    let mut seen = vec![format!("seen to change their CPU {}", times(migrations))];
-    seen.extend(sum(|vcpu| vcpu.preemptions).map(|n| format!("were taken off it {}", times(n))));
-    seen.extend(sum(|vcpu| vcpu.run_delay_ns).map(|ns| format!("waited {} for one", ms(ns))));
+    let mut seen = vec![format!("were seen on another CPU than before {}", times(migrations))];
+    seen.extend(sum(|vcpu| vcpu.preemptions).map(|n| format!("were preempted {}", times(n))));
+    seen.extend(sum(|vcpu| vcpu.run_delay_ns).map(|ns| format!("waited {} for a CPU", ms(ns))));
     let steal =
         certificate.steal_ns.map(|ns| format!("; the host itself was kept from its CPUs for {}", ms(ns)));
     let reader = certificate.reader_ns.map(|ns| format!("; reading the rings took {} of a CPU", ms(ns)));
     Some(format!(
-        "The threads of the vCPUs were {}{}{}.",
+        "The threads of the vCPUs {}{}{}.",
         seen.join(", "),
         steal.unwrap_or_default(),
         reader.unwrap_or_default()
@@ -111,7 +111,6 @@ fn ms(ns: u64) -> String {
 
 fn times(n: u64) -> String {
     match n {
-        0 => "never".into(),
         1 => "once".into(),
         n => format!("{n} times"),
     }
@@ -150,7 +149,7 @@ mod tests {
             text(&header(), Some(&trailer())),
             "Ticks are those of an invariant TSC: 2000.000 MHz by KVM, 2000.020 MHz by the host's clock during the run (+10 ppm); two readings are 20 \
              apart. The clocks of guest and host are aligned to within ±500 ticks (250 ns) over the whole run. The threads of the vCPUs were \
-             seen to change their CPU once, were taken off it 2 times, waited 2.0 ms for one; the host itself was kept from its CPUs for 10.0 ms; \
+             seen on another CPU than before once, were preempted 2 times, waited 2.0 ms for a CPU; the host itself was kept from its CPUs for 10.0 ms; \
              reading the rings took 3.0 ms of a CPU. All 5 records are there."
         );
     }

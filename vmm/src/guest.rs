@@ -8,6 +8,7 @@ use crate::loader::kernel::{Entrance, Kernel};
 use crate::loader::linux::{self, Stock};
 use crate::loader::module::Module;
 use crate::loader::{self, Entry, LoadError};
+use crate::vcpu::entry;
 use crate::virtio::attach;
 use crate::vm::Vm;
 use kvm_ioctls::VcpuFd;
@@ -37,8 +38,24 @@ impl Guest {
         matches!(self, Self::Stock(_))
     }
 
-    /// Loads it with its modules into a machine that has not run yet and has so many virtio devices. Says also where the modules are.
+    /// Loads it with its modules into a machine that has not run yet and has so many virtio devices. The boot CPU is to
+    /// begin there. Returns the modules, with their places.
     pub fn load(
+        self,
+        vm: &Vm,
+        vcpus: &[VcpuFd],
+        modules: Vec<Module>,
+        cmdline: &str,
+        virtio: usize,
+    ) -> Result<Vec<Module>, Error> {
+        let (entry, modules) = self.load_into(vm, vcpus, modules, cmdline, virtio)?;
+        if let Some(boot_cpu) = vcpus.first() {
+            entry::set_registers(boot_cpu, entry)?;
+        }
+        Ok(modules)
+    }
+
+    fn load_into(
         self,
         vm: &Vm,
         vcpus: &[VcpuFd],

@@ -16,13 +16,12 @@ use crate::events::signals::Signals;
 use crate::events::timer::Timer;
 use crate::events::{Mailbox, Notice, eventfd};
 use crate::guest::Guest;
-use crate::loader::module::Module;
 use crate::memory::{self, GuestMemory};
 use crate::profile::session::Session;
 use crate::slots::Slots;
 use crate::vcpu::group::{Group, Reports};
+use crate::vcpu::kick;
 use crate::vcpu::thread::World;
-use crate::vcpu::{entry, kick};
 use crate::virtio;
 use crate::vm::Vm;
 use crate::{doctor, kvm};
@@ -33,7 +32,6 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
-use vmm_abi::trace;
 
 /// How long a vCPU that was asked to stop may take. It is stopped within a millisecond, unless it waits for somebody to
 /// read our standard output.
@@ -53,17 +51,14 @@ pub fn run(mut config: Config) -> Result<Ending, Error> {
     let room = Arc::new(eventfd()?);
     let standard = config.console.is_some().then(|| Standard::new(room.clone())).transpose()?;
     let plans = virtio::plan::plans(&mut config, &memory, standard.as_ref(), &mailbox)?;
-    let programs = Programs::of(&config.kernel, &config.modules);
+    let programs = programs(&config);
     let guest = Guest::check(config.kernel, config.format, memory::low_end(&memory))?;
     if guest.is_stock() {
         doctor::check_stock()?;
     }
     let vm = Arc::new(Vm::new(kvm, memory)?);
     let vcpus = vm.create_vcpus(config.cpus, guest.is_stock())?;
-    let (entry, modules) = guest.load(&vm, &vcpus, config.modules, &config.cmdline, plans.len())?;
-    if let Some(boot_cpu) = vcpus.first() {
-        entry::set_registers(boot_cpu, entry)?;
-    }
+    let modules = guest.load(&vm, &vcpus, config.modules, &config.cmdline, plans.len())?;
 
     let mut events: EventManager<Box<dyn MutEventSubscriber>> = EventManager::new()?;
     events.add_subscriber(Box::new(wake));
@@ -79,9 +74,8 @@ pub fn run(mut config: Config) -> Result<Ending, Error> {
     }
     let debugger =
         config.gdb.map(|gdb| debugger(gdb, &vm, &vcpus, &mailbox, programs.clone())).transpose()?;
-    let rings = modules.iter().find(|module| module.name == trace::MODULE).map(Module::range);
-    let profile =
-        config.profile.map(|wish| Session::start(wish, &vm, &vcpus, rings, programs)).transpose()?;
+    let profile = config.profile.map(|wish| Session::start(wish, &vm, &vcpus, &modules, programs));
+    let profile = profile.transpose()?;
     let control = debugger.as_ref().map(|server| server.control().clone());
     let done = move |id| mailbox.send(Notice::Stopped(id));
     let mut world = World::new(ports, devices.windows.clone(), vm.memory().clone(), control);
@@ -97,6 +91,12 @@ pub fn run(mut config: Config) -> Result<Ending, Error> {
     }
     let profile = profile.map(|session| session.end(&ending));
     Ok(Ending { profile, ..with_core(ending, config.core, &reports, vm.memory()) })
+}
+
+/// The programs of the guest, for whoever wants to know names and symbols: finding them takes reading files.
+fn programs(config: &Config) -> Programs {
+    let is_watched = config.gdb.is_some() || config.profile.is_some();
+    if is_watched { Programs::of(&config.kernel, &config.modules) } else { Programs::default() }
 }
 
 /// Leaves a core behind, if one is wanted and the guest has died.

@@ -118,6 +118,8 @@ impl<'a> Follower<'a> {
             (Ring::User(_), event) if event.is_user() => self.mark(record, cost),
             (Ring::Host(cpu), Event::VM_EXIT | Event::VM_ENTRY) if cpu < CPUS => self.outside(cpu, record),
             (Ring::Cpu(_), Event::CALIBRATE) | (Ring::User(_), Event::SERVER_CALIBRATE) => true,
+            // A request that took longer for it has taken longer.
+            (Ring::Host(_), Event::DRAIN) => true,
             _ => false,
         };
         self.counts.strange += u64::from(!known);

@@ -159,3 +159,23 @@ fn a_stock_kernel_has_a_pc_around_it() {
     let error = config(dir.path(), &["--servers", "test"]).unwrap_err();
     assert!(error.to_string().contains("is a stock kernel") && error.status() == 125, "{error}");
 }
+
+#[test]
+fn a_kernel_without_trace_points_gets_no_rings() {
+    let dir = build_dir();
+    let profile = dir.path().join("p.html");
+    let config = config(dir.path(), &["--memory", "64M", "--profile", profile.to_str().unwrap()]).unwrap();
+    assert!(config.modules.is_empty() && config.memory == 64 << 20);
+    let wish = config.profile.unwrap();
+    assert!(!wish.header.records && wish.module().is_none());
+    assert_eq!((wish.header.memory, wish.header.kernel.size), (64 << 20, config.kernel.size));
+}
+
+#[test]
+fn a_profile_spares_what_the_guest_is_made_of() {
+    let dir = build_dir();
+    let root = dir.path().join("servers/root");
+    let error = config(dir.path(), &["--servers", "test", "--profile", root.to_str().unwrap()]).unwrap_err();
+    assert!(error.status() == 125 && error.to_string().contains("made of"), "{error}");
+    assert_eq!(fs::read(root).unwrap(), b"servers/root");
+}

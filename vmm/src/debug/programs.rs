@@ -99,12 +99,7 @@ impl Programs {
 
 /// Names of the servers that have these modules, and their files as they are loaded.
 pub fn servers_of(modules: &[Module]) -> Vec<(String, &Input)> {
-    let file = |elf: &str| {
-        modules.iter().find(|module| module.name == elf).and_then(|module| match &module.content {
-            Content::File(input) => Some(input),
-            Content::Bytes(_) | Content::Zeroes { .. } => None,
-        })
-    };
+    let file = |elf: &str| modules.iter().find(|module| module.name == elf).and_then(Module::input);
     let listed = set::servers(set_of(modules)).flatten().map(|server| (server.name, server.elf));
     let all = IMPLIED.map(|name| (name, name)).into_iter().chain(listed);
     all.filter_map(|(name, elf)| Some((name.to_string(), file(elf)?))).collect()

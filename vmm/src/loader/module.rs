@@ -65,6 +65,14 @@ impl Module {
         Self { name: name.into(), content: Content::Zeroes { size, align }, phys: 0 }
     }
 
+    /// The file that it comes from.
+    pub fn input(&self) -> Option<&Input> {
+        match &self.content {
+            Content::File(input) => Some(input),
+            Content::Bytes(_) | Content::Zeroes { .. } => None,
+        }
+    }
+
     /// Memory that it takes away from the guest, with what is left free in front of it, at most.
     pub fn room(&self) -> u64 {
         self.size().next_multiple_of(self.align()) + self.align()

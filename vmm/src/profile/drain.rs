@@ -135,11 +135,11 @@ impl Work {
 
     /// Records have been taken out of the guest's rings.
     fn after(&mut self, began: u64, wait: Wait) -> io::Result<()> {
-        let now = match wait {
-            Wait::Until(now) => now,
-            Wait::No => Instant::now(),
-        };
-        let names = self.names.as_mut().and_then(|names| names.sample(now, began.wrapping_add(self.offset)));
+        let tsc = began.wrapping_add(self.offset);
+        let names = self.names.as_mut().and_then(|names| match wait {
+            Wait::Until(now) => names.sample(now, tsc),
+            Wait::No => names.read(tsc),
+        });
         names.map_or(Ok(()), |names| self.writer.names(&names))?;
         // Afterwards there is no guest to be kept from a CPU.
         if let (Some(log), Wait::Until(_)) = (self.logs.first(), wait) {
@@ -152,5 +152,88 @@ impl Work {
         let logs = self.logs.iter().map(Log::ring_end).filter(|end| end.records != 0);
         let rings = self.rings.iter().flat_map(Rings::ends).chain(logs).collect();
         Drained { writer: self.writer, rings, run_ns: procfs::thread().run_ns }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::events::eventfd;
+    use crate::memory::{GuestMemory, allocate};
+    use profile::file::{Block, Header, Reader};
+    use std::fs::OpenOptions;
+    use std::io::{Read, Seek};
+    use std::mem::offset_of;
+    use vm_memory::{Bytes, GuestAddress};
+    use vmm_abi::trace::{self, RING_SIZE, Record, slot};
+
+    /// A guest of one CPU whose memory is its rings, and a file.
+    fn work(file: &File) -> (Work, GuestMemory) {
+        let memory = allocate(trace::module_size(1)).unwrap();
+        let writer = Writer::new(BufWriter::new(file.try_clone().unwrap()), &Header::default()).unwrap();
+        let rings = Some(Rings::new(memory.clone(), 0, 1));
+        let logs = Arc::new(vec![Log::new(0, 1000)]);
+        (Work { rings, logs, names: None, writer, offset: 1000 }, memory)
+    }
+
+    /// The kernel of such a guest records something in slot `n`.
+    fn record(memory: &GuestMemory, n: u64) {
+        let words = Record::new(Event::EXIT, 0, n + 1, 7, n, 0).to_words();
+        memory.write_obj(words, GuestAddress(slot(n))).unwrap();
+        memory.write_obj(n + 1, GuestAddress(offset_of!(trace::Ring, claimed) as u64)).unwrap();
+    }
+
+    #[test]
+    fn records_of_guest_and_host_get_into_the_file() {
+        let mut file = tempfile::tempfile().unwrap();
+        let (work, memory) = work(&file);
+        let (logs, bell) = (work.logs.clone(), Arc::new(eventfd().unwrap()));
+        let drain = Drain::start(work, bell.clone()).unwrap();
+        record(&memory, 0);
+        bell.write(1).unwrap();
+        let taken = || memory.read_obj::<u64>(GuestAddress(offset_of!(trace::Ring, read) as u64)).unwrap();
+        while taken() == 0 {
+            thread::yield_now();
+        }
+        // What comes after the last look.
+        record(&memory, 1);
+        memory.write_obj(3u64, GuestAddress(offset_of!(trace::Ring, claimed) as u64)).unwrap();
+        logs[0].record(Event::VM_EXIT, 1, 0);
+        let drained = drain.end().unwrap();
+        drained.writer.end(&profile::file::Trailer::default()).unwrap();
+        let kernel = RingEnd { ring: Ring::Cpu(0), records: 2, dropped: 0, incomplete: 1 };
+        assert_eq!(drained.rings[0], kernel);
+        file.rewind().unwrap();
+        let mut reader = Reader::new(&file).unwrap();
+        let (mut guest, mut host) = (Vec::new(), Vec::new());
+        while let Some(block) = reader.next_block().unwrap() {
+            match block {
+                Block::Records { ring: Ring::Host(0), records } => host.extend(records),
+                Block::Records { records, .. } => guest.extend(records),
+                _ => {}
+            }
+        }
+        assert!(guest.iter().map(|record| record.tsc).eq([0, 1]));
+        assert_eq!(host.len() as u64, drained.rings[1].records);
+        let is_there = |event, tsc| host.iter().any(|record| record.event() == event && record.tsc >= tsc);
+        assert!(is_there(Event::VM_EXIT, 1001) && is_there(Event::DRAIN, 1000));
+    }
+
+    #[test]
+    fn a_full_disk_is_an_error_and_the_guest_runs_on() {
+        let full = OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let mut zero = [1];
+        File::open("/dev/full").unwrap().read_exact(&mut zero).unwrap();
+        assert_eq!(zero, [0], "it is what it is called");
+        let (work, memory) = work(&full);
+        let bell = Arc::new(eventfd().unwrap());
+        let drain = Drain::start(work, bell.clone()).unwrap();
+        // More than is put together before it is written.
+        for n in 0..RING_SIZE / 8 / Record::SIZE as u64 {
+            record(&memory, n);
+        }
+        bell.write(1).unwrap();
+        let error = drain.end().err().map(|error| error.kind());
+        assert_eq!(error, Some(io::ErrorKind::StorageFull));
     }
 }

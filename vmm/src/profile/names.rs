@@ -56,13 +56,18 @@ impl Sampler {
         }
     }
 
-    /// The names that are new, if it was time to look.
+    /// The names that are new, if it is time to look.
     pub fn sample(&mut self, now: Instant, tsc: u64) -> Option<Names> {
         let is_old = self.looked.is_none_or(|looked| now.duration_since(looked) >= PERIOD);
         if !self.is_due && !is_old {
             return None;
         }
         (self.is_due, self.looked) = (false, Some(now));
+        self.read(tsc)
+    }
+
+    /// The names that are new.
+    pub fn read(&mut self, tsc: u64) -> Option<Names> {
         let view = view(&self.memory);
         let all = names::Names::read(&view, &self.kernel, self.programs.tables());
         let is_new = |(task, name): &(u16, &str)| self.known.get(task).is_none_or(|known| known != name);

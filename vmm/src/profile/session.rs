@@ -14,13 +14,14 @@ use crate::doctor;
 use crate::ending::Ending;
 use crate::error::Error;
 use crate::events::eventfd;
+use crate::loader::module::Module;
 use crate::vm::Vm;
 use kvm_ioctls::VcpuFd;
 use profile::file::{self, Header, KernelMode, Trailer, Writer};
 use std::io::{self, BufWriter};
-use std::ops::Range;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
+use vmm_abi::trace;
 
 /// Bytes of small blocks that are written together.
 const BUFFER: usize = 64 << 10;
@@ -34,15 +35,16 @@ pub struct Session {
 }
 
 impl Session {
-    /// Begins to record. The guest, made of `programs`, is in memory, its rings, if it has any, at these physical addresses.
+    /// Begins to record. The guest, made of `programs`, is in memory, with these modules; if there are rings, they are one of them.
     pub fn start(
         wish: Wish,
         vm: &Vm,
         vcpus: &[VcpuFd],
-        rings: Option<Range<u64>>,
+        modules: &[Module],
         programs: Programs,
     ) -> Result<Self, Error> {
         let Wish { output, header } = wish;
+        let rings = modules.iter().find(|module| module.name == trace::MODULE).map(Module::range);
         let cpus = vcpus.len() as u8;
         let start = Start::measure(vcpus)?;
         let header = Header {

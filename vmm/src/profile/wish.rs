@@ -1,6 +1,6 @@
 //! A profile is wanted: its file is there, and what it is of is known. The machine is not there yet.
 
-use super::options::ProfileOptions;
+use super::options::{Place, ProfileOptions};
 use super::output::{Output, OutputError};
 use crate::core::manifest;
 use crate::debug::programs::servers_of;
@@ -10,8 +10,11 @@ use crate::options::SubOptionError;
 use crate::symbols;
 use profile::file::{Header, Program};
 use std::ffi::OsStr;
+use std::fs::Metadata;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 use ukernel_abi::sites::SYMBOL;
-use vmm_abi::trace;
+use vmm_abi::{exit, trace};
 
 #[derive(Debug, thiserror::Error)]
 pub enum WishError {
@@ -21,13 +24,15 @@ pub enum WishError {
     Output(#[from] OutputError),
     #[error(transparent)]
     File(#[from] FileError),
+    #[error("--profile {}: that is what the guest is made of", .0.display())]
+    Input(PathBuf),
 }
 
 impl WishError {
     /// The exit status that it ends `ukvmm` with.
     pub fn status(&self) -> u8 {
         match self {
-            Self::Option(_) => vmm_abi::exit::VMM,
+            Self::Option(_) | Self::Input(_) => exit::VMM,
             Self::Output(error) => error.status(),
             Self::File(error) => error.status(),
         }
@@ -52,6 +57,9 @@ impl Wish {
         modules: &[Module],
     ) -> Result<Self, WishError> {
         let options = ProfileOptions::parse(given)?;
+        if let Place::File(path) = &options.place {
+            spare(path, [kernel].into_iter().chain(modules.iter().filter_map(Module::input)))?;
+        }
         let servers = servers_of(modules).into_iter().map(|(name, input)| program(&name, input));
         let header = Header {
             ukvmm: env!("CARGO_PKG_VERSION").into(),
@@ -77,6 +85,14 @@ impl Wish {
         let size = trace::module_size(self.header.cpus.into());
         self.header.records.then(|| Module::zeroes(trace::MODULE, size, trace::RING_SIZE))
     }
+}
+
+/// Refuses to write over what the guest is made of.
+fn spare<'a>(path: &Path, mut inputs: impl Iterator<Item = &'a Input>) -> Result<(), WishError> {
+    let file = |metadata: Metadata| (metadata.dev(), metadata.ino());
+    let Ok(there) = path.metadata().map(file) else { return Ok(()) };
+    let is_there = |input: &Input| input.file.metadata().is_ok_and(|metadata| file(metadata) == there);
+    if inputs.any(is_there) { Err(WishError::Input(path.into())) } else { Ok(()) }
 }
 
 /// Kernel and servers are hashed when the guest starts: afterwards, other builds may be where they were.
