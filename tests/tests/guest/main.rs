@@ -12,6 +12,7 @@
 //! - [`stock`]: stock Linux kernels
 //! - [`drivers`], [`console`], [`rng`], [`net`], [`share`]: drivers that are killed while they are used; [`driven`]: what most of them share
 //! - [`gdb`]: sessions of GDB; [`gdb_hostile`]: debuggers that talk nonsense; [`debuggee`]: a test that is the debugger itself
+//! - [`profile`]: profiles of whole runs
 //! - [`trials`]: tests of libtest-mimic, and what they share
 
 #![forbid(unsafe_code)]
@@ -27,6 +28,7 @@ mod gdb_hostile;
 mod idle;
 mod ipc;
 mod net;
+mod profile;
 mod pvh;
 mod rng;
 mod share;
@@ -65,7 +67,11 @@ fn main() {
     trials.extend(share::trials(&context));
     trials.extend(gdb::trials(&context));
     trials.extend(gdb_hostile::trials(&context));
+<<<<<<< HEAD
     trials.extend(debuggee::trials(&context));
+=======
+    trials.extend(profile::trials(&context));
+>>>>>>> 2ab21bb (wip tests docs)
     trials.extend(stock::trials(&context));
     libtest_mimic::run(&arguments, trials).exit();
 }

@@ -1,0 +1,199 @@
+//! Profiles of whole runs: that everything which should be in one is there, and that guest and host agree when it was.
+
+use crate::trials::{Context, on_kvm, plain};
+use guest_tests::compare;
+use guest_tests::guest::{Boot, LAB_LIMIT};
+use guest_tests::process::{End, Outcome};
+use guest_tests::programs;
+use libtest_mimic::Trial;
+use profile::file::{Block, Header, Reader, Ring, Ticks, Trailer};
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::BufReader;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+use vmm_abi::exit;
+use vmm_abi::trace::{Event, Record};
+
+const LIMIT: Duration = Duration::from_secs(60);
+/// `tests/programs/events.c`: what it does between two events of its own.
+const EVENTS: [&str; 1] = ["/tests/events"];
+const OUTPUT: &str = "20 calls\n";
+const BEGIN: Event = Event(Event::USER.0 + 1);
+const END: Event = Event(Event::USER.0 + 2);
+const CALLS: usize = 20;
+const GETPPID: u64 = 110;
+
+/// A raw profile.
+struct Recorded {
+    header: Header,
+    trailer: Trailer,
+    rings: BTreeMap<Ring, Vec<Record>>,
+    names: Vec<String>,
+}
+
+impl Recorded {
+    fn read(path: &Path) -> Result<Self, String> {
+        let error = |error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
+        let file = File::open(path).map_err(|e| error(&e))?;
+        let mut reader = Reader::new(BufReader::new(file)).map_err(|e| error(&e))?;
+        let (mut trailer, mut rings, mut names) = (None, BTreeMap::<_, Vec<_>>::new(), Vec::new());
+        while let Some(block) = reader.next_block().map_err(|e| error(&e))? {
+            match block {
+                Block::Records { ring, records } => rings.entry(ring).or_default().extend(records),
+                Block::Names(more) => names.extend(more.tasks.into_values()),
+                Block::Trailer(last) => trailer = Some(*last),
+            }
+        }
+        let trailer = trailer.ok_or_else(|| error(&"it has no end"))?;
+        Ok(Self { header: reader.header().clone(), trailer, rings, names })
+    }
+
+    /// The records of the guest's rings.
+    fn guest(&self) -> impl Iterator<Item = &Record> {
+        self.rings.iter().filter(|(ring, _)| !matches!(ring, Ring::Host(_))).flat_map(|(_, records)| records)
+    }
+
+    fn host(&self, event: Event) -> impl Iterator<Item = &Record> {
+        let host = self.rings.iter().filter(|(ring, _)| matches!(ring, Ring::Host(_)));
+        host.flat_map(|(_, records)| records).filter(move |record| record.event() == event)
+    }
+
+    /// The only record of `event`.
+    fn only(&self, event: Event) -> Result<&Record, String> {
+        let all: Vec<_> = self.guest().filter(|record| record.event() == event).collect();
+        match all[..] {
+            [one] => Ok(one),
+            _ => Err(format!("{} records of event {:#x}, not one", all.len(), event.0)),
+        }
+    }
+}
+
+fn ensure(holds: bool, what: impl FnOnce() -> String) -> Result<(), String> {
+    if holds { Ok(()) } else { Err(what()) }
+}
+
+/// What is true of every complete profile.
+fn check_whole(recorded: &Recorded) -> Result<(), String> {
+    ensure(recorded.header.records, || "the kernel has no trace points".into())?;
+    for end in &recorded.trailer.rings {
+        let records = recorded.rings.get(&end.ring).map_or(&[][..], Vec::as_slice);
+        ensure(records.len() as u64 == end.records && end.dropped + end.incomplete == 0, || {
+            format!("{end:?}, {} records are there", records.len())
+        })?;
+        let in_order = records.iter().map(Record::sequence).eq(1..=records.len() as u32);
+        ensure(in_order, || format!("a record of {:?} is missing or twice there", end.ring))?;
+    }
+    check_clocks(recorded)
+}
+
+/// The host's records are made by another clock: it has to have entered the guest before anything was recorded there, and left it afterwards.
+fn check_clocks(recorded: &Recorded) -> Result<(), String> {
+    let alignment = recorded.trailer.certificate.alignment.ok_or("the clocks are not aligned")?;
+    let first = recorded.guest().map(|record| record.tsc).min().ok_or("the guest has recorded nothing")?;
+    let last = recorded.guest().map(|record| record.tsc).max().unwrap_or(0);
+    let entered = recorded.host(Event::VM_ENTRY).map(|record| record.tsc).min().ok_or("no VM entry")?;
+    let left = recorded.host(Event::VM_EXIT).map(|record| record.tsc).max().ok_or("no VM exit")?;
+    let error = alignment.error;
+    ensure(entered <= first + error && last <= left + error, || {
+        format!(
+            "the guest was entered at {entered}, it recorded from {first} to {last}, it was left at {left}; ±{error}"
+        )
+    })
+}
+
+/// The profile of [`EVENTS`].
+fn check_events(recorded: &Recorded, ticks: Ticks) -> Result<(), String> {
+    check_whole(recorded)?;
+    let (begin, end) = (recorded.only(BEGIN)?, recorded.only(END)?);
+    // The server's records, by its own clock, around the kernel's.
+    let is_call = |record: &&Record| {
+        record.event() == Event::ENTER_SYSCALL
+            && (record.thread, record.argument) == (begin.thread, GETPPID)
+            && (begin.tsc..end.tsc).contains(&record.tsc)
+    };
+    let calls = recorded.guest().filter(is_call).count();
+    ensure(calls == CALLS, || format!("{calls} calls between the program's events, not {CALLS}"))?;
+    for name in ["sigma0", "root", "linux"] {
+        ensure(recorded.names.iter().any(|known| known == name), || {
+            format!("no task is called {name:?}: {:?}", recorded.names)
+        })?;
+    }
+    let certificate = &recorded.trailer.certificate;
+    ensure(certificate.ticks == ticks && certificate.vcpus.len() == usize::from(recorded.header.cpus), || {
+        format!("{certificate:?}")
+    })
+}
+
+/// The command line that profiles [`EVENTS`].
+fn events(context: &Context, options: &[&str], profile: &str) -> Result<Boot, String> {
+    let boot = Boot::linux(&context.build, &programs::image(&context.build)?)?.with(options);
+    Ok(boot.with(&["--profile", profile]).timeout(LIMIT).program(&EVENTS))
+}
+
+fn check_output(outcome: &Outcome) -> Result<(), String> {
+    let is_good = outcome.end == End::Exited(0) && outcome.stdout.starts_with(OUTPUT.as_bytes());
+    ensure(is_good, || compare::describe(outcome))
+}
+
+fn folder() -> Result<tempfile::TempDir, String> {
+    tempfile::tempdir().map_err(|e| e.to_string())
+}
+
+fn text(path: &Path) -> String {
+    path.to_string_lossy().into_owned()
+}
+
+/// Several CPUs, and a debugger that may come: other ways through `ukvmm`.
+fn by_all_ways(context: &Context) -> Result<(), String> {
+    let folder = folder()?;
+    let (path, socket) = (folder.path().join("p"), format!("unix:{}", text(&folder.path().join("gdb"))));
+    for options in [&[][..], &["--cpus", "2"], &["--gdb", &socket]] {
+        let outcome = events(context, options, &text(&path))?.run_kvm(b"", LIMIT)?;
+        check_output(&outcome)?;
+        let checked = Recorded::read(&path).and_then(|recorded| check_events(&recorded, Ticks::Cycles));
+        checked.map_err(|error| format!("{options:?}: {error}"))?;
+    }
+    Ok(())
+}
+
+/// A machine that is stopped before its time leaves a complete profile.
+fn cut_short(context: &Context) -> Result<(), String> {
+    let folder = folder()?;
+    let path = folder.path().join("p");
+    let boot = Boot::linux(&context.build, &context.build.initrd()?)?.with(&["--profile", &text(&path)]);
+    let boot = boot.with(&["--timeout", "1"]).program(&["/bin/busybox", "sleep", "100"]);
+    let outcome = boot.run_kvm(b"", LIMIT)?;
+    ensure(outcome.end == End::Exited(exit::TIMEOUT.into()), || compare::describe(&outcome))?;
+    let recorded = Recorded::read(&path)?;
+    check_whole(&recorded)?;
+    let ending = &recorded.trailer.ending;
+    ensure(ending.status == Some(exit::TIMEOUT), || format!("{ending:?}"))
+}
+
+/// A table, behind what the program prints.
+fn on_standard_output(context: &Context) -> Result<(), String> {
+    let outcome = events(context, &[], "-")?.run_kvm(b"", LIMIT)?;
+    check_output(&outcome)?;
+    let stdout = String::from_utf8_lossy(&outcome.stdout);
+    ensure(stdout.lines().any(|line| line.starts_with("getppid ")), || stdout.to_string())
+}
+
+/// What was recorded in the lab is here, and each tick is an instruction.
+fn in_lab(context: &Context) -> Result<(), String> {
+    let folder = folder()?;
+    let path = folder.path().join("p");
+    let outcome = events(context, &[], &text(&path))?.run_lab(b"", LAB_LIMIT)?;
+    check_output(&outcome)?;
+    check_events(&Recorded::read(&path)?, Ticks::Instructions)
+}
+
+pub fn trials(context: &Arc<Context>) -> Vec<Trial> {
+    vec![
+        on_kvm("profile::by-all-ways", context, by_all_ways),
+        on_kvm("profile::cut-short", context, cut_short),
+        on_kvm("profile::on-standard-output", context, on_standard_output),
+        plain("lab::profile".to_owned(), context, in_lab),
+    ]
+}
