@@ -99,11 +99,12 @@ global_asm!(
     or eax, \event
     mov [rcx + {records}], eax
     .endm
-    /* Last of all: the sequence number, which makes it a record. */
+    /* Last of all: the sequence number, which makes it a record. Only then is the place said to be taken: who reads never has to wait for a CPU that does not run. */
     .macro STORE_SEQUENCE ring
-    inc qword ptr [\ring]
-    mov eax, [\ring]
+    mov rax, [\ring]
+    inc rax
     mov [rcx + {records} + 4], eax
+    mov [\ring], rax
     .endm
 
     .macro SAVE_TWO
@@ -397,6 +398,9 @@ trace_refill:
     .globl trace_first_exit
 trace_first_exit:
     mov r15, rax
+    /* It may go to the stub that saves vector registers, which is not to be seen. */
+    movzx r14d, byte ptr gs:[{in_stub}]
+    mov byte ptr gs:[{in_stub}], 0
     /* What SWAPGS swaps is the same for now. */
     mov ecx, {user_gs}
     rdmsr
@@ -432,6 +436,7 @@ trace_first_exit:
     mov eax, r12d
     mov edx, r13d
     wrmsr
+    mov gs:[{in_stub}], r14b
     mov rax, r15
     jmp leave_kernel
 
