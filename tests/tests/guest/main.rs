@@ -67,11 +67,8 @@ fn main() {
     trials.extend(share::trials(&context));
     trials.extend(gdb::trials(&context));
     trials.extend(gdb_hostile::trials(&context));
-<<<<<<< HEAD
     trials.extend(debuggee::trials(&context));
-=======
     trials.extend(profile::trials(&context));
->>>>>>> 2ab21bb (wip tests docs)
     trials.extend(stock::trials(&context));
     libtest_mimic::run(&arguments, trials).exit();
 }
