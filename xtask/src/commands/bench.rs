@@ -4,17 +4,22 @@
 //! - [`ipc`]: what the kernel's paths take
 //! - [`devices`]: starting, disks and networks, beside QEMU
 //! - [`debugger`]: what a debugger costs, and what the monitor says
+//! - [`paper`]: the paper's measurements, on the L4 system and on a stock Linux kernel; [`compare`]: what has changed between two runs
+//! - [`results`]: files of results
 //! - [`ticks`]: figures from the lab, exact
 //! - [`host`]: figures from this machine
-//! - [`document`], [`page`]: the page
+//! - [`document`], [`page`]: the pages
 
 mod boot;
+mod compare;
 mod debugger;
 mod devices;
 mod document;
 mod host;
 mod ipc;
 mod page;
+mod paper;
+mod results;
 mod ticks;
 
 use anyhow::Result;
@@ -37,6 +42,10 @@ enum What {
     Devices(devices::Args),
     /// Debug a program; writes docs/performance.md, and what the monitor says into docs/debugging.md
     Debugger(debugger::Args),
+    /// Run the paper's measurements on the L4 system and on stock Linux, in the lab; writes docs/paper.md
+    Paper(paper::Args),
+    /// Say what has changed between two files of results; status 1 if a figure has grown
+    Compare(compare::Args),
 }
 
 pub fn bench(args: &Args) -> Result<ExitCode> {
@@ -45,5 +54,7 @@ pub fn bench(args: &Args) -> Result<ExitCode> {
         What::Ipc(args) => ipc::ipc(args),
         What::Devices(args) => devices::devices(args),
         What::Debugger(args) => debugger::debugger(args),
+        What::Paper(args) => paper::paper(args),
+        What::Compare(args) => compare::compare(args),
     }
 }

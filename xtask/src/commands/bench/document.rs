@@ -1,4 +1,4 @@
-//! `docs/performance.md`: every command of `bench` writes its own part of it and leaves the others as they are.
+//! `docs/performance.md` and `docs/paper.md`: every command of `bench` writes its own part of them and leaves the others as they are.
 
 use crate::paths;
 use anyhow::{Context, Result};
@@ -11,15 +11,26 @@ pub enum Part {
     Boot,
     Devices,
     Debugger,
+    Paper,
 }
 
-/// In the order of the page.
-const PARTS: [Part; 4] = [Part::Ipc, Part::Boot, Part::Devices, Part::Debugger];
+/// A page, with its parts in their order.
+struct Page {
+    path: &'static str,
+    title: &'static str,
+    parts: &'static [Part],
+}
 
-const HEAD: &str = "# Performance
+const PAGES: [Page; 2] = [
+    Page {
+        path: "docs/performance.md",
+        title: "Performance",
+        parts: &[Part::Ipc, Part::Boot, Part::Devices, Part::Debugger],
+    },
+    Page { path: "docs/paper.md", title: "The paper's measurements", parts: &[Part::Paper] },
+];
 
-<!-- Written by `cargo xtask bench`; what is changed here by hand will be lost. -->
-";
+const NOTE: &str = "<!-- Written by `cargo xtask bench`; what is changed here by hand will be lost. -->\n";
 
 impl Part {
     fn begin(self) -> &'static str {
@@ -28,7 +39,12 @@ impl Part {
             Self::Boot => "\n<!-- cargo xtask bench boot -->\n",
             Self::Devices => "\n<!-- cargo xtask bench devices -->\n",
             Self::Debugger => "\n<!-- cargo xtask bench debugger -->\n",
+            Self::Paper => "\n<!-- cargo xtask bench paper -->\n",
         }
+    }
+
+    fn page(self) -> &'static Page {
+        PAGES.iter().find(|page| page.parts.contains(&self)).expect("each part stands on a page")
     }
 }
 
@@ -36,15 +52,15 @@ const END: &str = "\n<!-- end -->\n";
 
 /// Writes a part.
 pub fn write(part: Part, text: &str) -> Result<()> {
-    let path = paths::root().join("docs/performance.md");
+    let path = paths::root().join(part.page().path);
     let before = fs::read_to_string(&path).unwrap_or_default();
     fs::write(&path, with(&before, part, text)).with_context(|| format!("cannot write {}", path.display()))
 }
 
 /// The page with a part replaced.
 fn with(page: &str, part: Part, text: &str) -> String {
-    let mut out = String::from(HEAD);
-    for each in PARTS {
+    let mut out = format!("# {}\n\n{NOTE}", part.page().title);
+    for &each in part.page().parts {
         let text = if each == part { Some(text.trim()) } else { find(page, each) };
         if let Some(text) = text {
             out += &format!("{}\n{text}\n{END}", each.begin());
@@ -73,5 +89,11 @@ mod tests {
         assert_eq!(find(&third, Part::Ipc), Some("ipc one"));
         assert!(!third.contains("boot one") && third.contains("boot two"));
         assert_eq!(with(&third, Part::Boot, "boot two"), third);
+    }
+
+    #[test]
+    fn each_part_is_on_its_page() {
+        assert!(with("", Part::Debugger, "x").starts_with("# Performance\n"));
+        assert!(with("", Part::Paper, "x").starts_with("# The paper's measurements\n"));
     }
 }

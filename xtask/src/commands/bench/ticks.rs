@@ -32,25 +32,35 @@ pub fn measure(initrd: &Path) -> Result<Ticks> {
 /// Runs `ukvmm` in the lab with our kernel and these further arguments and files. It has to succeed. What it writes to its two
 /// streams.
 pub fn run_in_lab(args: &[OsString], further: &[PathBuf]) -> Result<(String, String)> {
-    let build = paths::absolute(&paths::build())?;
-    let mut files = crate::commands::lab::build_files()?;
-    files.extend_from_slice(further);
-    let kernel = ["--kernel".into(), build.join("guest.elf").into()];
+    let kernel = ["--kernel".into(), paths::absolute(&paths::build())?.join("guest.elf").into()];
+    let args: Vec<_> = kernel.into_iter().chain(args.iter().cloned()).collect();
+    let said = ukvmm_in_lab(&args, further, Duration::from_secs(120))?;
+    ensure!(said.status == 0, "ukvmm in the lab ended with status {}\n{}", said.status, said.stderr);
+    Ok((said.stdout, said.stderr))
+}
+
+/// How `ukvmm` ended, and what it wrote.
+pub struct Said {
+    pub status: u8,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+/// Runs `ukvmm` in the lab with these arguments, and these files besides those of `build/`.
+pub fn ukvmm_in_lab(args: &[OsString], further: &[PathBuf], timeout: Duration) -> Result<Said> {
     let job = lab::Job {
-        program: build.join("ukvmm"),
-        args: kernel.into_iter().chain(args.iter().cloned()).collect(),
-        files,
+        program: paths::absolute(&paths::build())?.join("ukvmm"),
+        args: args.to_vec(),
+        files: [&crate::commands::lab::build_files()?, further].concat(),
         stdin: vec![],
-        timeout: Duration::from_secs(120),
-        memory_mib: 1024,
+        timeout,
+        memory_mib: crate::commands::lab::MEMORY_MIB,
         sockets: vec![],
     };
     let mut output = Collected::default();
-    let outcome = lab::run(&job, &mut output)?;
+    let status = lab::run(&job, &mut output)?.status;
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    let (stdout, stderr) = (text(&output.stdout), text(&output.stderr));
-    ensure!(outcome.status == 0, "ukvmm in the lab ended with status {}\n{stderr}", outcome.status);
-    Ok((stdout, stderr))
+    Ok(Said { status, stdout: text(&output.stdout), stderr: text(&output.stderr) })
 }
 
 /// Both streams of a job, kept.
@@ -73,15 +83,18 @@ impl lab::Sink for Collected {
 
 /// `stdout` is the program's reading, `log` that of `ukvmm`.
 fn ticks(stdout: &str, log: &str) -> Result<Ticks> {
-    let start = moment(log, "first run")?;
-    let since =
-        |tsc: u64| tsc.checked_sub(start).with_context(|| format!("{tsc} is before the first run, {start}"));
     let first: u64 = stdout.trim().parse().with_context(|| format!("the program printed {stdout:?}"))?;
     Ok(Ticks {
-        first_instruction: since(first)?,
-        first_byte: since(moment(log, "first output")?)?,
-        end: since(moment(log, "end")?)?,
+        first_instruction: since_first_run(first, log)?,
+        first_byte: since_first_run(moment(log, "first output")?, log)?,
+        end: since_first_run(moment(log, "end")?, log)?,
     })
+}
+
+/// From the first run that `log` tells of until a reading of the guest's.
+pub fn since_first_run(tsc: u64, log: &str) -> Result<u64> {
+    let start = moment(log, "first run")?;
+    tsc.checked_sub(start).with_context(|| format!("{tsc} is before the first run, {start}"))
 }
 
 /// The reading at a moment.

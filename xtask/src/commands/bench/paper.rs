@@ -1,0 +1,113 @@
+//! `cargo xtask bench paper`: the measurements of "The Performance of µ-Kernel-Based Systems" (SOSP '97), with a stock Linux kernel beside; writes docs/paper.md.
+//!
+//! The same static programs (`tests/programs/paper`), in the same root file system, on every system, in the lab.
+//!
+//! - [`system`]: what is measured; [`programs`]: with what; [`run`]: a run in the lab
+//! - [`table2`], [`figure6`], [`anchors`], [`boots`]: sections of the page; [`cells`]: figures in tables; [`part`]: all of them together
+
+mod anchors;
+mod boots;
+pub mod cells;
+mod figure6;
+mod part;
+mod programs;
+mod run;
+mod system;
+mod table2;
+
+use super::document::{self, Part};
+use crate::commands::build;
+use crate::{process, setup};
+use anyhow::{Result, ensure};
+use run::{Bench, Run};
+use std::process::ExitCode;
+use system::{SYSTEMS, System};
+
+#[derive(clap::Args)]
+pub struct Args {
+    /// Use what is in build/ as it is
+    #[arg(long, env = "UKVMM_NO_BUILD", value_parser = clap::builder::FalseyValueParser::new())]
+    no_build: bool,
+    /// A tenth of the rounds; writes no page
+    #[arg(long)]
+    quick: bool,
+    /// Only this group of measurements; writes no page
+    #[arg(long, value_name = "GROUP")]
+    only: Vec<Group>,
+    /// Only this system; writes no page
+    #[arg(long, value_name = "NAME", value_parser = system)]
+    system: Vec<&'static System>,
+}
+
+/// The groups of the suite.
+#[derive(clap::ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
+enum Group {
+    Calls,
+    Processes,
+    Switches,
+    Memory,
+    Bandwidth,
+}
+
+fn system(key: &str) -> Result<&'static System> {
+    let keys = SYSTEMS.map(|system| system.key).join(", ");
+    let found = SYSTEMS.iter().find(|system| system.key == key);
+    found.ok_or_else(|| anyhow::anyhow!("there is no system {key}, but {keys}"))
+}
+
+/// What of the suite is run.
+pub struct Selection {
+    quick: bool,
+    groups: Vec<Group>,
+}
+
+impl Selection {
+    /// The suite's arguments.
+    pub fn arguments(&self) -> Vec<String> {
+        use clap::ValueEnum;
+        let groups =
+            self.groups.iter().filter_map(|group| Some(group.to_possible_value()?.get_name().to_owned()));
+        self.quick.then(|| "--quick".to_owned()).into_iter().chain(groups).collect()
+    }
+}
+
+pub fn paper(args: &Args) -> Result<ExitCode> {
+    if !args.no_build {
+        build::build()?;
+    }
+    let selection = Selection { quick: args.quick, groups: args.only.clone() };
+    let bench = Bench { stock: setup::for_lab()?, initrd: programs::initrd(&selection)? };
+    let wanted = |system: &&System| args.system.is_empty() || args.system.iter().any(|s| s.key == system.key);
+    let mut runs: Vec<Run> = Vec::new();
+    for system in SYSTEMS.iter().filter(wanted) {
+        runs.push(process::step(&format!("the lab: {}", system.title), || bench.run(system, &selection))?);
+    }
+    ensure!(!runs.is_empty(), "nothing was measured");
+    let is_whole = !args.quick && args.only.is_empty() && args.system.is_empty();
+    let boots = if is_whole { process::step("the lab: booting", || boots::measure(&bench))? } else { vec![] };
+    let text = part::render(&runs, &boots);
+    println!("{text}");
+    if is_whole {
+        document::write(Part::Paper, &text)?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_selection_becomes_the_suites_arguments() {
+        let selection =
+            |quick, groups: &[Group]| Selection { quick, groups: groups.to_vec() }.arguments().join(" ");
+        assert_eq!(selection(false, &[]), "");
+        assert_eq!(selection(true, &[Group::Calls, Group::Memory]), "--quick calls memory");
+    }
+
+    #[test]
+    fn systems_are_known_by_their_names() {
+        assert_eq!(system("l4-forwarded").unwrap().title, "L4, forwarded");
+        assert!(system("mach").unwrap_err().to_string().contains("linux-off, "));
+    }
+}
