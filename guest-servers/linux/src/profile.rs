@@ -2,7 +2,7 @@
 //!
 //! The event loop records the messages; here is what is between them. Each start has one end, and comes before any other's: a request that waits ends
 //! with [`Event::WAITS`], and what is done for it later is part of whatever event brings it about. Where nobody makes a profile, a call that is answered at
-//! once meets two branches.
+//! once meets two branches; one that the event loop answers itself ([`crate::syscall::immediate`]) is recorded by that, and meets none.
 
 use crate::machine::Machine;
 use crate::signal::deliver::value_of;
@@ -34,18 +34,6 @@ impl Profile {
         let result = handler();
         self.end(client, &result);
         result
-    }
-
-    /// One that gives nothing but a number ([`crate::syscall::immediate`]).
-    #[inline(always)]
-    pub fn immediate(&self, client: ThreadId, nr: u64, handler: impl FnOnce() -> u64) -> u64 {
-        if !self.is_on {
-            return handler();
-        }
-        self.start(client, nr);
-        let value = handler();
-        self.end(client, &Ok(value));
-        value
     }
 
     /// The work for a request of `client` begins: a system call's number, or [`fault`].

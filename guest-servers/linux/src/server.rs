@@ -200,9 +200,9 @@ impl Server {
         self.trace.enter(&c, nr, Some(entry));
         match entry.handler {
             Handler::Immediate(f) => {
-                let call = || f(&Immediate { thread, process, argument: args[0] });
-                let value = self.profile.immediate(thread.l4.get(), nr, call);
-                self.finish(&c, nr, Ok(value));
+                let call = || Ok(f(&Immediate { thread, process, argument: args[0] }));
+                let result = self.profile.call(thread.l4.get(), nr, call);
+                self.finish(&c, nr, result);
             }
             Handler::Sync(f) => {
                 let result = self.profile.call(thread.l4.get(), nr, || f(&c));

@@ -14,8 +14,8 @@ use alloc::rc::Rc;
 
 /// Bytes of an event and its argument.
 const PAIR: usize = 16;
-/// Pairs that are taken before others get their turn.
-const TURN: usize = 256;
+/// Bytes that are taken at once. Then it is others' turn.
+const BLOCK: usize = 128 * PAIR;
 
 pub struct Recorder;
 
@@ -31,33 +31,28 @@ impl FileOps for Recorder {
         Ok(0)
     }
 
-    /// Whole pairs only: EINVAL for what is none, or has an event that there cannot be.
+    /// Whole pairs only: EINVAL for what is none, or has an event that there cannot be. Of what is taken at once, all are recorded or none.
     fn write(&self, io: &Io<'_>, source: &mut dyn Source) -> Result<usize> {
-        let mut done = 0;
-        while source.remaining() > 0 && done < TURN * PAIR {
-            match pair(source) {
-                Ok((event, argument)) => io.caller.record(event, argument),
-                Err(e) if done == 0 => return Err(e),
-                Err(_) => break,
-            }
-            done += PAIR;
+        if !source.remaining().is_multiple_of(PAIR) {
+            return Err(Errno::EINVAL);
         }
-        Ok(done)
+        let mut block = [0; BLOCK];
+        let wanted = source.remaining().min(BLOCK);
+        let taken = source.take(&mut block[..wanted])?;
+        let (pairs, _) = block[..taken].as_chunks::<PAIR>();
+        if pairs.is_empty() && wanted > 0 {
+            return Err(Errno::EFAULT);
+        }
+        if pairs.iter().any(|pair| u8::try_from(u64_at(pair, 0)).is_err()) {
+            return Err(Errno::EINVAL);
+        }
+        for pair in pairs {
+            io.caller.record(pair[0], u64_at(pair, 8));
+        }
+        Ok(size_of_val(pairs))
     }
 
     fn is_seekable(&self) -> bool {
         false
     }
-}
-
-fn pair(source: &mut dyn Source) -> Result<(u8, u64)> {
-    if !source.remaining().is_multiple_of(PAIR) {
-        return Err(Errno::EINVAL);
-    }
-    let mut bytes = [0; PAIR];
-    if source.take(&mut bytes)? != PAIR {
-        return Err(Errno::EFAULT);
-    }
-    let event = u8::try_from(u64_at(&bytes, 0)).map_err(|_| Errno::EINVAL)?;
-    Ok((event, u64_at(&bytes, 8)))
 }

@@ -106,7 +106,7 @@ impl EventLoop {
             if PROFILED {
                 self.kernel.record(trace::Event::RECEIVED, received.from.0);
             }
-            let Some(value) = self.answer_at_once(&received) else { return Ok(received) };
+            let Some(value) = self.answer_at_once::<PROFILED>(&received) else { return Ok(received) };
             if PROFILED {
                 self.kernel.record(trace::Event::REPLY, received.from.0);
             }
@@ -116,13 +116,18 @@ impl EventLoop {
     }
 
     #[inline(always)]
-    fn answer_at_once(&self, received: &Received) -> Option<u64> {
+    fn answer_at_once<const PROFILED: bool>(&self, received: &Received) -> Option<u64> {
         let now = tsc();
         if received.message.tag != self.call || now >= self.alarm.tsc {
             return None;
         }
         let [nr, argument, ..] = received.message.words;
-        self.server.answer_at_once(received.from, nr as u32, argument, now, tsc)
+        let record = |event, argument| {
+            if PROFILED {
+                self.kernel.record(event, argument);
+            }
+        };
+        self.server.answer_at_once(received.from, nr as u32, argument, now, tsc, record)
     }
 
     fn dispatch(&mut self, received: &Received) {

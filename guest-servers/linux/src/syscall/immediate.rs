@@ -12,6 +12,7 @@ use super::table;
 use crate::process::{Process, State, Thread};
 use crate::server::Server;
 use ukernel_abi::ThreadId;
+use vmm_abi::trace::Event;
 
 /// What an immediate call may look at and change.
 pub struct Immediate<'a> {
@@ -26,7 +27,7 @@ pub type Function = fn(&Immediate) -> u64;
 
 impl Server {
     /// Answers a call that a message of `from` asks for, if that can be done at once. `received` is a reading of the TSC after the message
-    /// came, `tsc` takes another one.
+    /// came, `tsc` takes another one, and `record` makes records for a profile.
     #[inline(always)]
     pub fn answer_at_once(
         &self,
@@ -35,6 +36,7 @@ impl Server {
         argument: u64,
         received: u64,
         tsc: impl Fn() -> u64,
+        record: impl Fn(Event, u64),
     ) -> Option<u64> {
         let function = table::immediate(nr)?;
         if self.trace.is_on() {
@@ -48,8 +50,9 @@ impl Server {
             return None;
         }
         self.meter.received(Some(&process.usage), received);
-        let call = || function(&Immediate { thread, process, argument });
-        let value = self.profile.immediate(from, nr.into(), call);
+        record(Event::HANDLER_START, nr.into());
+        let value = function(&Immediate { thread, process, argument });
+        record(Event::HANDLER_END, value);
         self.meter.done(Some(&process.usage), received, tsc());
         Some(value)
     }

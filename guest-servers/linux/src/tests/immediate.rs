@@ -21,7 +21,7 @@ const CALLS: [(u32, u64); 14] = [
 ];
 
 fn at_once(w: &World, t: ThreadId, nr: u32, argument: u64) -> Option<u64> {
-    w.server.answer_at_once(t, nr, argument, 0, || 0)
+    w.server.answer_at_once(t, nr, argument, 0, || 0, |_, _| ())
 }
 
 #[test]
@@ -86,7 +86,7 @@ pub(super) fn not_while_calls_are_traced() {
 pub(super) fn its_time_is_booked() {
     let (w, t) = World::new();
     w.server.meter.done(None, 0, 100);
-    let value = w.server.answer_at_once(t, __NR_getpid, 0, 130, || 137);
+    let value = w.server.answer_at_once(t, __NR_getpid, 0, 130, || 137, |_, _| ());
     assert_eq!(value, Some(1));
     let process = w.server.processes.get(1).unwrap();
     let times = w.server.times(&process);

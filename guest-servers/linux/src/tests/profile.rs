@@ -1,6 +1,7 @@
 //! What the server records for a profile.
 
 use super::{CODE, DATA, World};
+use crate::machine::Machine;
 use crate::machine::mock::MockMachine;
 use linux_raw_sys::general::*;
 use ukernel_abi::{Rights, ThreadId};
@@ -22,7 +23,8 @@ fn a_call_has_a_beginning_and_an_end() {
     recorded(&w);
     let pid = w.ok(t, __NR_getpid, &[]);
     assert_eq!(recorded(&w), [(START, __NR_getpid.into()), (END, pid)]);
-    assert_eq!(w.server.answer_at_once(t, __NR_getpid, 0, 0, || 0), Some(pid));
+    let record = |event, argument| w.machine.record(event, argument);
+    assert_eq!(w.server.answer_at_once(t, __NR_getpid, 0, 0, || 0, record), Some(pid));
     assert_eq!(recorded(&w), [(START, __NR_getpid.into()), (END, pid)], "where it was received");
     w.err(t, __NR_close, &[99]);
     assert_eq!(recorded(&w), [(START, __NR_close.into()), (END, -9i64 as u64)]);
