@@ -17,6 +17,7 @@
 //! - [`batch`]: many programs in one go, for where starting a machine is slow
 //! - [`peer`]: a server for guests that use the network
 //! - [`stock`]: stock Linux kernels as guests
+//! - [`profile`]: profiles of runs
 //! - [`gdb`]: sessions of GDB with a guest
 //! - [`machine`]: a guest in this process, for a test that is its debugger
 //! - [`qemu`]: the same guest, booted by QEMU; [`bundle`]: its boot files
@@ -34,6 +35,7 @@ pub mod guest;
 pub mod machine;
 pub mod peer;
 pub mod process;
+pub mod profile;
 pub mod programs;
 pub mod qemu;
 pub mod stock;

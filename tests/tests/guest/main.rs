@@ -12,7 +12,7 @@
 //! - [`stock`]: stock Linux kernels
 //! - [`drivers`], [`console`], [`rng`], [`net`], [`share`]: drivers that are killed while they are used; [`driven`]: what most of them share
 //! - [`gdb`]: sessions of GDB; [`gdb_hostile`]: debuggers that talk nonsense; [`debuggee`]: a test that is the debugger itself
-//! - [`profile`]: profiles of whole runs
+//! - [`profile`]: profiles of whole runs; [`records`]: what servers and programs record
 //! - [`trials`]: tests of libtest-mimic, and what they share
 
 #![forbid(unsafe_code)]
@@ -30,6 +30,7 @@ mod ipc;
 mod net;
 mod profile;
 mod pvh;
+mod records;
 mod rng;
 mod share;
 mod shell;
@@ -69,6 +70,7 @@ fn main() {
     trials.extend(gdb_hostile::trials(&context));
     trials.extend(debuggee::trials(&context));
     trials.extend(profile::trials(&context));
+    trials.extend(records::trials(&context));
     trials.extend(stock::trials(&context));
     libtest_mimic::run(&arguments, trials).exit();
 }

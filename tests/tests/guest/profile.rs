@@ -4,12 +4,10 @@ use crate::trials::{Context, on_kvm, plain};
 use guest_tests::compare;
 use guest_tests::guest::{Boot, LAB_LIMIT};
 use guest_tests::process::{End, Outcome};
+use guest_tests::profile::Profile;
 use guest_tests::programs;
 use libtest_mimic::Trial;
-use profile::file::{Block, Header, Reader, Ring, Ticks, Trailer};
-use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::BufReader;
+use profile::file::Ticks;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,57 +23,12 @@ const END: Event = Event(Event::USER.0 + 2);
 const CALLS: usize = 20;
 const GETPPID: u64 = 110;
 
-/// A raw profile.
-struct Recorded {
-    header: Header,
-    trailer: Trailer,
-    rings: BTreeMap<Ring, Vec<Record>>,
-    names: Vec<String>,
-}
-
-impl Recorded {
-    fn read(path: &Path) -> Result<Self, String> {
-        let error = |error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
-        let file = File::open(path).map_err(|e| error(&e))?;
-        let mut reader = Reader::new(BufReader::new(file)).map_err(|e| error(&e))?;
-        let (mut trailer, mut rings, mut names) = (None, BTreeMap::<_, Vec<_>>::new(), Vec::new());
-        while let Some(block) = reader.next_block().map_err(|e| error(&e))? {
-            match block {
-                Block::Records { ring, records } => rings.entry(ring).or_default().extend(records),
-                Block::Names(more) => names.extend(more.tasks.into_values()),
-                Block::Trailer(last) => trailer = Some(*last),
-            }
-        }
-        let trailer = trailer.ok_or_else(|| error(&"it has no end"))?;
-        Ok(Self { header: reader.header().clone(), trailer, rings, names })
-    }
-
-    /// The records of the guest's rings.
-    fn guest(&self) -> impl Iterator<Item = &Record> {
-        self.rings.iter().filter(|(ring, _)| !matches!(ring, Ring::Host(_))).flat_map(|(_, records)| records)
-    }
-
-    fn host(&self, event: Event) -> impl Iterator<Item = &Record> {
-        let host = self.rings.iter().filter(|(ring, _)| matches!(ring, Ring::Host(_)));
-        host.flat_map(|(_, records)| records).filter(move |record| record.event() == event)
-    }
-
-    /// The only record of `event`.
-    fn only(&self, event: Event) -> Result<&Record, String> {
-        let all: Vec<_> = self.guest().filter(|record| record.event() == event).collect();
-        match all[..] {
-            [one] => Ok(one),
-            _ => Err(format!("{} records of event {:#x}, not one", all.len(), event.0)),
-        }
-    }
-}
-
 fn ensure(holds: bool, what: impl FnOnce() -> String) -> Result<(), String> {
     if holds { Ok(()) } else { Err(what()) }
 }
 
 /// What is true of every complete profile.
-fn check_whole(recorded: &Recorded) -> Result<(), String> {
+fn check_whole(recorded: &Profile) -> Result<(), String> {
     ensure(recorded.header.records, || "the kernel has no trace points".into())?;
     for end in &recorded.trailer.rings {
         let records = recorded.rings.get(&end.ring).map_or(&[][..], Vec::as_slice);
@@ -89,7 +42,7 @@ fn check_whole(recorded: &Recorded) -> Result<(), String> {
 }
 
 /// The host's records are made by another clock: it has to have entered the guest before anything was recorded there, and left it afterwards.
-fn check_clocks(recorded: &Recorded) -> Result<(), String> {
+fn check_clocks(recorded: &Profile) -> Result<(), String> {
     let alignment = recorded.trailer.certificate.alignment.ok_or("the clocks are not aligned")?;
     let first = recorded.guest().map(|record| record.tsc).min().ok_or("the guest has recorded nothing")?;
     let last = recorded.guest().map(|record| record.tsc).max().unwrap_or(0);
@@ -104,7 +57,7 @@ fn check_clocks(recorded: &Recorded) -> Result<(), String> {
 }
 
 /// The profile of [`EVENTS`].
-fn check_events(recorded: &Recorded, ticks: Ticks) -> Result<(), String> {
+fn check_events(recorded: &Profile, ticks: Ticks) -> Result<(), String> {
     check_whole(recorded)?;
     let (begin, end) = (recorded.only(BEGIN)?, recorded.only(END)?);
     // The server's records, by its own clock, around the kernel's.
@@ -152,7 +105,7 @@ fn by_all_ways(context: &Context) -> Result<(), String> {
     for options in [&[][..], &["--cpus", "2"], &["--gdb", &socket]] {
         let outcome = events(context, options, &text(&path))?.run_kvm(b"", LIMIT)?;
         check_output(&outcome)?;
-        let checked = Recorded::read(&path).and_then(|recorded| check_events(&recorded, Ticks::Cycles));
+        let checked = Profile::read(&path).and_then(|recorded| check_events(&recorded, Ticks::Cycles));
         checked.map_err(|error| format!("{options:?}: {error}"))?;
     }
     Ok(())
@@ -166,7 +119,7 @@ fn cut_short(context: &Context) -> Result<(), String> {
     let boot = boot.with(&["--timeout", "1"]).program(&["/bin/busybox", "sleep", "100"]);
     let outcome = boot.run_kvm(b"", LIMIT)?;
     ensure(outcome.end == End::Exited(exit::TIMEOUT.into()), || compare::describe(&outcome))?;
-    let recorded = Recorded::read(&path)?;
+    let recorded = Profile::read(&path)?;
     check_whole(&recorded)?;
     let ending = &recorded.trailer.ending;
     ensure(ending.status == Some(exit::TIMEOUT), || format!("{ending:?}"))
@@ -186,7 +139,7 @@ fn in_lab(context: &Context) -> Result<(), String> {
     let path = folder.path().join("p");
     let outcome = events(context, &[], &text(&path))?.run_lab(b"", LAB_LIMIT)?;
     check_output(&outcome)?;
-    check_events(&Recorded::read(&path)?, Ticks::Instructions)
+    check_events(&Profile::read(&path)?, Ticks::Instructions)
 }
 
 pub fn trials(context: &Arc<Context>) -> Vec<Trial> {

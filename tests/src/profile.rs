@@ -1,0 +1,73 @@
+//! The raw profile of a run, as tests look at it.
+
+use profile::file::{Block, Header, Reader, Ring, RingEnd, Trailer};
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::BufReader;
+use std::path::Path;
+use vmm_abi::trace::{Event, Record};
+
+pub struct Profile {
+    pub header: Header,
+    pub trailer: Trailer,
+    pub rings: BTreeMap<Ring, Vec<Record>>,
+    /// Of tasks.
+    pub names: Vec<String>,
+}
+
+impl Profile {
+    /// Reads what `ukvmm --profile` has written. An error if it is not complete.
+    pub fn read(path: &Path) -> Result<Self, String> {
+        let error = |error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
+        let file = File::open(path).map_err(|e| error(&e))?;
+        let mut reader = Reader::new(BufReader::new(file)).map_err(|e| error(&e))?;
+        let (mut trailer, mut rings, mut names) = (None, BTreeMap::<_, Vec<_>>::new(), Vec::new());
+        while let Some(block) = reader.next_block().map_err(|e| error(&e))? {
+            match block {
+                Block::Records { ring, records } => rings.entry(ring).or_default().extend(records),
+                Block::Names(more) => names.extend(more.tasks.into_values()),
+                Block::Trailer(last) => trailer = Some(*last),
+            }
+        }
+        let trailer = trailer.ok_or_else(|| error(&"it has no end"))?;
+        Ok(Self { header: reader.header().clone(), trailer, rings, names })
+    }
+
+    /// The records of the guest's rings.
+    pub fn guest(&self) -> impl Iterator<Item = &Record> {
+        self.rings.iter().filter(|(ring, _)| !matches!(ring, Ring::Host(_))).flat_map(|(_, records)| records)
+    }
+
+    /// The host's records of `event`.
+    pub fn host(&self, event: Event) -> impl Iterator<Item = &Record> {
+        let host = self.rings.iter().filter(|(ring, _)| matches!(ring, Ring::Host(_)));
+        host.flat_map(|(_, records)| records).filter(move |record| record.event() == event)
+    }
+
+    /// The records of servers and programs, ring by ring.
+    pub fn servers(&self) -> impl Iterator<Item = &[Record]> {
+        self.rings.iter().filter(|(ring, _)| matches!(ring, Ring::User(_))).map(|(_, records)| &records[..])
+    }
+
+    /// The only record of `event`.
+    pub fn only(&self, event: Event) -> Result<&Record, String> {
+        let all: Vec<_> = self.guest().filter(|record| record.event() == event).collect();
+        match all[..] {
+            [one] => Ok(one),
+            _ => Err(format!("{} records of event {:#x}, not one", all.len(), event.0)),
+        }
+    }
+
+    /// The ring that has such an event, and its records.
+    pub fn ring_with(&self, event: Event) -> Result<(Ring, &[Record]), String> {
+        let has = |records: &&Vec<Record>| records.iter().any(|record| record.event() == event);
+        let found = self.rings.iter().find(|(_, records)| has(records));
+        found.map(|(ring, records)| (*ring, &records[..])).ok_or_else(|| format!("no ring has a {event:?}"))
+    }
+
+    /// What has become of a ring's records.
+    pub fn end(&self, ring: Ring) -> Result<RingEnd, String> {
+        let end = self.trailer.rings.iter().find(|end| end.ring == ring).copied();
+        end.ok_or_else(|| format!("the trailer knows nothing of {ring:?}"))
+    }
+}
