@@ -3,6 +3,7 @@
 //! A target is a function of bytes, and inputs that reach far into it. To add one: a module here, a line in the table, its name in
 //! `tests/bounded.rs` and an entry point in `libfuzzer/`; then `cargo run -p fuzz -- corpus`.
 
+mod analysis;
 mod block;
 mod bzimage;
 mod console;
@@ -56,6 +57,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "core", run: core::run, seeds: core::seeds, runs: 1000 },
     Target { name: "profile", run: profile::run, seeds: profile::seeds, runs: 4000 },
     Target { name: "sites", run: sites::run, seeds: sites::seeds, runs: 4000 },
+    Target { name: "analysis", run: analysis::run, seeds: analysis::seeds, runs: 400 },
 ];
 
 /// The target called `name`.
