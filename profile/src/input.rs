@@ -27,11 +27,15 @@ pub struct Input<F> {
     problem: RefCell<Option<io::Error>>,
 }
 
-/// Records of a ring that lie side by side in the file.
+/// What comes next in a ring.
 #[derive(Clone, Copy, Debug)]
-struct Part {
-    at: u64,
-    records: u64,
+enum Part {
+    /// Records that lie side by side in the file.
+    Records {
+        at: u64,
+        count: u64,
+    },
+    Lost(u64),
 }
 
 impl<F: Read + Seek> Input<F> {
@@ -43,16 +47,24 @@ impl<F: Read + Seek> Input<F> {
         let (mut trailer, mut names, mut rings) = (None, NameBook::default(), BTreeMap::new());
         let mut parts = 0;
         while let Some(block) = reader.next_block()? {
-            match block {
-                Block::Records { ring, records } if !records.is_empty() && parts < PARTS => {
-                    parts += 1;
-                    let count = records.len() as u64;
-                    let parts: &mut VecDeque<Part> = rings.entry(ring).or_default();
-                    parts.push_back(Part { at: reader.content(), records: count });
+            let (ring, part) = match block {
+                Block::Records { ring, records } => {
+                    (ring, Part::Records { at: reader.content(), count: records.len() as u64 })
                 }
-                Block::Records { .. } => {}
-                Block::Names(more) => names.add(more),
-                Block::Trailer(end) => trailer = Some(*end),
+                Block::Dropped { ring, records } => (ring, Part::Lost(records)),
+                Block::Names(more) => {
+                    names.add(more);
+                    continue;
+                }
+                Block::Trailer(end) => {
+                    trailer = Some(*end);
+                    continue;
+                }
+            };
+            parts += 1;
+            if parts <= PARTS {
+                let parts: &mut VecDeque<Part> = rings.entry(ring).or_default();
+                parts.push_back(part);
             }
         }
         let (file, problem) = (RefCell::new(file), RefCell::new(None));
@@ -76,10 +88,10 @@ impl<F: Read + Seek> Input<F> {
         self.problem.take().map_or(Ok(()), Err)
     }
 
-    fn read(&self, part: Part) -> io::Result<Vec<Record>> {
+    fn read(&self, at: u64, count: u64) -> io::Result<Vec<Record>> {
         let mut file = self.file.borrow_mut();
-        file.seek(SeekFrom::Start(part.at))?;
-        let mut bytes = vec![0; part.records as usize * Record::SIZE];
+        file.seek(SeekFrom::Start(at))?;
+        let mut bytes = vec![0; count as usize * Record::SIZE];
         file.read_exact(&mut bytes)?;
         Ok(records(&bytes))
     }
@@ -97,19 +109,22 @@ pub struct Entries<'a, F> {
 }
 
 impl<F: Read + Seek> Entries<'_, F> {
-    fn record(&mut self) -> Option<Record> {
+    /// The next record, or how many are said to be missing before it.
+    fn part(&mut self) -> Option<Result<Record, u64>> {
         loop {
             if let Some(record) = self.chunk.next() {
-                return Some(record);
+                return Some(Ok(record));
             }
-            let part = self.parts.front_mut()?;
-            let now = Part { at: part.at, records: part.records.min(CHUNK) };
-            part.at += now.records * Record::SIZE as u64;
-            part.records -= now.records;
-            if part.records == 0 {
-                self.parts.pop_front();
+            let (at, count) = match self.parts.pop_front()? {
+                Part::Lost(lost) => return Some(Err(lost)),
+                Part::Records { at, count } => (at, count),
+            };
+            let now = count.min(CHUNK);
+            if now < count {
+                let rest = Part::Records { at: at + now * Record::SIZE as u64, count: count - now };
+                self.parts.push_front(rest);
             }
-            match self.input.read(now) {
+            match self.input.read(at, now) {
                 Ok(records) => self.chunk = records.into_iter(),
                 Err(problem) => {
                     self.input.problem.borrow_mut().get_or_insert(problem);
@@ -127,17 +142,69 @@ impl<F: Read + Seek> Iterator for Entries<'_, F> {
         if let Some(record) = self.waiting.take() {
             return Some(Entry::Record(record));
         }
-        let record = self.record()?;
-        let sequence = record.sequence();
-        let missing = match self.last.replace(sequence) {
-            Some(last) => sequence.wrapping_sub(last).wrapping_sub(1),
-            // The first of a ring is number 1.
-            None => sequence.wrapping_sub(1),
+        let record = match self.part()? {
+            Ok(record) => record,
+            Err(lost) => return Some(Entry::Lost(lost)),
         };
+        let sequence = record.sequence();
+        // The first of a ring is number 1. Dropped ones have no numbers.
+        let last = self.last.replace(sequence).unwrap_or(0);
+        let missing = sequence.wrapping_sub(last).wrapping_sub(1);
         if missing == 0 {
             return Some(Entry::Record(record));
         }
         self.waiting = Some(record);
         Some(Entry::Lost(missing.into()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::file::{Names, Writer};
+    use std::io::Cursor;
+    use vmm_abi::trace::Event;
+
+    fn bytes(numbers: std::ops::Range<u64>) -> Vec<u8> {
+        let record = |n| Record::new(Event::EXIT, 0, n, 0, n * 10, 0);
+        numbers.map(record).flat_map(Record::to_words).flat_map(u64::to_le_bytes).collect()
+    }
+
+    /// Of a ring: the numbers of its records, and how many are missing where.
+    fn entries(input: &Input<Cursor<Vec<u8>>>, ring: Ring) -> Vec<Result<u32, u64>> {
+        let (_, entries) = input.rings().into_iter().find(|(found, _)| *found == ring).unwrap();
+        entries
+            .map(|entry| match entry {
+                Entry::Record(record) => Ok(record.sequence()),
+                Entry::Lost(lost) => Err(lost),
+            })
+            .collect()
+    }
+
+    #[test]
+    fn rings_are_read_side_by_side_with_their_holes() {
+        let mut writer = Writer::new(Vec::new(), &Header::default()).unwrap();
+        let (one, other) = (Ring::Cpu(0), Ring::User(3));
+        writer.records(one, &bytes(1..3)).unwrap();
+        writer.records(other, &bytes(2..3)).unwrap();
+        writer.dropped(one, 7).unwrap();
+        writer.names(&Names { tsc: 0, tasks: [(3, "x".into())].into() }).unwrap();
+        writer.records(one, &bytes(3..5)).unwrap();
+        writer.records(one, &bytes(9..10)).unwrap();
+        let file = writer.end(&Trailer::default()).unwrap();
+        let input = Input::open(Cursor::new(file)).unwrap();
+        assert_eq!(entries(&input, one), [Ok(1), Ok(2), Err(7), Ok(3), Ok(4), Err(4), Ok(9)]);
+        assert_eq!(entries(&input, other), [Err(1), Ok(2)]);
+        assert_eq!(input.names.task(3, 0), Some("x"));
+        assert!(input.trailer.is_some() && input.check().is_ok());
+    }
+
+    #[test]
+    fn many_records_come_in_their_order() {
+        let mut writer = Writer::new(Vec::new(), &Header::default()).unwrap();
+        let count = 2 * CHUNK + 5;
+        writer.records(Ring::Cpu(0), &bytes(1..count + 1)).unwrap();
+        let input = Input::open(Cursor::new(writer.end(&Trailer::default()).unwrap())).unwrap();
+        assert!(entries(&input, Ring::Cpu(0)).into_iter().eq((1..=count as u32).map(Ok)));
     }
 }

@@ -139,27 +139,34 @@ impl Guest {
         follower.end()
     }
 
-    /// The records as a file. Those that were lost are dropped ones.
+    /// The records as a file.
     pub fn file(&self, header: &Header, names: &Names, mut trailer: Trailer) -> Cursor<Vec<u8>> {
         let mut writer = Writer::new(Vec::new(), header).expect("room for a header");
         writer.names(names).expect("room for names");
         for (ring, entries) in &self.rings {
-            let (mut bytes, mut end) =
-                (Vec::new(), RingEnd { ring: *ring, records: 0, dropped: 0, incomplete: 0 });
-            for entry in entries {
-                match entry {
-                    Entry::Record(record) => {
-                        end.records += 1;
-                        bytes.extend(record.to_words().into_iter().flat_map(u64::to_le_bytes));
-                    }
-                    Entry::Lost(lost) => end.dropped += lost,
+            let mut end = RingEnd { ring: *ring, records: 0, dropped: 0, incomplete: 0 };
+            for part in entries.chunk_by(|one, next| is_record(one) && is_record(next)) {
+                if let [Entry::Lost(lost)] = part {
+                    end.dropped += lost;
+                    writer.dropped(*ring, *lost).expect("room for a number");
+                    continue;
                 }
+                let records = part.iter().filter_map(|entry| match entry {
+                    Entry::Record(record) => Some(*record),
+                    Entry::Lost(_) => None,
+                });
+                let bytes: Vec<u8> = records.flat_map(Record::to_words).flat_map(u64::to_le_bytes).collect();
+                end.records += part.len() as u64;
+                writer.records(*ring, &bytes).expect("room for records");
             }
-            writer.records(*ring, &bytes).expect("room for records");
             trailer.rings.push(end);
         }
         Cursor::new(writer.end(&trailer).expect("room for a trailer"))
     }
+}
+
+fn is_record(entry: &Entry) -> bool {
+    matches!(entry, Entry::Record(_))
 }
 
 /// A file with something of everything: a program makes calls, one of them waits for a disk, and dies.

@@ -16,6 +16,8 @@ pub trait Sink {
     fn device(&mut self, _device: &Device) {}
     /// A vCPU was outside of the guest, for this reason of KVM's.
     fn vm_exit(&mut self, _cpu: u16, _reason: u32, _stretch: Stretch) {}
+    /// The host was busy with the records themselves.
+    fn drained(&mut self, _stretch: Stretch) {}
     /// A program has recorded something of its own.
     fn marked(&mut self, _mark: &Mark) {}
     /// Nothing is known of this time.

@@ -2,10 +2,11 @@
 
 use crate::bins::Bins;
 use crate::cpu::CPUS;
-use crate::kind::Kind;
-use crate::metric::{Key, Metric};
+use crate::metric::{Key, Metric, Section};
+use crate::names::NameBook;
 use crate::sink::{Activity, Device, Interrupt, Mark, Sink, Stretch};
 use crate::span::Span;
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
@@ -20,8 +21,8 @@ const MARKS: usize = 1024;
 pub struct Summary {
     pub metrics: BTreeMap<Key, Metric>,
     pub cpus: BTreeMap<u16, Time>,
-    /// Ticks in user mode.
-    pub threads: BTreeMap<u64, u64>,
+    /// Ticks in user mode, and when it was there last.
+    pub threads: BTreeMap<u64, (u64, u64)>,
     /// By thread and number: how often.
     pub marks: BTreeMap<(u64, u16), u64>,
     pub bins: Bins,
@@ -73,7 +74,9 @@ impl Sink for Summary {
         self.bins.add(activity, stretch);
         if let Activity::User(thread) = activity {
             let room = self.threads.len() < THREADS;
-            add(self.threads.entry(thread), room, ticks);
+            if let Some((sum, last)) = place(self.threads.entry(thread), room) {
+                (*sum, *last) = (sum.saturating_add(ticks), stretch.end);
+            }
         }
     }
 
@@ -95,7 +98,9 @@ impl Sink for Summary {
 
     fn marked(&mut self, mark: &Mark) {
         let room = self.marks.len() < MARKS;
-        add(self.marks.entry((mark.thread, mark.event)), room, 1);
+        if let Some(number) = place(self.marks.entry((mark.thread, mark.event)), room) {
+            *number += 1;
+        }
     }
 
     fn gap(&mut self, _: Stretch) {
@@ -103,27 +108,26 @@ impl Sink for Summary {
     }
 }
 
-/// Adds to what is there, or makes it if there is room.
-fn add<K: Ord>(entry: Entry<'_, K, u64>, room: bool, amount: u64) {
+/// What is there, or a new one if there is room.
+fn place<K: Ord, V: Default>(entry: Entry<'_, K, V>, room: bool) -> Option<&mut V> {
     match entry {
-        Entry::Occupied(mut sum) => *sum.get_mut() = sum.get().saturating_add(amount),
-        Entry::Vacant(place) if room => {
-            place.insert(amount);
-        }
-        Entry::Vacant(_) => {}
+        Entry::Occupied(there) => Some(there.into_mut()),
+        Entry::Vacant(place) => room.then(|| place.insert(V::default())),
     }
 }
 
-/// The metrics of a section, those that took most time first.
 impl Summary {
-    pub fn section(&self, section: crate::metric::Section) -> Vec<(&Key, &Metric)> {
-        let mut metrics: Vec<_> = self.metrics.iter().filter(|(key, _)| key.section() == section).collect();
-        metrics.sort_by_key(|(_, metric)| std::cmp::Reverse(metric.total.sum()));
-        metrics
+    /// Threads that were in user mode, by how long: their names at the last time, and their ticks.
+    pub fn by_time(&self, names: &NameBook) -> Vec<(String, u64)> {
+        let mut threads: Vec<_> = self.threads.iter().collect();
+        threads.sort_by_key(|(thread, (ticks, _))| (Reverse(*ticks), **thread));
+        threads.into_iter().map(|(thread, (ticks, last))| (names.thread(*thread, *last), *ticks)).collect()
     }
 
-    /// Whether anything is known of requests of that kind.
-    pub fn request(&self, kind: Kind) -> Option<&Metric> {
-        self.metrics.get(&Key::Request(kind))
+    /// The metrics of a section, those that took most time first.
+    pub fn section(&self, section: Section) -> Vec<(&Key, &Metric)> {
+        let mut metrics: Vec<_> = self.metrics.iter().filter(|(key, _)| key.section() == section).collect();
+        metrics.sort_by_key(|(_, metric)| Reverse(metric.total.sum()));
+        metrics
     }
 }

@@ -12,7 +12,7 @@
 //!
 //! block:
 //! 0      u32  kind
-//! 4      u32  of a block of records the ring: 0–15 its number, 16–31 0 of a vCPU, 1 of user level, 2 of the host; else 0
+//! 4      u32  of a block of kind 2 or 5 the ring: 0–15 its number, 16–31 0 of a vCPU, 1 of user level, 2 of the host; else 0
 //! 8      u64  bytes of the content
 //! 16     content
 //!
@@ -21,6 +21,7 @@
 //! 2      records of one ring, 32 bytes each as vmm_abi::trace::Record is in memory, in the order in which their places were taken
 //! 3      names of tasks, JSON: Names. As often as there is something new
 //! 4      the trailer, JSON: Trailer. The last block; a file that has none was cut off
+//! 5      of one ring, that it was full: u64, how many records were dropped between those before this block and those behind it
 //! ```
 //!
 //! All numbers are little-endian. Blocks of another kind are left out by readers, and so are members of an object that they do not know.
@@ -57,6 +58,7 @@ const HEADER: u32 = 1;
 const RECORDS: u32 = 2;
 const NAMES: u32 = 3;
 const TRAILER: u32 = 4;
+const DROPPED: u32 = 5;
 
 #[cfg(test)]
 mod tests;

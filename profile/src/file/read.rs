@@ -2,7 +2,9 @@
 //!
 //! Of what the records say nothing is checked, not even that there is such an event.
 
-use super::{BLOCK_MAX, HEAD, HEADER, Header, MAGIC, NAMES, Names, RECORDS, Ring, TRAILER, Trailer, VERSION};
+use super::{
+    BLOCK_MAX, DROPPED, HEAD, HEADER, Header, MAGIC, NAMES, Names, RECORDS, Ring, TRAILER, Trailer, VERSION,
+};
 use serde::de::DeserializeOwned;
 use std::io::{self, Read};
 use vmm_abi::trace::Record;
@@ -28,6 +30,11 @@ pub enum Block {
     Records {
         ring: Ring,
         records: Vec<Record>,
+    },
+    /// Of this ring so many records are missing here.
+    Dropped {
+        ring: Ring,
+        records: u64,
     },
     Names(Names),
     /// The last one.
@@ -105,14 +112,17 @@ impl<R: Read> Reader<R> {
         while self.state == State::Open {
             let at = self.at;
             let Some((kind, ring, content)) = self.block()? else { break };
+            let unknown = || ReadError::Damaged { what: format!("unknown ring {ring:#x}"), at };
+            let ring = || Ring::from_word(ring).ok_or_else(unknown);
             match kind {
-                RECORDS => {
-                    let unknown = || ReadError::Damaged { what: format!("unknown ring {ring:#x}"), at };
-                    let ring = Ring::from_word(ring).ok_or_else(unknown)?;
-                    return Ok(Some(Block::Records { ring, records: records(&content) }));
-                }
-                // A block that was cut off is no JSON any more.
+                RECORDS => return Ok(Some(Block::Records { ring: ring()?, records: records(&content) })),
+                // A block that was cut off is no JSON any more, and no number.
                 _ if self.state == State::CutOff => break,
+                DROPPED => {
+                    let short = || ReadError::Damaged { what: "a number is cut off".into(), at };
+                    let records = u64::from_le_bytes(*content.first_chunk().ok_or_else(short)?);
+                    return Ok(Some(Block::Dropped { ring: ring()?, records }));
+                }
                 NAMES => return Ok(Some(Block::Names(json("names", at, &content)?))),
                 TRAILER => {
                     let trailer = json("the trailer", at, &content)?;

@@ -45,6 +45,7 @@ fn sample() -> Vec<u8> {
     let mut writer = Writer::new(Vec::new(), &header()).unwrap();
     writer.records(Ring::Cpu(1), &bytes(&[record(1), record(2)])).unwrap();
     writer.names(&names()).unwrap();
+    writer.dropped(Ring::User(0), 17).unwrap();
     writer.records(Ring::User(0), &bytes(&[record(3)])).unwrap();
     writer.end(&trailer()).unwrap()
 }
@@ -66,6 +67,8 @@ fn what_is_written_is_read() {
     let records = |ring, records| Some(Block::Records { ring, records });
     assert_eq!(reader.next_block().unwrap(), records(Ring::Cpu(1), vec![record(1), record(2)]));
     assert_eq!(reader.next_block().unwrap(), Some(Block::Names(names())));
+    let dropped = Block::Dropped { ring: Ring::User(0), records: 17 };
+    assert_eq!(reader.next_block().unwrap(), Some(dropped));
     assert_eq!(reader.next_block().unwrap(), records(Ring::User(0), vec![record(3)]));
     assert_eq!(reader.next_block().unwrap(), Some(Block::Trailer(Box::new(trailer()))));
     assert!(reader.is_complete() && reader.next_block().unwrap().is_none());

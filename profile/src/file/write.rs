@@ -1,6 +1,8 @@
 //! Writes a file.
 
-use super::{BLOCK_MAX, HEAD, HEADER, Header, MAGIC, NAMES, Names, RECORDS, Ring, TRAILER, Trailer, VERSION};
+use super::{
+    BLOCK_MAX, DROPPED, HEAD, HEADER, Header, MAGIC, NAMES, Names, RECORDS, Ring, TRAILER, Trailer, VERSION,
+};
 use serde::Serialize;
 use std::io::{self, Write};
 use vmm_abi::trace::Record;
@@ -26,6 +28,11 @@ impl<W: Write> Writer<W> {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "half a record"));
         }
         records.chunks(BLOCK_MAX as usize).try_for_each(|part| self.block(RECORDS, ring.to_word(), part))
+    }
+
+    /// The ring was full: so many records of it are not there, before those that come next.
+    pub fn dropped(&mut self, ring: Ring, records: u64) -> io::Result<()> {
+        self.block(DROPPED, ring.to_word(), &records.to_le_bytes())
     }
 
     pub fn names(&mut self, names: &Names) -> io::Result<()> {

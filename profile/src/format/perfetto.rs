@@ -5,7 +5,7 @@
 //!
 //! | process | its tracks |
 //! |---|---|
-//! | *CPUs* | of each CPU what it runs; its interrupts; when it was outside of the guest, and why |
+//! | *CPUs* | of each CPU what it runs; its interrupts; when it was outside of the guest, and why; when the host was busy with the records themselves |
 //! | each task | of each thread its requests, with their phases in them; what it does for its clients, if it is a server; its requests to devices |
 //!
 //! Arrows lead from a request to what the server does for it. What is on one track comes in the order of time, and does not overlap but for being within one another: that is
@@ -17,6 +17,7 @@ use crate::names::NameBook;
 use crate::phase::Phase;
 use crate::sink::{Activity, Device, Handled, Interrupt, Mark, Sink, Stretch};
 use crate::span::Span;
+use serde::Serialize;
 use serde_json::{Value, json};
 use std::collections::HashSet;
 use std::io::{self, Write};
@@ -26,6 +27,8 @@ use vmm_abi::trace::Event;
 
 /// Number of the process that the CPUs are. No task has it.
 const CPUS: u64 = 1 << 16;
+/// A track of theirs that is of no CPU.
+const DRAIN: u64 = 1 << 16;
 /// Tracks of a CPU, …
 const RUNS: u64 = 0;
 const INTERRUPTS: u64 = 1;
@@ -50,6 +53,19 @@ pub struct Trace<'a> {
     arrows: u64,
     is_empty: bool,
     problem: Option<io::Error>,
+}
+
+/// Something that lasts.
+#[derive(Serialize)]
+struct Slice<'a> {
+    ph: &'static str,
+    name: &'a str,
+    pid: u64,
+    tid: u64,
+    ts: f64,
+    dur: f64,
+    #[serde(skip_serializing_if = "Value::is_null")]
+    args: Value,
 }
 
 /// Where an event belongs.
@@ -87,10 +103,12 @@ impl<'a> Trace<'a> {
         }
     }
 
-    fn event(&mut self, event: &Value) {
-        let comma = if self.is_empty { "\n" } else { ",\n" };
+    fn event(&mut self, event: &impl Serialize) {
+        self.text(if self.is_empty { "\n" } else { ",\n" });
         self.is_empty = false;
-        self.text(&format!("{comma}{event}"));
+        if self.problem.is_none() {
+            self.problem = serde_json::to_writer(&mut *self.out, event).err().map(io::Error::from);
+        }
     }
 
     /// Microseconds.
@@ -104,7 +122,7 @@ impl<'a> Trace<'a> {
     fn slice(&mut self, track: Track, name: &str, stretch: Stretch, args: Value) {
         let (ts, end) = (self.time(stretch.start), self.time(stretch.end));
         let dur = ((end - ts) * 1000.0).round() / 1000.0;
-        self.event(&json!({ "ph": "X", "name": name, "pid": track.process, "tid": track.thread, "ts": ts, "dur": dur, "args": args }));
+        self.event(&Slice { ph: "X", name, pid: track.process, tid: track.thread, ts, dur, args });
     }
 
     fn cpu(&mut self, cpu: u16, track: u64) -> Track {
@@ -181,7 +199,7 @@ impl Sink for Trace<'_> {
         self.slice(track, &name, Stretch { start: span.start, end: span.end }, args);
         for segment in &span.segments {
             let stretch = Stretch { start: segment.start, end: segment.end };
-            self.slice(track, segment.phase.name(), stretch, json!({}));
+            self.slice(track, segment.phase.name(), stretch, Value::Null);
         }
         self.arrow(track, span);
     }
@@ -193,7 +211,7 @@ impl Sink for Trace<'_> {
             Activity::Kernel => "kernel".into(),
             Activity::Idle => "idle".into(),
         };
-        self.slice(track, &name, stretch, json!({}));
+        self.slice(track, &name, stretch, Value::Null);
     }
 
     fn handled(&mut self, handled: &Handled) {
@@ -208,7 +226,7 @@ impl Sink for Trace<'_> {
 
     fn interrupt(&mut self, interrupt: &Interrupt) {
         let track = self.cpu(interrupt.cpu, INTERRUPTS);
-        self.slice(track, &format!("vector {:#x}", interrupt.vector), interrupt.stretch, json!({}));
+        self.slice(track, &format!("vector {:#x}", interrupt.vector), interrupt.stretch, Value::Null);
     }
 
     fn device(&mut self, device: &Device) {
@@ -224,7 +242,13 @@ impl Sink for Trace<'_> {
 
     fn vm_exit(&mut self, cpu: u16, reason: u32, stretch: Stretch) {
         let track = self.cpu(cpu, OUTSIDE);
-        self.slice(track, &exit_name(reason), stretch, json!({}));
+        self.slice(track, &exit_name(reason), stretch, Value::Null);
+    }
+
+    fn drained(&mut self, stretch: Stretch) {
+        self.name(CPUS, None, || "CPUs".into());
+        self.name(CPUS, Some(DRAIN), || "host: reads the records".into());
+        self.slice(Track { process: CPUS, thread: DRAIN }, "reads", stretch, Value::Null);
     }
 
     fn marked(&mut self, mark: &Mark) {

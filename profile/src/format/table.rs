@@ -5,7 +5,6 @@ use super::words;
 use crate::metric::{Key, Metric, Section};
 use crate::phase::Phase;
 use crate::report::Report;
-use std::cmp::Reverse;
 use std::io::{self, Write};
 
 /// Columns.
@@ -18,7 +17,7 @@ const WIDTHS: [usize; 8] = [8, 11, 8, 10, 10, 10, 10, 11];
 const THREADS: usize = 12;
 
 pub fn write(report: &Report, out: &mut dyn Write) -> io::Result<()> {
-    writeln!(out, "{}", fit(&words::command(report), WIDTH))?;
+    wrapped(&words::command(report), out)?;
     writeln!(out, "{}", words::extent(report))?;
     for section in Section::ALL {
         let metrics = report.summary.section(section);
@@ -111,25 +110,24 @@ fn cpus(report: &Report, out: &mut dyn Write) -> io::Result<()> {
 
 /// Who ran in user mode, those that ran longest first.
 fn threads(report: &Report, out: &mut dyn Write) -> io::Result<()> {
-    let mut threads: Vec<_> = report.summary.threads.iter().collect();
+    let threads = report.summary.by_time(&report.names);
     if threads.is_empty() {
         return Ok(());
     }
-    threads.sort_by_key(|(thread, ticks)| (Reverse(**ticks), **thread));
-    let sum = threads.iter().map(|(_, ticks)| u128::from(**ticks)).sum();
+    let sum = |threads: &[(String, u64)]| threads.iter().map(|(_, ticks)| u128::from(*ticks)).sum();
+    let whole: u128 = sum(&threads);
     writeln!(out, "\nThreads in user mode, in {}", report.clock.unit())?;
-    let name_width = WIDTH - 20;
-    for (thread, ticks) in threads.iter().take(THREADS) {
-        let name = fit(&report.names.thread(**thread, u64::MAX), name_width);
-        let (ticks, share) = (count(u128::from(**ticks)), percent(u128::from(**ticks), sum));
-        writeln!(out, "{ticks:>11}{share:>9}  {name}")?;
+    let mut row = |name: &str, ticks: u128| {
+        let name = fit(name, WIDTH - 22);
+        writeln!(out, "{:>11}{:>9}  {name}", count(ticks), percent(ticks, whole))
+    };
+    for (name, ticks) in threads.iter().take(THREADS) {
+        row(name, u128::from(*ticks))?;
     }
-    if threads.len() > THREADS {
-        let rest: u128 = threads.iter().skip(THREADS).map(|(_, ticks)| u128::from(**ticks)).sum();
-        let others = threads.len() - THREADS;
-        writeln!(out, "{:>11}{:>9}  {others} others", count(rest), percent(rest, sum))?;
+    match threads.get(THREADS..) {
+        Some(others @ [_, ..]) => row(&format!("others: {}", others.len()), sum(others)),
+        _ => Ok(()),
     }
-    Ok(())
 }
 
 fn line(out: &mut dyn Write, name: &str, cells: &[String; 8]) -> io::Result<()> {
@@ -140,10 +138,10 @@ fn line(out: &mut dyn Write, name: &str, cells: &[String; 8]) -> io::Result<()> 
     writeln!(out, "{}", text.trim_end())
 }
 
-/// A paragraph, and an empty line.
+/// A paragraph, and an empty line. A word that is too long is cut.
 fn wrapped(text: &str, out: &mut dyn Write) -> io::Result<()> {
     let mut column = 0;
-    for word in text.split_whitespace() {
+    for word in text.split_whitespace().map(|word| fit(word, WIDTH)) {
         let length = word.chars().count();
         if column > 0 && column + 1 + length > WIDTH {
             writeln!(out)?;

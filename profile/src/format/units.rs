@@ -44,7 +44,8 @@ pub fn time(micros: f64) -> String {
         ..100.0 => format!("{micros:.2} µs"),
         ..10_000.0 => format!("{micros:.0} µs"),
         ..10_000_000.0 => format!("{:.1} ms", micros / 1e3),
-        _ => format!("{:.1} s", micros / 1e6),
+        ..1e12 => format!("{:.1} s", micros / 1e6),
+        _ => scaled(micros / 1e6) + " s",
     }
 }
 
@@ -82,8 +83,13 @@ mod tests {
         {
             assert_eq!(mean(value), text);
         }
-        for (micros, text) in [(1.234, "1.23 µs"), (1234.0, "1234 µs"), (1e6, "1000.0 ms"), (1e8, "100.0 s")]
-        {
+        for (micros, text) in [
+            (1.234, "1.23 µs"),
+            (1234.0, "1234 µs"),
+            (1e6, "1000.0 ms"),
+            (1e8, "100.0 s"),
+            (1e16, "10.00 G s"),
+        ] {
             assert_eq!(time(micros), text);
         }
         assert_eq!((percent(1, 8), percent(0, 0)), ("12.5 %".into(), "–".into()));

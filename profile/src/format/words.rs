@@ -52,26 +52,24 @@ fn measuring(report: &Report) -> String {
 fn missing(report: &Report) -> Option<String> {
     let (outcome, counts) = (&report.outcome, &report.outcome.counts);
     let mut parts = Vec::new();
-    if outcome.missing > 0 || report.summary.gaps > 0 {
-        parts.push(format!(
-            "{} records are missing in {} gaps of {} {} altogether; {} requests that went on at their beginning were discarded",
-            count(outcome.missing.into()),
-            report.summary.gaps,
-            count(counts.gap_ticks.into()),
-            report.clock.unit(),
-            count(counts.in_gaps.into())
-        ));
-    }
-    let mut say = |number: u64, what: &str| {
+    let mut say = |number: u64, what: String| {
         if number > 0 {
-            parts.push(format!("{} {what}", count(number.into())));
+            parts.push(format!("{what}: {}", count(number.into())));
         }
     };
-    say(counts.broken, "requests have no end in the records");
-    say(counts.strange, "records make no sense where they are, and were left out");
-    say(outcome.late, "records came too late to be put where they belong");
-    say(counts.nested, "exceptions or interrupts came to the kernel itself");
-    (!parts.is_empty()).then(|| format!("{}.", parts.join("; ")))
+    say(outcome.missing, "records that are missing".into());
+    let ticks = format!(
+        "gaps in which nothing is certain ({} {} altogether)",
+        count(counts.gap_ticks.into()),
+        report.clock.unit()
+    );
+    say(report.summary.gaps, ticks);
+    say(counts.in_gaps, "requests that were discarded because they went on when a gap began".into());
+    say(counts.broken, "requests whose end is missing".into());
+    say(counts.strange, "records that cannot be where they are".into());
+    say(outcome.late, "records that came too late to be put where they belong".into());
+    say(counts.nested, "exceptions and interrupts of the kernel itself".into());
+    (!parts.is_empty()).then(|| format!("Left out: {}.", parts.join("; ")))
 }
 
 /// What did not come back.

@@ -106,26 +106,35 @@ fn run(mut work: Work, bell: &EventFd, ended: &AtomicBool) -> io::Result<Drained
     }
 }
 
+/// Writes records of a ring, and how many were dropped behind them.
+fn put(writer: &mut Records, ring: Ring, records: &[u8], dropped: u64) -> io::Result<()> {
+    if !records.is_empty() {
+        writer.records(ring, records)?;
+    }
+    if dropped > 0 {
+        writer.dropped(ring, dropped)?;
+    }
+    Ok(())
+}
+
 impl Work {
     fn round(&mut self, wait: Wait) -> io::Result<()> {
         let began = host_tsc();
         let Self { rings, names, writer, .. } = self;
         let mut has_taken = false;
-        let write = |ring: Ring, records: &[u8]| {
+        let write = |ring: Ring, records: &[u8], dropped| {
             has_taken = true;
             if let Some(names) = names {
                 names.note(records);
             }
-            writer.records(ring, records)
+            put(writer, ring, records, dropped)
         };
         rings.as_mut().map_or(Ok(()), |rings| rings.take(wait, write))?;
         let mut buffer = Vec::new();
         for log in self.logs.iter() {
-            log.take(&mut buffer);
-            if !buffer.is_empty() {
-                self.writer.records(Ring::Host(log.cpu()), &buffer)?;
-                buffer.clear();
-            }
+            let dropped = log.take(&mut buffer);
+            put(&mut self.writer, Ring::Host(log.cpu()), &buffer, dropped)?;
+            buffer.clear();
         }
         if has_taken {
             self.after(began, wait)?;

@@ -32,6 +32,8 @@ struct Pending {
     /// Records so far, with those that were taken out.
     count: u64,
     dropped: u64,
+    /// How many of these were told.
+    told: u64,
 }
 
 /// What a vCPU's thread says when it has run for the last time.
@@ -64,9 +66,12 @@ impl Log {
         pending.records.extend(record.to_words().into_iter().flat_map(u64::to_le_bytes));
     }
 
-    /// Takes out what is there, in exchange for `buffer`, which is empty.
-    pub fn take(&self, buffer: &mut Vec<u8>) {
-        std::mem::swap(&mut lock(&self.pending).records, buffer);
+    /// Takes out what is there, in exchange for `buffer`, which is empty; returns how many records were dropped behind it.
+    pub fn take(&self, buffer: &mut Vec<u8>) -> u64 {
+        let mut pending = lock(&self.pending);
+        std::mem::swap(&mut pending.records, buffer);
+        let dropped = pending.dropped;
+        dropped - std::mem::replace(&mut pending.told, dropped)
     }
 
     /// What has become of the records, when all have been taken out.
@@ -169,7 +174,7 @@ mod tests {
         log.record(Event::VM_ENTRY, 1, 0);
         log.record(Event::VM_EXIT, 5, KVM_EXIT_IO.into());
         let mut taken = Vec::new();
-        log.take(&mut taken);
+        assert_eq!(log.take(&mut taken), 0);
         let words: Vec<_> =
             taken.chunks(8).map(|word| u64::from_le_bytes(word.try_into().unwrap())).collect();
         let exit = Record::from_words(words[4..].try_into().unwrap());
@@ -188,6 +193,8 @@ mod tests {
         }
         let end = log.ring_end();
         assert_eq!((end.records, end.dropped), (CAPACITY, 3));
+        let mut taken = Vec::new();
+        assert_eq!((log.take(&mut taken), log.take(&mut taken)), (3, 0), "told once");
     }
 
     #[test]

@@ -24,6 +24,8 @@ pub struct Place {
     pub taken: u64,
     /// Slots that were given up.
     pub incomplete: u64,
+    /// Records that had no room, as far as was looked.
+    pub dropped: u64,
 }
 
 /// Whether a record that is not complete may become so.
@@ -60,6 +62,12 @@ impl Place {
         }
     }
 
+    /// How many more records the guest says that it had no room for: since the ring was full then, they belong behind those that were taken.
+    pub fn look_for_dropped<B: BitmapSlice>(&mut self, ring: &VolatileSlice<'_, B>) -> u64 {
+        let dropped = word(ring, offset_of!(Ring, dropped));
+        dropped.wrapping_sub(std::mem::replace(&mut self.dropped, dropped))
+    }
+
     /// Number of the first slot from `next` on whose record is not complete; `claimed` if all are.
     fn complete<B: BitmapSlice>(&self, ring: &VolatileSlice<'_, B>, claimed: u64) -> u64 {
         let mut n = self.next;
@@ -91,11 +99,6 @@ impl Place {
         }
         waited
     }
-}
-
-/// How many records the guest says that it had no room for.
-pub fn dropped<B: BitmapSlice>(ring: &VolatileSlice<'_, B>) -> u64 {
-    word(ring, offset_of!(Ring, dropped))
 }
 
 /// A word of the ring's head. The slice is a whole ring, page-aligned, so there is one.
@@ -210,6 +213,18 @@ mod tests {
         assert!(guest.take(&mut place, soon()).is_empty());
         assert!(guest.take(&mut place, Wait::No).is_empty());
         assert_eq!((place.taken, place.incomplete, place.next), (CAPACITY - 1, 3, CAPACITY + 2));
+    }
+
+    #[test]
+    fn dropped_records_are_told_once() {
+        let (guest, mut place) = (Guest::new(), Place::default());
+        let mut look = |count| {
+            guest.set(offset_of!(Ring, dropped), count);
+            let ring = guest.0.get_slice(GuestAddress(0), RING_SIZE as usize).unwrap();
+            place.look_for_dropped(&ring)
+        };
+        assert_eq!([0, 7, 7, 10].map(&mut look), [0, 7, 0, 3]);
+        assert_eq!(place.dropped, 10);
     }
 
     #[test]

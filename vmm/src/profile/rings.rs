@@ -1,6 +1,6 @@
 //! The guest's rings: where they are in its memory, and all of them emptied in one go.
 
-use super::ring::{self, Place, Wait};
+use super::ring::{Place, Wait};
 use crate::memory::GuestMemory;
 use profile::file::{Ring, RingEnd};
 use vm_memory::{GuestAddress, GuestMemoryBackend};
@@ -23,19 +23,20 @@ impl Rings {
         Self { memory, all: (0..).zip(rings).map(place).collect(), buffer: Vec::new() }
     }
 
-    /// Takes out what is there and hands it to `write`, ring by ring.
+    /// Takes out what is there and hands it to `write`, ring by ring, and how many records were dropped behind it.
     pub fn take<E>(
         &mut self,
         wait: Wait,
-        mut write: impl FnMut(Ring, &[u8]) -> Result<(), E>,
+        mut write: impl FnMut(Ring, &[u8], u64) -> Result<(), E>,
     ) -> Result<(), E> {
         for (ring, address, place) in &mut self.all {
             // The module is in RAM, all of it: the loader has put it there.
             let Ok(slice) = self.memory.get_slice(*address, RING_SIZE as usize) else { continue };
             self.buffer.clear();
             place.take(&slice, wait, &mut self.buffer);
-            if !self.buffer.is_empty() {
-                write(*ring, &self.buffer)?;
+            let dropped = place.look_for_dropped(&slice);
+            if !self.buffer.is_empty() || dropped > 0 {
+                write(*ring, &self.buffer, dropped)?;
             }
         }
         Ok(())
@@ -43,14 +44,9 @@ impl Rings {
 
     /// What has become of the records, of those rings that were used.
     pub fn ends(&self) -> impl Iterator<Item = RingEnd> {
-        self.all.iter().filter_map(|(ring, address, place)| {
-            let slice = self.memory.get_slice(*address, RING_SIZE as usize).ok()?;
-            let end = RingEnd {
-                ring: *ring,
-                records: place.taken,
-                dropped: ring::dropped(&slice),
-                incomplete: place.incomplete,
-            };
+        self.all.iter().filter_map(|(ring, _, place)| {
+            let &Place { taken: records, dropped, incomplete, .. } = place;
+            let end = RingEnd { ring: *ring, records, dropped, incomplete };
             (end.records | end.dropped | end.incomplete != 0).then_some(end)
         })
     }
@@ -82,12 +78,12 @@ mod tests {
         memory.write_obj(7u64, GuestAddress(full)).unwrap();
         let mut rings = Rings::new(memory, MODULE, 2);
         let mut taken = Vec::new();
-        let write = |ring, records: &[u8]| {
-            taken.push((ring, records.len()));
+        let write = |ring, records: &[u8], dropped| {
+            taken.push((ring, records.len(), dropped));
             Ok::<_, ()>(())
         };
         rings.take(Wait::No, write).unwrap();
-        assert_eq!(taken, [(Ring::Cpu(1), 32), (Ring::User(0), 64)]);
+        assert_eq!(taken, [(Ring::Cpu(1), 32, 0), (Ring::User(0), 64, 0), (Ring::User(7), 0, 7)]);
         let end = |ring, records, dropped| RingEnd { ring, records, dropped, incomplete: 0 };
         let ends: Vec<_> = rings.ends().collect();
         assert_eq!(ends, [end(Ring::Cpu(1), 1, 0), end(Ring::User(0), 2, 0), end(Ring::User(7), 0, 7)]);

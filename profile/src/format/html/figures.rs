@@ -4,7 +4,6 @@ use super::escape::escape;
 use crate::format::units::{count, percent, time};
 use crate::metric::{Key, Metric};
 use crate::report::Report;
-use std::cmp::Reverse;
 use std::io::{self, Write};
 
 /// Threads that are listed.
@@ -61,12 +60,10 @@ pub fn machine(report: &Report, out: &mut dyn Write) -> io::Result<()> {
         out,
         "</table></div>\n<div class=\"wide\"><table>\n<tr><th>in user mode</th><th>ticks</th><th>share</th></tr>"
     )?;
-    let mut threads: Vec<_> = report.summary.threads.iter().collect();
-    threads.sort_by_key(|(thread, ticks)| (Reverse(**ticks), **thread));
-    let sum = threads.iter().map(|(_, ticks)| u128::from(**ticks)).sum();
-    for (thread, ticks) in threads.iter().take(THREADS) {
-        let name = escape(&report.names.thread(**thread, u64::MAX));
-        let ticks = u128::from(**ticks);
+    let threads = report.summary.by_time(&report.names);
+    let sum = threads.iter().map(|(_, ticks)| u128::from(*ticks)).sum();
+    for (name, ticks) in threads.iter().take(THREADS) {
+        let (name, ticks) = (escape(name), u128::from(*ticks));
         writeln!(out, "<tr><td>{name}</td><td>{}</td><td>{}</td></tr>", count(ticks), percent(ticks, sum))?;
     }
     writeln!(out, "</table></div>")
