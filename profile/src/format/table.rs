@@ -12,7 +12,8 @@ const WIDTH: usize = 100;
 /// Of a name.
 const NAME: usize = 22;
 /// Of the figures behind it.
-const WIDTHS: [usize; 8] = [8, 11, 8, 10, 10, 10, 10, 11];
+const TIMES: [usize; 8] = [9, 10, 8, 10, 10, 10, 10, 11];
+const SHARES: [usize; 8] = [11, 8, 11, 8, 11, 8, 11, 8];
 /// Threads that are listed.
 const THREADS: usize = 12;
 
@@ -45,7 +46,7 @@ fn times(
     let sum: u128 = metrics.iter().map(|(_, metric)| metric.total.sum()).sum();
     writeln!(out, "\n{}, in {}", section.title(), report.clock.unit())?;
     let titles = ["count", "total", "share", "p50", "p90", "p99", "max", "p50, time"];
-    line(out, "", &titles.map(str::to_string))?;
+    line(out, "", TIMES, &titles.map(str::to_string))?;
     for (key, metric) in metrics {
         let total = &metric.total;
         let quantile = |of| count(total.quantile(of).into());
@@ -59,7 +60,7 @@ fn times(
             count(total.max().into()),
             report.clock.micros(total.quantile(0.5) as f64).map_or_else(|| "–".into(), time),
         ];
-        line(out, &key.name(&report.names), &cells)?;
+        line(out, &key.name(&report.names), TIMES, &cells)?;
     }
     Ok(())
 }
@@ -94,7 +95,7 @@ fn cpus(report: &Report, out: &mut dyn Write) -> io::Result<()> {
     }
     writeln!(out, "\nCPUs, in {}", report.clock.unit())?;
     let titles = ["user", "", "kernel", "", "idle", "", "outside", ""];
-    line(out, "", &titles.map(str::to_string))?;
+    line(out, "", SHARES, &titles.map(str::to_string))?;
     for (cpu, time) in &report.summary.cpus {
         let sum = [time.user, time.kernel, time.idle].into_iter().map(u128::from).sum();
         let parts = [time.user, time.kernel, time.idle, time.outside].map(u128::from);
@@ -103,7 +104,7 @@ fn cpus(report: &Report, out: &mut dyn Write) -> io::Result<()> {
             pair[0] = count(part);
             pair[1] = percent(part, sum);
         }
-        line(out, &format!("CPU {cpu}"), &cells)?;
+        line(out, &format!("CPU {cpu}"), SHARES, &cells)?;
     }
     Ok(())
 }
@@ -130,9 +131,9 @@ fn threads(report: &Report, out: &mut dyn Write) -> io::Result<()> {
     }
 }
 
-fn line(out: &mut dyn Write, name: &str, cells: &[String; 8]) -> io::Result<()> {
+fn line(out: &mut dyn Write, name: &str, widths: [usize; 8], cells: &[String; 8]) -> io::Result<()> {
     let mut text = format!("{:NAME$}", fit(name, NAME));
-    for (cell, width) in cells.iter().zip(WIDTHS) {
+    for (cell, width) in cells.iter().zip(widths) {
         text.push_str(&format!("{cell:>width$}"));
     }
     writeln!(out, "{}", text.trim_end())

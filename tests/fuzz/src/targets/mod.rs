@@ -57,7 +57,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "core", run: core::run, seeds: core::seeds, runs: 1000 },
     Target { name: "profile", run: profile::run, seeds: profile::seeds, runs: 4000 },
     Target { name: "sites", run: sites::run, seeds: sites::seeds, runs: 4000 },
-    Target { name: "analysis", run: analysis::run, seeds: analysis::seeds, runs: 400 },
+    Target { name: "analysis", run: analysis::run, seeds: analysis::seeds, runs: 2000 },
 ];
 
 /// The target called `name`.
