@@ -117,14 +117,13 @@ impl<'a> Follower<'a> {
             }
             (Ring::User(_), event) if event.is_user() => self.mark(record, cost),
             (Ring::Host(cpu), Event::VM_EXIT | Event::VM_ENTRY) if cpu < CPUS => self.outside(cpu, record),
+            // A request that took longer for it has taken longer: it is shown, not taken off.
             (Ring::Host(_), Event::DRAIN) => {
                 let stretch = Stretch { start: record.tsc, end: record.tsc.saturating_add(record.argument) };
                 self.sink.drained(stretch);
                 true
             }
             (Ring::Cpu(_), Event::CALIBRATE) | (Ring::User(_), Event::SERVER_CALIBRATE) => true,
-            // A request that took longer for it has taken longer.
-            (Ring::Host(_), Event::DRAIN) => true,
             _ => false,
         };
         self.counts.strange += u64::from(!known);
