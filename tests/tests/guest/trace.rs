@@ -128,7 +128,9 @@ impl Profile {
                     Some(state) if record.cpu() == *cpu => state,
                     _ => {
                         let before = &records[n.saturating_sub(3)..n];
-                        return Err(format!("CPU {cpu}, record {n}: {record:x?} in {state:x?}, after {before:x?}"));
+                        return Err(format!(
+                            "CPU {cpu}, record {n}: {record:x?} in {state:x?}, after {before:x?}"
+                        ));
                     }
                 };
             }
