@@ -94,7 +94,7 @@ mod tests {
             ("a.html", None, "<!doctype html>"),
             ("a.json", None, "{\"displayTimeUnit\""),
             ("a.out", None, "--servers linux -- cat"),
-            ("b.html", Some(Format::JsonLines), "{\"cert"),
+            ("b.html", Some(Format::JsonLines), "{\"broken\""),
         ] {
             let output = folder.path().join(name);
             report(file.clone(), Some(output.clone()), format).unwrap();
