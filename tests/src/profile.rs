@@ -25,6 +25,8 @@ impl Profile {
         while let Some(block) = reader.next_block().map_err(|e| error(&e))? {
             match block {
                 Block::Records { ring, records } => rings.entry(ring).or_default().extend(records),
+                // The trailer has their number.
+                Block::Dropped { .. } => {}
                 Block::Names(more) => names.extend(more.tasks.into_values()),
                 Block::Trailer(last) => trailer = Some(*last),
             }
