@@ -1,4 +1,4 @@
-//! Is the instrument right? Figures of the same kernel, measured once with other programs, in an emulated machine without `ukvmm` and KVM between.
+//! Is the instrument right? Figures of nearly the same kernel, measured once with other programs, in an emulated machine without `ukvmm` and KVM between.
 
 use super::cells::{figure, head, row};
 use super::run::Run;
@@ -51,8 +51,8 @@ const ANCHORS: [Anchor; 19] = [
 
 const TEXT: &str = "## Is the instrument right?
 
-The same stock kernel, measured with other programs in an emulated machine of its own (no `ukvmm`, no KVM) before any of this was written. A difference that a row has is a
-difference of the programs (the parent that forks is another one, with another number of pages; who runs first is decided by other timers), of what a guest's kernel does differently, or of the instrument.
+Debian's kernel as it was some builds before (6.1.0-50), measured with other programs in an emulated machine of its own (no `ukvmm`, no KVM) before any of this was written. A difference that a row has is a
+difference of the programs (the parent that forks is another one, with another number of pages; who runs first is decided by other timers), of the kernel's builds and of what it does differently as a guest, or of the instrument.
 
 ";
 
