@@ -29,6 +29,23 @@ pub fn kvm_missing() -> Option<String> {
     opened.err().map(|e| format!("/dev/kvm cannot be opened: {e}"))
 }
 
+/// How system calls of Linux programs get to their server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Entry {
+    Forwarded,
+    Trampoline,
+}
+
+impl Entry {
+    /// The server set.
+    pub fn set(self) -> &'static str {
+        match self {
+            Self::Forwarded => "linux",
+            Self::Trampoline => "linux-trampoline",
+        }
+    }
+}
+
 /// A command line of `ukvmm` that boots the L4 system.
 #[derive(Clone, Debug)]
 pub struct Boot {
@@ -39,7 +56,12 @@ pub struct Boot {
 impl Boot {
     /// The Linux server set with the root file system `image`.
     pub fn linux(build: &Build, image: &Path) -> Result<Self, String> {
-        let words = ["--kernel", &text(&build.kernel()?), "--servers", "linux", "--initrd", &text(image)];
+        Self::linux_by(build, Entry::Forwarded, image)
+    }
+
+    /// The same, with this way in for system calls.
+    pub fn linux_by(build: &Build, entry: Entry, image: &Path) -> Result<Self, String> {
+        let words = ["--kernel", &text(&build.kernel()?), "--servers", entry.set(), "--initrd", &text(image)];
         Ok(Self { ukvmm: build.ukvmm()?, words: words.map(str::to_owned).to_vec() })
     }
 
@@ -117,14 +139,14 @@ fn text(path: &Path) -> String {
 
 /// Runs a case in a guest of its own on this machine's KVM and judges it. A program that judges itself is not the
 /// first program of the system, so that the second can be asked how it is.
-pub fn check_kvm(build: &Build, case: &Case) -> Result<(), String> {
+pub fn check_kvm(build: &Build, entry: Entry, case: &Case) -> Result<(), String> {
     let argv = case.guest_argv(GUEST_DIR, TMP);
     let mut words: Vec<&str> = Vec::new();
     if case.judge == Judge::Itself {
         words.extend(["/bin/busybox", "sh", "-c", SURVIVORS, "sh"]);
     }
     words.extend(argv.iter().map(String::as_str));
-    let boot = Boot::linux(build, &programs::image(build)?)?.timeout(case.timeout).program(&words);
+    let boot = Boot::linux_by(build, entry, &programs::image(build)?)?.timeout(case.timeout).program(&words);
     let outcome = boot.run_kvm(case.stdin, case.timeout)?;
     let explain = |e: String| format!("{}: {e}", process::command_line(&boot.command()));
     case.check(&outcome, Place::Kvm, build).map_err(explain)?;
@@ -146,7 +168,7 @@ fn survived(outcome: &Outcome) -> Result<(), String> {
 }
 
 /// Runs cases in one guest in the lab, or more if they take it down.
-pub fn run_cases_in_lab(build: &Build, cases: &[Case]) -> Results {
+pub fn run_cases_in_lab(build: &Build, entry: Entry, cases: &[Case]) -> Results {
     let job = |case: &Case| Job {
         name: case.name.to_owned(),
         argv: case.guest_argv(GUEST_DIR, TMP),
@@ -159,9 +181,9 @@ pub fn run_cases_in_lab(build: &Build, cases: &[Case]) -> Results {
     batch::run(&jobs, LAB_LIMIT, |script, left| {
         let mut files = inputs.clone();
         files.push(("batch.sh".to_owned(), script.into()));
-        let image = programs::image_with(build, "batch.cpio", &files)?;
+        let image = programs::image_with(build, &format!("batch-{}.cpio", entry.set()), &files)?;
         let program = ["/bin/busybox", "sh", &format!("{GUEST_DIR}/batch.sh")];
-        Boot::linux(build, &image)?.program(&program).run_lab(b"", left)
+        Boot::linux_by(build, entry, &image)?.program(&program).run_lab(b"", left)
     })
 }
 

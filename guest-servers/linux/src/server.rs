@@ -4,8 +4,9 @@
 //! polled again at the end of an event that has woken it. How long the loop may wait for the next event is
 //! [`Server::next_deadline`].
 
+use crate::errno::Errno;
 use crate::event::{Event, Exception, PageFault};
-use crate::exec::{Executor, Timers};
+use crate::exec::{Executor, First, Timers};
 use crate::frames::FramePool;
 use crate::fs::Vfs;
 use crate::futex::Futexes;
@@ -18,13 +19,13 @@ use crate::process::usage::{Meter, Times};
 use crate::process::{Process, Thread, exit};
 use crate::profile::{self, Profile};
 use crate::random::Random;
-use crate::signal::deliver::Resume;
+use crate::signal::deliver::{Resume, value_of};
 use crate::signal::frame::LastFault;
 use crate::signal::info::{self, SigInfo};
 use crate::signal::set::Signal;
 use crate::strace::{Mode, Trace};
 use crate::syscall::immediate::Immediate;
-use crate::syscall::{Ctx, Handler, Outcome, SysResult, table};
+use crate::syscall::{Ctx, Handler, Outcome, Pending, SysResult, table};
 use crate::trampoline::Trampoline;
 use crate::tty::Console;
 use crate::tty::terminal::WindowSize;
@@ -59,6 +60,8 @@ pub struct Server {
 const RESERVE: usize = 256;
 /// Vector of a page fault (SDM vol. 3, 6.15).
 const PAGE_FAULT: u64 = 14;
+/// And of a single step.
+const DEBUG: u64 = 1;
 
 impl Server {
     pub fn new(
@@ -186,7 +189,7 @@ impl Server {
     fn syscall(self: &Rc<Self>, Runner { thread, process }: &Runner, nr: u64, args: [u64; 6]) {
         // The number is an unsigned int.
         let nr = nr & 0xffff_ffff;
-        let before = thread.call.replace(Some(CallInProgress { nr, args, task: None }));
+        let before = thread.call.replace(Some(CallInProgress { nr, task: None }));
         // It has not waited for the answer, as a trampoline does, but calls again: so it gets none.
         if let Some(CallInProgress { task: Some(task), .. }) = before {
             self.executor.cancel(task);
@@ -195,7 +198,7 @@ impl Server {
         let Some(entry) = table::lookup(nr) else {
             self.trace.missing(nr);
             self.trace.enter(&c, nr, None);
-            return self.finish(&c, nr, Err(crate::errno::Errno::ENOSYS));
+            return self.finish(&c, nr, Err(Errno::ENOSYS));
         };
         self.trace.enter(&c, nr, Some(entry));
         match entry.handler {
@@ -237,18 +240,29 @@ impl Server {
         }
     }
 
-    fn start_async(self: &Rc<Self>, c: Ctx, nr: u64, f: fn(Ctx) -> crate::syscall::Pending) {
-        let (server, thread, args) = (self.clone(), c.thread.clone(), c.args);
-        let context = c.clone();
-        self.profile.start(thread.l4.get(), nr);
-        let task = self.executor.spawn(async move {
-            let result = f(c.clone()).await;
-            server.profile.end(c.thread.l4.get(), &result);
-            server.finish(&c, nr, result);
-        });
-        match task {
-            Ok(task) => thread.call.set(Some(CallInProgress { nr, args, task: Some(task) })),
-            Err(e) => self.finish(&context, nr, Err(e)),
+    fn start_async(self: &Rc<Self>, c: Ctx, nr: u64, f: fn(Ctx) -> Pending) {
+        let l4 = c.thread.l4.get();
+        self.profile.start(l4, nr);
+        // As when it is polled again: what it does to its own process it does from outside.
+        self.current.set(ThreadId::NIL);
+        let mut call = f(c.clone());
+        match self.executor.poll_first(call.as_mut()) {
+            Ok(First::Ready(result)) => {
+                self.profile.end(l4, &result);
+                self.finish(&c, nr, result);
+            }
+            // Its thread has been ended by what it did.
+            Ok(First::Waits(_)) if c.thread.call.get().is_none() => {}
+            Ok(First::Waits(place)) => {
+                let (server, thread) = (self.clone(), c.thread.clone());
+                let task = place.fill(async move {
+                    let result = call.await;
+                    server.profile.end(c.thread.l4.get(), &result);
+                    server.finish(&c, nr, result);
+                });
+                thread.call.set(Some(CallInProgress { nr, task: Some(task) }));
+            }
+            Err(e) => self.finish(&c, nr, Err(e)),
         }
     }
 
@@ -258,6 +272,9 @@ impl Server {
             return;
         }
         self.trace.leave(c, nr, &result);
+        if c.thread.just_goes_on(&c.proc) && !result.is_err_and(Errno::is_restart) {
+            return self.machine.reply_call(c.thread.l4.get(), value_of(&result));
+        }
         self.go_on(&c.thread, Resume::Call { nr, result });
     }
 
@@ -289,6 +306,10 @@ impl Server {
 
     fn exception(self: &Rc<Self>, thread: &Rc<Thread>, e: Exception) {
         let Some(process) = thread.process.upgrade() else { return };
+        if e.vector == DEBUG && self.trampoline.as_ref().is_some_and(|t| t.holds(e.ip)) {
+            // A program that steps through itself does not see these steps; the next one that it sees is behind its system call.
+            return self.go_on(thread, Resume::Fault(Vec::new()));
+        }
         self.profile.start(thread.l4.get(), profile::fault(e.vector));
         thread.last_fault.set(LastFault { vector: e.vector, code: e.code, cr2: 0 });
         let signal =

@@ -3,6 +3,7 @@
 use crate::trials::{Context, on_kvm, plain};
 use guest_tests::batch::Results;
 use guest_tests::case::Case;
+use guest_tests::guest::Entry;
 use guest_tests::{guest, programs};
 use libtest_mimic::Trial;
 use std::sync::{Arc, OnceLock};
@@ -60,26 +61,38 @@ fn cases() -> Vec<Case> {
     ]
 }
 
+/// Those that are run through the trampoline, too: what programs do with their registers, and enough of everything else.
+const BY_TRAMPOLINE: [&str; 7] = ["libc", "l4", "registers", "script", "signals", "std", "unmap"];
+
 pub fn trials(context: &Arc<Context>) -> Vec<Trial> {
     let cases = cases();
-    let in_lab: Vec<Case> =
-        cases.iter().filter(|case| context.is_selected(&format!("lab::{}", case.name))).cloned().collect();
+    let mut trials = Vec::new();
+    for case in cases.iter().filter(|case| case.not_native.is_none()) {
+        let case = case.clone();
+        trials.push(plain(format!("native::{}", case.name), context, move |context| {
+            programs::compile(&context.build)?;
+            case.check_native(&context.build)
+        }));
+    }
+    trials.extend(in_guests(context, "", Entry::Forwarded, &cases));
+    let chosen: Vec<_> = cases.into_iter().filter(|case| BY_TRAMPOLINE.contains(&case.name)).collect();
+    trials.extend(in_guests(context, "trampoline::", Entry::Trampoline, &chosen));
+    trials
+}
+
+fn in_guests(context: &Arc<Context>, prefix: &str, entry: Entry, cases: &[Case]) -> Vec<Trial> {
+    let selected = |case: &&Case| context.is_selected(&format!("lab::{prefix}{}", case.name));
+    let in_lab: Vec<Case> = cases.iter().filter(selected).cloned().collect();
     let lab = Arc::new(OnceLock::<Results>::new());
     let mut trials = Vec::new();
-    for case in cases {
-        if case.not_native.is_none() {
-            let case = case.clone();
-            trials.push(plain(format!("native::{}", case.name), context, move |context| {
-                programs::compile(&context.build)?;
-                case.check_native(&context.build)
-            }));
-        }
-        let on_kvm_case = case.clone();
-        trials
-            .push(on_kvm(case.name, context, move |context| guest::check_kvm(&context.build, &on_kvm_case)));
+    for case in cases.iter().cloned() {
+        let (on_kvm_case, name) = (case.clone(), format!("{prefix}{}", case.name));
+        trials.push(on_kvm(&name, context, move |context| {
+            guest::check_kvm(&context.build, entry, &on_kvm_case)
+        }));
         let (lab, in_lab) = (lab.clone(), in_lab.clone());
-        trials.push(plain(format!("lab::{}", case.name), context, move |context| {
-            let results = lab.get_or_init(|| guest::run_cases_in_lab(&context.build, &in_lab));
+        trials.push(plain(format!("lab::{name}"), context, move |context| {
+            let results = lab.get_or_init(|| guest::run_cases_in_lab(&context.build, entry, &in_lab));
             guest::check_in_lab(&context.build, &case, results)
         }));
     }

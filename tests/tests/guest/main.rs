@@ -6,7 +6,7 @@
 //! - [`pvh`]: the same guest, booted by QEMU
 //! - [`conformance`]: the µ-kernel by itself, under a server set of its own
 //! - [`idle`]: a CPU that is interrupted just before it sleeps
-//! - [`ipc`]: what the µ-kernel's paths take
+//! - [`counts`]: what the µ-kernel's paths and the shortest system calls take
 //! - [`trace`]: whether records tell the same
 //! - [`soak`]: random system calls
 //! - [`stock`]: stock Linux kernels
@@ -20,13 +20,13 @@
 mod cases;
 mod conformance;
 mod console;
+mod counts;
 mod debuggee;
 mod driven;
 mod drivers;
 mod gdb;
 mod gdb_hostile;
 mod idle;
-mod ipc;
 mod net;
 mod profile;
 mod pvh;
@@ -58,7 +58,7 @@ fn main() {
     trials.extend(pvh::trials(&context));
     trials.extend(conformance::trials(&context));
     trials.extend(idle::trials(&context));
-    trials.extend(ipc::trials(&context));
+    trials.extend(counts::trials(&context));
     trials.extend(trace::trials(&context));
     trials.extend(soak::trials(&context));
     trials.extend(drivers::trials(&context));

@@ -2,15 +2,18 @@
 //!
 //! - [`boot`]: what it takes to get to a program's first instruction
 //! - [`ipc`]: what the kernel's paths take
+//! - [`calls`]: what the shortest system calls take
 //! - [`devices`]: starting, disks and networks, beside QEMU
 //! - [`debugger`]: what a debugger costs, and what the monitor says
 //! - [`paper`]: the paper's measurements, on the L4 system and on a stock Linux kernel; [`compare`]: what has changed between two runs
 //! - [`results`]: files of results
 //! - [`ticks`]: figures from the lab, exact
 //! - [`host`]: figures from this machine
-//! - [`document`], [`page`]: the pages
+//! - [`document`], [`page`]: the pages; [`committed`]: counts that are promised
 
 mod boot;
+mod calls;
+mod committed;
 mod compare;
 mod debugger;
 mod devices;
@@ -38,6 +41,8 @@ enum What {
     Boot,
     /// Count the kernel's instructions, path by path; writes docs/performance.md
     Ipc(ipc::Args),
+    /// Count the instructions of the shortest system calls; writes docs/performance.md
+    Calls(calls::Args),
     /// Start a machine, use its disk and its network, beside QEMU; writes docs/performance.md
     Devices(devices::Args),
     /// Debug a program; writes docs/performance.md, and what the monitor says into docs/debugging.md
@@ -52,6 +57,7 @@ pub fn bench(args: &Args) -> Result<ExitCode> {
     match &args.what {
         What::Boot => boot::boot(),
         What::Ipc(args) => ipc::ipc(args),
+        What::Calls(args) => calls::calls(args),
         What::Devices(args) => devices::devices(args),
         What::Debugger(args) => debugger::debugger(args),
         What::Paper(args) => paper::paper(args),

@@ -10,7 +10,7 @@ use alloc::task::Wake;
 use alloc::vec::Vec;
 use core::cell::RefCell;
 use core::pin::Pin;
-use core::task::{Context, Waker};
+use core::task::{Context, Poll, Waker};
 
 use super::ready_set::{CAPACITY, ReadySet};
 use crate::errno::{Errno, Result};
@@ -48,6 +48,35 @@ struct Slot {
     task: Option<Task>,
 }
 
+/// What came of polling a future for the first time.
+pub enum First<T> {
+    Ready(T),
+    /// It waits, and wakes the task that is put here.
+    Waits(Place),
+}
+
+/// A place for a task. Without one it is free again.
+pub struct Place {
+    executor: Executor,
+    id: TaskId,
+}
+
+impl Place {
+    /// The task is polled when it is woken.
+    pub fn fill(self, future: impl Future<Output = ()> + 'static) -> TaskId {
+        self.executor.fill(self.id, Box::pin(future));
+        self.id
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        if self.executor.0.tasks.borrow().slots[self.id.slot].task.is_none() {
+            self.executor.free(self.id.slot);
+        }
+    }
+}
+
 struct TaskWaker {
     slot: usize,
     ready: Arc<ReadySet>,
@@ -75,6 +104,26 @@ impl Executor {
 
     /// Adds a task. It is first polled by the next [`run_ready`](Self::run_ready). EAGAIN if there are too many.
     pub fn spawn(&self, future: impl Future<Output = ()> + 'static) -> Result<TaskId> {
+        let (id, _) = self.reserve()?;
+        self.fill(id, Box::pin(future));
+        self.0.ready.insert(id.slot);
+        Ok(id)
+    }
+
+    /// Polls a future once. Only if it has to wait it becomes a task: most calls that may wait do not. EAGAIN if there are too many.
+    pub fn poll_first<F: Future + ?Sized>(&self, future: Pin<&mut F>) -> Result<First<F::Output>> {
+        let (id, waker) = self.reserve()?;
+        match future.poll(&mut Context::from_waker(&waker)) {
+            Poll::Ready(output) => {
+                self.free(id.slot);
+                Ok(First::Ready(output))
+            }
+            Poll::Pending => Ok(First::Waits(Place { executor: self.clone(), id })),
+        }
+    }
+
+    /// A slot for a task, and what wakes it.
+    fn reserve(&self) -> Result<(TaskId, Waker)> {
         let mut tasks = self.0.tasks.borrow_mut();
         let slot = match tasks.free.pop() {
             Some(slot) => slot,
@@ -89,9 +138,17 @@ impl Executor {
         tasks.serial += 1;
         let serial = tasks.serial;
         tasks.slots[slot].serial = serial;
-        tasks.slots[slot].task = Some(Box::pin(future));
-        self.0.ready.insert(slot);
-        Ok(TaskId { slot, serial })
+        Ok((TaskId { slot, serial }, tasks.slots[slot].waker.clone()))
+    }
+
+    fn fill(&self, id: TaskId, task: Task) {
+        self.0.tasks.borrow_mut().slots[id.slot].task = Some(task);
+    }
+
+    fn free(&self, slot: usize) {
+        let mut tasks = self.0.tasks.borrow_mut();
+        tasks.slots[slot].serial = 0;
+        tasks.free.push(slot);
     }
 
     /// Drops a task, wherever it waits. A task that is being polled right now ends when that poll returns. Returns
@@ -111,7 +168,15 @@ impl Executor {
     }
 
     /// Polls tasks that were woken until none is.
+    #[inline]
     pub fn run_ready(&self) {
+        if !self.0.ready.is_empty() {
+            self.poll_ready();
+        }
+    }
+
+    #[inline(never)]
+    fn poll_ready(&self) {
         while !self.0.ready.is_empty() {
             self.0.ready.drain(|slot| self.poll(slot));
         }
@@ -136,14 +201,10 @@ impl Executor {
             (task, slot.waker.clone(), slot.serial)
         };
         let poll = task.as_mut().poll(&mut Context::from_waker(&waker));
-        let mut tasks = self.0.tasks.borrow_mut();
-        if poll.is_pending() && tasks.slots[slot].serial == serial {
-            tasks.slots[slot].task = Some(task);
-            return;
+        if poll.is_pending() && self.0.tasks.borrow().slots[slot].serial == serial {
+            return self.fill(TaskId { slot, serial }, task);
         }
-        tasks.slots[slot].serial = 0;
-        tasks.free.push(slot);
-        drop(tasks);
+        self.free(slot);
         drop(task);
     }
 }

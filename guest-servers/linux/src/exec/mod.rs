@@ -19,7 +19,7 @@ pub mod select;
 pub mod timer;
 pub mod wait_queue;
 
-pub use executor::{Executor, TaskId};
+pub use executor::{Executor, First, TaskId};
 pub use interrupt::{Interrupt, Interrupted};
 pub use select::{Either, select};
 pub use timer::Timers;

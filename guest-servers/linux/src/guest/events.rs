@@ -5,7 +5,7 @@
 //!
 //! System calls that can be answered at once ([`linux::syscall::immediate`]) never leave [`EventLoop::exchange`].
 
-use super::kernel::{Held, Kernel};
+use super::kernel::{Held, Kernel, answer};
 use alloc::rc::Rc;
 use linux::event::{Event, Exception, PageFault};
 use linux::machine::Machine;
@@ -90,16 +90,14 @@ impl EventLoop {
         }
     }
 
-    /// Sends an answer and waits for a message that cannot be answered at once. Nothing else is in this function, so that the loop has all registers for itself.
+    /// Sends what has been held back and waits for a message that cannot be answered at once. Nothing else is in this function, so that the loop has all
+    /// registers for itself.
     #[inline(never)]
     fn exchange<const PROFILED: bool>(&self, held: Option<Held>) -> Result<Received, Status> {
-        let timeouts = self.alarm.timeouts;
-        if PROFILED && let Some(held) = &held {
-            self.kernel.record(trace::Event::REPLY, held.to.0);
-        }
-        let mut next = match held {
-            Some(held) => ipc::ipc(held.to, &held.message, ThreadId::ANY, timeouts),
-            None => ipc::ipc(ThreadId::NIL, &Message::new(Label(0), []), ThreadId::ANY, timeouts),
+        let mut next = match (self.kernel.take_result(), held) {
+            (Some((to, value)), _) => self.send::<PROFILED>(to, &answer(value)),
+            (None, Some(held)) => self.send::<PROFILED>(held.to, &held.message),
+            (None, None) => ipc::ipc(ThreadId::NIL, &answer(0), ThreadId::ANY, self.alarm.timeouts),
         };
         loop {
             let received = next?;
@@ -107,12 +105,17 @@ impl EventLoop {
                 self.kernel.record(trace::Event::RECEIVED, received.from.0);
             }
             let Some(value) = self.answer_at_once::<PROFILED>(&received) else { return Ok(received) };
-            if PROFILED {
-                self.kernel.record(trace::Event::REPLY, received.from.0);
-            }
-            let answer = Message::new(Label(0), [value]);
-            next = ipc::ipc(received.from, &answer, ThreadId::ANY, timeouts);
+            next = self.send::<PROFILED>(received.from, &answer(value));
         }
+    }
+
+    /// Sends an answer and waits for the next message.
+    #[inline(always)]
+    fn send<const PROFILED: bool>(&self, to: ThreadId, message: &Message) -> Result<Received, Status> {
+        if PROFILED {
+            self.kernel.record(trace::Event::REPLY, to.0);
+        }
+        ipc::ipc(to, message, ThreadId::ANY, self.alarm.timeouts)
     }
 
     #[inline(always)]

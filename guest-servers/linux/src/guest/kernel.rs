@@ -37,6 +37,8 @@ pub struct Kernel {
     console: Console,
     entry: Entry,
     clock: Clock,
+    /// The answer to a system call, or to anything else: one of the two at most. The first is the usual one, and short.
+    result: Cell<Option<(ThreadId, u64)>>,
     held: RefCell<Option<Held>>,
     ended: Cell<bool>,
 }
@@ -50,6 +52,7 @@ impl Kernel {
             console,
             entry,
             clock,
+            result: Cell::new(None),
             held: RefCell::new(None),
             ended: Cell::new(false),
         }
@@ -64,7 +67,12 @@ impl Kernel {
         self.utcb
     }
 
-    /// The answer that was held back, to be sent now.
+    /// The result of a system call that was held back, to be sent now.
+    pub fn take_result(&self) -> Option<(ThreadId, u64)> {
+        self.result.take()
+    }
+
+    /// Any other answer that was held back.
     pub fn take_held(&self) -> Option<Held> {
         self.held.borrow_mut().take()
     }
@@ -75,17 +83,32 @@ impl Kernel {
         *self.held.borrow_mut() = Some(Held { to, message });
     }
 
+    #[inline]
     fn flush(&self) {
-        if let Some(held) = self.take_held() {
-            self.record(trace::Event::REPLY, held.to.0);
+        if self.result.get().is_some() || self.held.borrow().is_some() {
+            self.send_held();
+        }
+    }
+
+    #[inline(never)]
+    fn send_held(&self) {
+        let send = |to: ThreadId, message: &Message| {
+            self.record(trace::Event::REPLY, to.0);
             // A thread that does not wait is a thread that has been ended.
-            let _ = ipc::send(held.to, &held.message, ipc::NOW);
+            let _ = ipc::send(to, message, ipc::NOW);
+        };
+        if let Some((to, value)) = self.take_result() {
+            send(to, &answer(value));
+        } else if let Some(held) = self.take_held() {
+            send(held.to, &held.message);
         }
     }
 
     /// Sends the held answer if it is for the task of `thread`.
     fn flush_task(&self, thread: ThreadId) {
-        if self.held.borrow().as_ref().is_some_and(|h| h.to.task() == thread.task()) {
+        let result = self.result.get().map(|(to, _)| to);
+        let held = || self.held.borrow().as_ref().map(|h| h.to);
+        if result.or_else(held).is_some_and(|to| to.task() == thread.task()) {
             self.flush();
         }
     }
@@ -100,6 +123,11 @@ impl Kernel {
         self.utcb.set_fpu(&state.fpu);
         self.utcb.set_bases(state.fs_base, state.gs_base);
     }
+}
+
+/// The answer to a system call, whichever way it came.
+pub fn answer(value: u64) -> Message {
+    Message::new(Label(0), [value])
 }
 
 fn error(status: Status) -> MachineError {
@@ -207,7 +235,8 @@ impl Machine for Kernel {
     }
 
     fn reply_call(&self, thread: ThreadId, value: u64) {
-        self.hold(thread, Message::new(Label(0), [value]));
+        self.flush();
+        self.result.set(Some((thread, value)));
     }
     fn reply_fault(&self, thread: ThreadId, items: &[MapItem]) {
         // Items beyond the registers are put into the UTCB, from where the message before must have gone.

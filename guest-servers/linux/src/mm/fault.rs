@@ -74,6 +74,10 @@ impl Space {
 
     /// The frame at `addr`, for the server's own use.
     pub fn frame(&mut self, addr: u64, access: Rights) -> Result<Frame, FaultError> {
+        // What the program has been given and not been deprived of, the server may use, too.
+        if let Some(page) = self.page(addr).filter(|page| page.mapped.contains(access) && !page.stale) {
+            return Ok(page.frame.clone());
+        }
         let made = self.ensure(addr, access)?;
         self.flush_stale(made);
         self.page(addr).map(|p| p.frame.clone()).ok_or(FaultError::NoMapping)

@@ -1,6 +1,6 @@
 //! A thread of a process, and the L4 thread that runs it.
 
-use super::{Pid, Process};
+use super::{Pid, Process, State};
 use crate::exec::{Interrupt, TaskId};
 use crate::signal::altstack::AltStack;
 use crate::signal::deliver::Held;
@@ -15,7 +15,6 @@ use ukernel_abi::ThreadId;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CallInProgress {
     pub nr: u64,
-    pub args: [u64; 6],
     /// The executor's task, if it waits.
     pub task: Option<TaskId>,
 }
@@ -69,6 +68,18 @@ impl Thread {
             last_fault: Cell::default(),
             held: RefCell::new(None),
         })
+    }
+
+    /// Whether there is nothing about signals to be done for the thread of `process`: none is pending, blocked or not, and the process runs.
+    #[inline(always)]
+    pub fn is_undisturbed(&self, process: &Process) -> bool {
+        let pending = self.pending.borrow().set().union(process.pending.borrow().set());
+        pending.is_empty() && process.state.get() == State::Running
+    }
+
+    /// Whether, beyond that, the call that ends now leaves nothing to be undone.
+    pub fn just_goes_on(&self, process: &Process) -> bool {
+        self.is_undisturbed(process) && self.saved_mask.get().is_none() && !self.interrupt.is_raised()
     }
 
     /// The signals that would be delivered now.

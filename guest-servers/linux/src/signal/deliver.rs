@@ -69,8 +69,8 @@ impl Server {
                     let mut s = match state.take() {
                         Some(s) => s,
                         None => match self.state_before_handler(thread, &process, &resume, &action) {
-                            Some(s) => s,
-                            None => return self.lost(&process),
+                            Ok(s) => s,
+                            Err(why) => return self.lost(&process, why),
                         },
                     };
                     // The call has had its result; what remains is the state.
@@ -102,9 +102,10 @@ impl Server {
         }
     }
 
-    /// The µ-kernel does not know the thread any more: nothing but ending its process is left.
-    fn lost(self: &Rc<Self>, process: &Rc<Process>) {
-        self.exit_process(process, crate::process::exit::killed_by(Signal::SIGKILL));
+    /// The thread cannot go on: its program has spoilt its save area, or the µ-kernel does not know it any more. Nothing but ending its process is left.
+    fn lost(self: &Rc<Self>, process: &Rc<Process>, why: Errno) {
+        let signal = if why == Errno::EFAULT { Signal::SIGSEGV } else { Signal::SIGKILL };
+        self.exit_process(process, crate::process::exit::killed_by(signal));
     }
 
     /// Takes signals until one needs a handler. Those with a default action are dealt with here.
@@ -146,12 +147,12 @@ impl Server {
         process: &Process,
         resume: &Resume,
         action: &SigAction,
-    ) -> Option<ThreadState> {
+    ) -> Result<ThreadState, Errno> {
         if let Resume::State(state) = resume {
-            return Some(**state);
+            return Ok(**state);
         }
         let doing = if let Resume::Call { .. } = resume { Doing::Call } else { Doing::Running };
-        let mut state = self.program_state(thread, process, doing).ok()?;
+        let mut state = self.program_state(thread, process, doing)?;
         if let Resume::Call { nr, result } = resume {
             let again = match result {
                 Err(Errno::ERESTARTNOINTR) => true,
@@ -165,7 +166,7 @@ impl Server {
                 state.regs.rax = value_of(result);
             }
         }
-        Some(state)
+        Ok(state)
     }
 
     fn push_frame(
@@ -212,8 +213,8 @@ impl Server {
             // The program would fault at once, in a way that the µ-kernel need not be asked to show.
             return self.exit_process(process, crate::process::exit::killed_by(Signal::SIGSEGV));
         }
-        if self.machine.set_regs_fpu(thread.l4.get(), &state.regs, &state.fpu).is_err() {
-            self.lost(process);
+        if let Err(why) = self.machine.set_regs_fpu(thread.l4.get(), &state.regs, &state.fpu) {
+            self.lost(process, why.into());
         }
     }
 
@@ -239,8 +240,8 @@ impl Server {
             regs.rax = if why == Errno::ERESTART_RESTARTBLOCK { __NR_restart_syscall as u64 } else { nr };
             Ok(self.machine.set_regs(l4, &regs)?)
         });
-        if set.is_err() {
-            self.lost(process);
+        if let Err(why) = set {
+            self.lost(process, why);
         }
     }
 }

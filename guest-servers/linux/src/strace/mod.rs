@@ -63,6 +63,8 @@ pub struct Trace {
     mode: Cell<Mode>,
     machine: Rc<dyn Machine>,
     counts: RefCell<BTreeMap<u64, Count>>,
+    /// Calls that do not exist here, by number; and everything else of that kind.
+    missing_calls: RefCell<BTreeMap<u64, u64>>,
     missing: RefCell<BTreeMap<Cow<'static, str>, u64>>,
     open: RefCell<BTreeMap<Pid, Open>>,
     /// Page faults answered, and pages mapped by the answers.
@@ -71,6 +73,8 @@ pub struct Trace {
 
 /// Kinds of missing things that are told apart; more are counted as one.
 const MISSING_MAX: usize = 256;
+/// In place of a number, for calls beyond those. (It is none: numbers have 32 bits.)
+const OTHERS: u64 = u64::MAX;
 
 impl Trace {
     pub fn new(mode: Mode, machine: Rc<dyn Machine>) -> Self {
@@ -78,6 +82,7 @@ impl Trace {
             mode: Cell::new(mode),
             machine,
             counts: RefCell::default(),
+            missing_calls: RefCell::default(),
             missing: RefCell::default(),
             open: RefCell::default(),
             faults: Cell::default(),
@@ -95,10 +100,15 @@ impl Trace {
     }
 
     /// A call has been made.
+    #[inline]
     pub fn enter(&self, c: &Ctx, nr: u64, entry: Option<&'static Entry>) {
-        if !self.prints() {
-            return;
+        if self.prints() {
+            self.open(c, nr, entry);
         }
+    }
+
+    #[inline(never)]
+    fn open(&self, c: &Ctx, nr: u64, entry: Option<&'static Entry>) {
         let kinds = entry.map_or(&[Arg::Hex; 6][..], |e| e.args);
         let args = (0..kinds.len()).map(|i| decode::before(c, kinds, i)).collect();
         // Calls that do not return are printed now.
@@ -110,10 +120,15 @@ impl Trace {
     }
 
     /// A call has ended.
+    #[inline]
     pub fn leave(&self, c: &Ctx, nr: u64, result: &SysResult) {
-        if self.mode.get() == Mode::Off {
-            return;
+        if self.is_on() {
+            self.close(c, nr, result);
         }
+    }
+
+    #[inline(never)]
+    fn close(&self, c: &Ctx, nr: u64, result: &SysResult) {
         {
             let mut counts = self.counts.borrow_mut();
             let count = counts.entry(nr).or_default();
@@ -169,11 +184,13 @@ impl Trace {
 
     /// A call that does not exist here was made.
     pub fn missing(&self, nr: u64) {
-        let name = match linux::name(nr) {
-            Some(name) => Cow::Borrowed(name),
-            None => Cow::Owned(format!("system call {nr}")),
-        };
-        self.count_missing(name);
+        let mut missing = self.missing_calls.borrow_mut();
+        if let Some(count) = missing.get_mut(&nr) {
+            *count += 1;
+            return;
+        }
+        let nr = if missing.len() >= MISSING_MAX { OTHERS } else { nr };
+        *missing.entry(nr).or_default() += 1;
     }
 
     /// A flag or operation that does not exist here was asked for.
@@ -191,7 +208,14 @@ impl Trace {
 
     /// What was missing, with how often it was asked for.
     pub fn missing_counts(&self) -> Vec<(String, u64)> {
-        self.missing.borrow().iter().map(|(name, n)| (name.to_string(), *n)).collect()
+        let name = |nr| match linux::name(nr) {
+            Some(name) => name.to_string(),
+            None if nr == OTHERS => "other system calls".to_string(),
+            None => format!("system call {nr}"),
+        };
+        let mut counts: Vec<_> = self.missing_calls.borrow().iter().map(|(nr, n)| (name(*nr), *n)).collect();
+        counts.extend(self.missing.borrow().iter().map(|(name, n)| (name.to_string(), *n)));
+        counts
     }
 
     /// Prints the summary, if one is wanted.

@@ -9,7 +9,7 @@
 //! of timers.)
 
 use super::table;
-use crate::process::{Process, State, Thread};
+use crate::process::{Process, Thread};
 use crate::server::Server;
 use ukernel_abi::ThreadId;
 use vmm_abi::trace::Event;
@@ -45,8 +45,7 @@ impl Server {
         let threads = self.processes.threads();
         let runner = threads.get(from)?;
         let (thread, process) = (&*runner.thread, &*runner.process);
-        let pending = thread.pending.borrow().set().union(process.pending.borrow().set());
-        if !pending.is_empty() || process.state.get() != State::Running {
+        if !thread.is_undisturbed(process) {
             return None;
         }
         self.meter.received(Some(&process.usage), received);

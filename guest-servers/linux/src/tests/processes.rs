@@ -342,3 +342,16 @@ pub(super) fn unknown_calls_are_counted() {
     }
     assert!(w.server.trace.missing_counts().contains(&("io_uring_setup".into(), 2)));
 }
+
+#[test]
+fn however_many_calls_are_unknown_the_list_is_bounded() {
+    let (w, t) = World::new();
+    for nr in 1000..2000 {
+        w.err(t, nr, &[]);
+    }
+    w.err(t, 1000, &[]);
+    let counts = w.server.trace.missing_counts();
+    assert_eq!(counts.iter().map(|(_, n)| n).sum::<u64>(), 1001);
+    assert!(counts.len() < 300 && counts[0] == ("system call 1000".into(), 2), "{counts:?}");
+    assert_eq!(counts.last().unwrap().0, "other system calls");
+}

@@ -144,6 +144,23 @@ fn a_save_area_that_is_gone_ends_the_program_and_nobody_else() {
     w.ok(t, __NR_kill, &[pid, SIGUSR1.into()]);
     assert!(w.is_gone(child));
     assert_eq!(w.call(t, __NR_wait4, &[pid, DATA, 0, 0]), Some(pid));
+    assert_eq!(w.load_u32(t, DATA), SIGSEGV);
+}
+
+#[test]
+fn a_program_that_steps_through_itself_does_not_see_the_trampoline() {
+    WANTED.set(true);
+    let (w, t) = World::new();
+    handle(&w, t, SIGTRAP, 0, 0);
+    let outside = w.regs(t);
+    for rip in [entry(0), entry(0) + 7, GATE, GATE + 2] {
+        w.machine.change(t, |m| m.state.regs.rip = rip);
+        w.exception(t, 1);
+        assert_eq!((w.regs(t).rip, in_handler(&w, t)), (rip, None));
+    }
+    w.machine.change(t, |m| m.state.regs = outside);
+    w.exception(t, 1);
+    assert_eq!(in_handler(&w, t), Some(SIGTRAP.into()));
 }
 
 #[test]

@@ -83,6 +83,11 @@ impl Trampoline {
         }
     }
 
+    /// Whether an instruction is the trampoline's or the gate's.
+    pub fn holds(&self, ip: u64) -> bool {
+        offset_in_code(ip).is_some() || (GATE..GATE + PAGE).contains(&ip)
+    }
+
     fn place(&self, l4: &Regs, doing: Doing) -> Place {
         let in_gate = l4.rip.checked_sub(GATE).filter(|offset| *offset < PAGE);
         match (offset_in_code(l4.rip), in_gate) {

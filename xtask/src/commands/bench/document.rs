@@ -8,6 +8,7 @@ use std::fs;
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Part {
     Ipc,
+    Calls,
     Boot,
     Devices,
     Debugger,
@@ -25,7 +26,7 @@ const PAGES: [Page; 2] = [
     Page {
         path: "docs/performance.md",
         title: "Performance",
-        parts: &[Part::Ipc, Part::Boot, Part::Devices, Part::Debugger],
+        parts: &[Part::Ipc, Part::Calls, Part::Boot, Part::Devices, Part::Debugger],
     },
     Page { path: "docs/paper.md", title: "The paper's measurements", parts: &[Part::Paper] },
 ];
@@ -36,6 +37,7 @@ impl Part {
     fn begin(self) -> &'static str {
         match self {
             Self::Ipc => "\n<!-- cargo xtask bench ipc -->\n",
+            Self::Calls => "\n<!-- cargo xtask bench calls -->\n",
             Self::Boot => "\n<!-- cargo xtask bench boot -->\n",
             Self::Devices => "\n<!-- cargo xtask bench devices -->\n",
             Self::Debugger => "\n<!-- cargo xtask bench debugger -->\n",

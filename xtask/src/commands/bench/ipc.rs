@@ -6,9 +6,8 @@
 //! - [`rounds`]: the loops, stepped through; [`machine`], [`gdb`], [`trace`], [`visit`], [`symbols`]
 //! - [`ticks`]: the loops by the time stamp counter
 //! - [`paths`]: which parts of the loops are which paths
-//! - [`committed`], [`part`]: the counts that are promised, and the page
+//! - [`part`]: the page
 
-mod committed;
 mod gdb;
 mod machine;
 mod part;
@@ -19,6 +18,7 @@ mod ticks;
 mod trace;
 mod visit;
 
+use super::committed::Promise;
 use super::document::{self, Part};
 use crate::commands::build;
 use crate::{elf, process};
@@ -45,6 +45,12 @@ pub struct Args {
     trace: Vec<String>,
 }
 
+const PROMISE: Promise = Promise {
+    file: "ipc-counts.toml",
+    what: "What the kernel's paths take: instructions, and cache lines of code and of data, visit by visit.",
+    command: "cargo xtask bench ipc",
+};
+
 /// Loops that do the same in the lab but do not take the same: KVM takes part in interrupts.
 const NOT_IN_LAB: [&str; 1] = ["interrupt"];
 
@@ -63,11 +69,9 @@ pub fn ipc(args: &Args) -> Result<ExitCode> {
         agree("the lab", &seen.rounds, &ticks, &NOT_IN_LAB)?;
     }
     let counted = paths::count(&seen.rounds)?;
-    let table = counted.iter().map(|c| (c.path.key.to_owned(), committed::Counts::of(c))).collect();
+    let table = counted.iter().map(|c| (c.path.key.to_owned(), c.counts())).collect();
     if args.check {
-        let (report, good) = committed::check(&table, &committed::read()?);
-        print!("{report}");
-        return Ok(ExitCode::from(u8::from(!good)));
+        return Ok(ExitCode::from(u8::from(!PROMISE.check(&table)?)));
     }
     let text = elf::text_size(&fs::read(crate::paths::build().join("guest.elf"))?)?;
     let page = part::render(&part::Figures {
@@ -78,7 +82,7 @@ pub fn ipc(args: &Args) -> Result<ExitCode> {
     println!("{page}");
     if !args.quick {
         document::write(Part::Ipc, &page)?;
-        committed::write(&table)?;
+        PROMISE.write(&table)?;
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -4,6 +4,7 @@
 //! kernel included. NOVA, seL4 (its fast path) and Fiasco.OC with their own minimal programs, Linux 6.1.
 
 use super::visit::{Entry, Round, Visit};
+use crate::commands::bench::committed::Counts;
 use anyhow::{Context, Result, ensure};
 use std::collections::BTreeMap;
 
@@ -32,6 +33,15 @@ pub struct Counted<'a> {
 impl Counted<'_> {
     pub fn instructions(&self) -> u64 {
         self.visits.iter().map(|(_, visit)| visit.instructions).sum()
+    }
+
+    pub fn counts(&self) -> Counts {
+        let visits = || self.visits.iter().filter(|_| self.path.lines).map(|(_, visit)| visit);
+        Counts {
+            instructions: self.instructions(),
+            code_lines: visits().map(|visit| visit.code_lines()).collect(),
+            data_lines: visits().map(|visit| visit.data_lines()).collect(),
+        }
     }
 }
 

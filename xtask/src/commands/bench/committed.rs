@@ -1,6 +1,5 @@
-//! `tests/data/ipc-counts.toml`: the counts that are promised. A test fails when one has grown.
+//! Files of `tests/data` with counts that are promised. A test fails when one has grown.
 
-use super::paths::Counted;
 use crate::paths;
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
@@ -8,10 +7,15 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
 
-const HEAD: &str = "# What the kernel's paths take: instructions, and cache lines of code and of data, visit by visit. Written by
-# `cargo xtask bench ipc`; a test fails when a count has grown.
-
-";
+/// Such a file.
+pub struct Promise {
+    /// Its name.
+    pub file: &'static str,
+    /// What the counts are.
+    pub what: &'static str,
+    /// The command that writes it.
+    pub command: &'static str,
+}
 
 /// What a path takes.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize, Debug)]
@@ -25,13 +29,9 @@ pub struct Counts {
 }
 
 impl Counts {
-    pub fn of(counted: &Counted) -> Self {
-        let visits = || counted.visits.iter().filter(|_| counted.path.lines).map(|(_, visit)| visit);
-        Self {
-            instructions: counted.instructions(),
-            code_lines: visits().map(|visit| visit.code_lines()).collect(),
-            data_lines: visits().map(|visit| visit.data_lines()).collect(),
-        }
+    /// Of something whose cache lines are not counted.
+    pub fn instructions(instructions: u64) -> Self {
+        Self { instructions, code_lines: vec![], data_lines: vec![] }
     }
 
     /// What has grown since `before`.
@@ -52,33 +52,42 @@ impl Counts {
     }
 }
 
-/// By the paths' names.
+/// By the names of what is counted.
 pub type Table = BTreeMap<String, Counts>;
 
-fn file() -> PathBuf {
-    paths::root().join("tests/data/ipc-counts.toml")
-}
+impl Promise {
+    fn path(&self) -> PathBuf {
+        paths::root().join("tests/data").join(self.file)
+    }
 
-pub fn read() -> Result<Table> {
-    let path = file();
-    let text = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
-    toml::from_str(&text).with_context(|| format!("in {}", path.display()))
-}
+    fn read(&self) -> Result<Table> {
+        let path = self.path();
+        let text = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+        toml::from_str(&text).with_context(|| format!("in {}", path.display()))
+    }
 
-pub fn write(table: &Table) -> Result<()> {
-    let path = file();
-    fs::create_dir_all(path.parent().context("a file lies in a folder")?)?;
-    let text = format!("{HEAD}{}", toml::to_string(table)?);
-    fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))
+    pub fn write(&self, table: &Table) -> Result<()> {
+        let Self { what, command, .. } = self;
+        let head = format!("# {what} Written by\n# `{command}`; a test fails when a count has grown.\n\n");
+        let (path, text) = (self.path(), head + &toml::to_string(table)?);
+        fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))
+    }
+
+    /// Prints what has become of the promise. Whether nothing has grown.
+    pub fn check(&self, now: &Table) -> Result<bool> {
+        let (report, good) = check(now, &self.read()?, self.command);
+        print!("{report}");
+        Ok(good)
+    }
 }
 
 /// Compares with what is promised: a line a path, `ok NAME …` or `not ok NAME # …`. Whether nothing has grown.
-pub fn check(now: &Table, promised: &Table) -> (String, bool) {
+fn check(now: &Table, promised: &Table, command: &str) -> (String, bool) {
     let (mut report, mut good) = (String::new(), true);
     for (name, counts) in now {
         let wrong = match promised.get(name) {
             Some(before) => counts.growth(before),
-            None => vec!["nothing is promised; `cargo xtask bench ipc` does it".to_owned()],
+            None => vec![format!("nothing is promised; `{command}` does it")],
         };
         good &= wrong.is_empty();
         report += &match wrong.is_empty() {
@@ -88,7 +97,7 @@ pub fn check(now: &Table, promised: &Table) -> (String, bool) {
     }
     for name in promised.keys().filter(|name| !now.contains_key(*name)) {
         good = false;
-        report += &format!("not ok {name} # it is promised, but there is no such path\n");
+        report += &format!("not ok {name} # it is promised, but was not counted\n");
     }
     (report, good)
 }
@@ -108,9 +117,9 @@ mod tests {
     #[test]
     fn growth_is_told() {
         let promised = table(counts(100, 8));
-        assert_eq!(check(&table(counts(100, 8)), &promised), ("ok call 100\n".to_owned(), true));
-        assert!(check(&table(counts(99, 7)), &promised).1);
-        let (report, good) = check(&table(counts(101, 9)), &promised);
+        assert_eq!(check(&table(counts(100, 8)), &promised, "x"), ("ok call 100\n".to_owned(), true));
+        assert!(check(&table(counts(99, 7)), &promised, "x").1);
+        let (report, good) = check(&table(counts(101, 9)), &promised, "x");
         assert!(
             !good && report.contains("101 instructions") && report.contains("10 lines of code"),
             "{report}"
@@ -119,8 +128,8 @@ mod tests {
 
     #[test]
     fn paths_come_and_go_by_decision_only() {
-        assert!(!check(&table(counts(1, 1)), &Table::new()).1);
-        assert!(!check(&Table::new(), &table(counts(1, 1))).1);
+        assert!(!check(&table(counts(1, 1)), &Table::new(), "x").1);
+        assert!(!check(&Table::new(), &table(counts(1, 1)), "x").1);
     }
 
     #[test]
