@@ -63,6 +63,8 @@ pub extern "C" fn string_block(shared: &'static Shared, partner: ThreadId) -> ! 
 
 /// Calls with 2^`log2` bytes of pages, which are mapped for as long as the call takes.
 fn mappings(shared: &'static Shared, partner: ThreadId, log2: u32) -> ! {
+    // SAFETY: the block is used here alone, and the partner only reads it. What is not there yet would not be mapped.
+    unsafe { shared.source.bytes() }.fill(1);
     let pages = Fpage::memory(shared.source.address(), log2, Rights::R);
     rounds(shared, |_| {
         of(|| {

@@ -1,11 +1,12 @@
 //! A server that measures what programs of L4 do: the native rows of "The Performance of µ-Kernel-Based Systems" (SOSP '97), Tables 4 and 5.
 //!
-//! For each metric it makes tasks, which run functions of this server and share some memory. A metric is a JSON object on the machine's log, in the form of
-//! `tests/programs/paper`, whose readings are taken in the same way; it takes two lines, since the log's are short, each behind [`MARK`].
+//! For each metric it makes tasks, which run functions of this server and share some memory. What comes out is a JSON object on the machine's
+//! log, in the form of `tests/programs/paper`, whose readings are taken in the same way. It takes two lines, since the log's are short, each
+//! behind [`MARK`].
 //!
 //! - [`metrics`]: what is measured; [`clients`], [`partners`]: what takes part
 //! - [`child`], [`memory`]: tasks and their memory
-//! - [`ticks`]: readings
+//! - [`ticks`]: readings of the counter
 
 #![no_std]
 #![no_main]

@@ -2,18 +2,20 @@
 //!
 //! The same static programs (`tests/programs/paper`), in the same root file system, on every system, in the lab.
 //!
-//! - [`system`]: what is measured; [`programs`]: with what; [`run`]: a run in the lab
-//! - [`table2`], [`figure6`], [`anchors`], [`boots`]: sections of the page; [`cells`]: figures in tables; [`part`]: all of them together
+//! - [`system`]: what is measured; [`programs`]: with what; [`run`]: a run in the lab; [`native`]: the µ-kernel without Linux
+//! - [`table2`], [`figure6`], [`tables45`], [`anchors`], [`boots`]: sections of the page; [`cells`]: figures in tables; [`part`]: all of them together
 
 mod anchors;
 mod boots;
 pub mod cells;
 mod figure6;
+mod native;
 mod part;
 mod programs;
 mod run;
 mod system;
 mod table2;
+mod tables45;
 
 use super::document::{self, Part};
 use crate::commands::build;
@@ -35,8 +37,11 @@ pub struct Args {
     #[arg(long, value_name = "GROUP")]
     only: Vec<Group>,
     /// Only this system; writes no page
-    #[arg(long, value_name = "NAME", value_parser = system)]
+    #[arg(long, value_name = "NAME", value_parser = system, conflicts_with = "native")]
     system: Vec<&'static System>,
+    /// Only what programs of L4 do, without Linux; writes no page
+    #[arg(long, conflicts_with_all = ["quick", "only"])]
+    native: bool,
 }
 
 /// The groups of the suite.
@@ -75,6 +80,11 @@ pub fn paper(args: &Args) -> Result<ExitCode> {
     if !args.no_build {
         build::build()?;
     }
+    if args.native {
+        let native = native::measure()?;
+        println!("{}", tables45::render(Some(&native), &[]));
+        return Ok(ExitCode::SUCCESS);
+    }
     let selection = Selection { quick: args.quick, groups: args.only.clone() };
     let bench = Bench { stock: setup::for_lab()?, initrd: programs::initrd(&selection)? };
     let wanted = |system: &&System| args.system.is_empty() || args.system.iter().any(|s| s.key == system.key);
@@ -84,8 +94,9 @@ pub fn paper(args: &Args) -> Result<ExitCode> {
     }
     ensure!(!runs.is_empty(), "nothing was measured");
     let is_whole = !args.quick && args.only.is_empty() && args.system.is_empty();
+    let native = is_whole.then(native::measure).transpose()?;
     let boots = if is_whole { process::step("the lab: booting", || boots::measure(&bench))? } else { vec![] };
-    let text = part::render(&runs, &boots);
+    let text = part::render(&runs, native.as_ref(), &boots);
     println!("{text}");
     if is_whole {
         document::write(Part::Paper, &text)?;

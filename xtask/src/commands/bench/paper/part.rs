@@ -1,8 +1,9 @@
-//! The part of `docs/paper.md` that is about Linux programs.
+//! The part of `docs/paper.md` that compares L4 and Linux.
 
 use super::boots::{self, Boots};
 use super::run::Run;
-use super::{anchors, figure6, table2};
+use super::{anchors, figure6, table2, tables45};
+use crate::commands::bench::results::Metrics;
 
 const HEAD: &str = "Linux programs on the L4 system, beside the same programs on a stock Linux kernel, as in Härtig, Hohmuth, Liedtke, Schönberg, Wolter: *The Performance of µ-Kernel-Based
 Systems*, SOSP '97.
@@ -33,11 +34,12 @@ A stock kernel whose boot does not come to its end is booted again, with another
 ";
 
 /// The part, in Markdown.
-pub fn render(runs: &[Run], boots: &Boots) -> String {
+pub fn render(runs: &[Run], native: Option<&Metrics>, boots: &Boots) -> String {
     let sections = [
         HEAD.to_owned(),
         table2::render(runs).unwrap_or_default(),
         figure6::render(runs),
+        tables45::render(native, runs),
         boots::render(boots),
         anchors::render(runs),
         figure6::every_figure(runs),

@@ -1,0 +1,68 @@
+//! What programs of L4 take: the server `paper` on the µ-kernel alone, in the lab.
+//!
+//! The server reports on the machine's log, by halves of lines.
+
+use super::programs;
+use crate::commands::bench::results::{self, Header, Metrics};
+use crate::commands::bench::ticks::run_in_lab;
+use crate::process;
+use anyhow::{Result, ensure};
+
+/// Begins what the server reports, behind what the log puts before it.
+const MARK: &str = "PAPER ";
+/// The server set, and the name of the results' file.
+const SET: &str = "paper";
+const KEY: &str = "l4-native";
+
+/// Runs the server and writes its file of results.
+pub fn measure() -> Result<Metrics> {
+    process::step("the lab: L4, native", run)
+}
+
+fn run() -> Result<Metrics> {
+    let words = ["--servers", SET, "--memory", "64M", "--timeout", "100"];
+    let (_, log) = run_in_lab(&words.map(Into::into), &[])?;
+    let lines = report(&log)?;
+    let header = Header {
+        system: "L4, native".to_owned(),
+        ukvmm: env!("CARGO_PKG_VERSION").to_owned(),
+        kernel: format!("ukernel {}", env!("CARGO_PKG_VERSION")),
+        command: format!("ukvmm {}", words.join(" ")),
+    };
+    let metrics = results::parse(&lines)?;
+    results::write(&programs::folder()?.join(format!("{KEY}.jsonl")), &header, &lines)?;
+    Ok(metrics)
+}
+
+/// The server's lines, put together again.
+fn report(log: &str) -> Result<String> {
+    let mut lines = String::new();
+    for part in log.lines().filter_map(|line| Some(line.split_once(MARK)?.1.trim_end())) {
+        lines += part;
+        if part.ends_with('}') {
+            lines.push('\n');
+        }
+    }
+    ensure!(lines.ends_with('\n'), "the server's report has no end:\n{log}");
+    Ok(lines)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_report_is_put_together_again() {
+        let log = "ukvmm: x\npaper: PAPER {\"name\":\"a\",\npaper: PAPER \"stats\":[1]}\r\npaper: PAPER {\"name\":\"b\",\"error\":\"Denied\"}\n";
+        assert_eq!(
+            report(log).unwrap(),
+            "{\"name\":\"a\",\"stats\":[1]}\n{\"name\":\"b\",\"error\":\"Denied\"}\n"
+        );
+    }
+
+    #[test]
+    fn half_a_report_is_an_error() {
+        assert!(report("paper: PAPER {\"name\":\"a\",\n").is_err());
+        assert!(report("paper: failed: NoMemory\n").is_err());
+    }
+}
