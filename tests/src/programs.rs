@@ -25,6 +25,7 @@ enum Kind {
 }
 
 const STATIC: Kind = Kind::C(&["-static", "-no-pie"]);
+const NO_LIBRARY: Kind = Kind::C(&["-static", "-no-pie", "-nostdlib"]);
 const STATIC_PIE: Kind = Kind::C(&["-static-pie"]);
 
 /// Program, source (in `tests/programs`), kind.
@@ -37,12 +38,34 @@ const PROGRAMS: &[(&str, &str, Kind)] = &[
     ("std", "std.rs", Kind::Rust),
 ];
 
+/// Folder of the paper's measurements: one program of several C files, and the one that does nothing.
+const PAPER: &str = "paper";
+const HELLO: &str = "hello";
 /// Folder whose C files are one program each.
 const HOSTILE: &str = "hostile";
 /// Another one: programs to debug.
 const DEBUG: &str = "debug";
 /// The one of them that is also made as a static PIE, and that one's name.
 const DEBUG_PIE: (&str, &str) = ("counter", "counter-pie");
+
+/// Writes a root file system with the paper's measurements. Returns the path of the program `paper`, and the root file system's.
+pub fn paper(build: &Build) -> Result<(PathBuf, PathBuf), String> {
+    static WRITTEN: OnceLock<Result<(PathBuf, PathBuf), String>> = OnceLock::new();
+    let write = || {
+        let out = build.tests().join(PAPER);
+        fs::create_dir_all(&out).map_err(|e| format!("cannot make {}: {e}", out.display()))?;
+        let (alone, suite) = c_sources(&repository().join("tests/programs").join(PAPER))?
+            .into_iter()
+            .partition(|path| stem(path) == HELLO);
+        let programs: [(_, Vec<_>, _); 2] = [(PAPER, suite, STATIC), (HELLO, alone, NO_LIBRARY)];
+        for (name, sources, kind) in &programs {
+            compile_one(sources, &out.join(name), *kind)?;
+        }
+        let names = programs.map(|(name, ..)| name.to_owned());
+        Ok((out.join(PAPER), write_image(build, "paper.cpio", &out, &names, &[])?))
+    };
+    WRITTEN.get_or_init(write).clone()
+}
 
 /// Compiles what is older than its source, once. Returns the names of all programs.
 pub fn compile(build: &Build) -> Result<Vec<String>, String> {
@@ -56,7 +79,7 @@ fn compile_all(build: &Build) -> Result<Vec<String>, String> {
     let sources = repository().join("tests/programs");
     let mut names = Vec::new();
     for &(name, source, kind) in PROGRAMS {
-        compile_one(&sources.join(source), &out.join(name), kind)?;
+        compile_one(&[sources.join(source)], &out.join(name), kind)?;
         names.push(name.to_owned());
     }
     for source in c_sources(&sources.join(HOSTILE))? {
@@ -87,7 +110,7 @@ fn compile_debug(build: &Build) -> Result<Vec<String>, String> {
 }
 
 fn compile_as(name: String, source: &Path, out: &Path, kind: Kind) -> Result<String, String> {
-    compile_one(source, &out.join(&name), kind).map(|()| name)
+    compile_one(&[source.to_owned()], &out.join(&name), kind).map(|()| name)
 }
 
 fn stem(source: &Path) -> String {
@@ -148,17 +171,18 @@ fn c_sources(folder: &Path) -> Result<Vec<PathBuf>, String> {
 
 /// Compiles a C program to a static one, if it is older than its source.
 pub fn compile_c(source: &Path, program: &Path) -> Result<(), String> {
-    compile_one(source, program, STATIC)
+    compile_one(&[source.to_owned()], program, STATIC)
 }
 
-fn compile_one(source: &Path, program: &Path, kind: Kind) -> Result<(), String> {
-    if !is_older(program, source) {
+fn compile_one(sources: &[PathBuf], program: &Path, kind: Kind) -> Result<(), String> {
+    if !sources.iter().any(|source| is_older(program, source)) {
         return Ok(());
     }
     // Compiled beside its place and moved there whole: another test run may be using the old one.
     let fresh = program.with_extension(format!("new{}", std::process::id()));
     match kind {
         Kind::Script => {
+            let source = &sources[0];
             fs::copy(source, &fresh).map_err(|e| format!("cannot copy {}: {e}", source.display()))?;
         }
         Kind::C(flags) | Kind::DebugC(flags) => {
@@ -166,7 +190,7 @@ fn compile_one(source: &Path, program: &Path, kind: Kind) -> Result<(), String> 
             let debug = matches!(kind, Kind::DebugC(_));
             gcc.args(if debug { ["-O0", "-g"] } else { ["-O1", "-g0"] });
             gcc.args(["-std=gnu17", "-Wall", "-Wextra", "-Werror"]).args(flags);
-            gcc.arg("-Wno-unused-result").arg("-o").arg(&fresh).arg(source).arg("-lm");
+            gcc.arg("-Wno-unused-result").arg("-o").arg(&fresh).args(sources).arg("-lm");
             check(gcc, "gcc and the static C library come with Debian's packages gcc and libc6-dev")?;
         }
         Kind::Rust => {
@@ -176,7 +200,7 @@ fn compile_one(source: &Path, program: &Path, kind: Kind) -> Result<(), String> 
                 "--target=x86_64-unknown-linux-gnu",
                 "-Ctarget-feature=+crt-static",
             ]);
-            rustc.args(["-Copt-level=1", "-Dwarnings", "-o"]).arg(&fresh).arg(source);
+            rustc.args(["-Copt-level=1", "-Dwarnings", "-o"]).arg(&fresh).args(sources);
             check(rustc, "rustc comes with rustup")?;
         }
     }

@@ -8,6 +8,7 @@
 //! - [`idle`]: a CPU that is interrupted just before it sleeps
 //! - [`counts`]: what the µ-kernel's paths and the shortest system calls take
 //! - [`trace`]: whether records tell the same
+//! - [`paper`]: the paper's measurements
 //! - [`soak`]: random system calls
 //! - [`stock`]: stock Linux kernels
 //! - [`drivers`], [`console`], [`rng`], [`net`], [`share`]: drivers that are killed while they are used; [`driven`]: what most of them share
@@ -28,6 +29,7 @@ mod gdb;
 mod gdb_hostile;
 mod idle;
 mod net;
+mod paper;
 mod profile;
 mod pvh;
 mod records;
@@ -60,6 +62,7 @@ fn main() {
     trials.extend(idle::trials(&context));
     trials.extend(counts::trials(&context));
     trials.extend(trace::trials(&context));
+    trials.extend(paper::trials(&context));
     trials.extend(soak::trials(&context));
     trials.extend(drivers::trials(&context));
     trials.extend(console::trials(&context));
