@@ -113,7 +113,8 @@ impl Server {
             (Event::Syscall { nr, args, .. }, Some(r)) => self.syscall(r, nr, args),
             (Event::PageFault { fault, .. }, Some(r)) => self.page_fault(&r.thread, fault),
             (Event::Exception { exception, .. }, Some(r)) => self.exception(&r.thread, exception),
-            (Event::MapFailed { .. }, Some(r)) => self.out_of_memory(&r.thread),
+            // If it is still there it has gone on, and will fault again.
+            (Event::MapFailed { .. }, Some(r)) => _ = self.out_of_memory(&r.thread),
             // A message that was under way when its thread was ended.
             (
                 Event::Syscall { .. }
@@ -291,17 +292,26 @@ impl Server {
             Err(FaultError::NoMapping) => (Signal::SIGSEGV, info::SEGV_MAPERR),
             Err(FaultError::Denied) => (Signal::SIGSEGV, info::SEGV_ACCERR),
             Err(FaultError::Bus) => (Signal::SIGBUS, info::BUS_ADRERR),
-            Err(FaultError::NoMemory) => return self.out_of_memory(thread),
+            Err(FaultError::NoMemory) => {
+                if self.out_of_memory(thread) {
+                    self.go_on(thread, Resume::Fault(Vec::new()));
+                }
+                return;
+            }
         };
         thread.last_fault.set(LastFault { vector: PAGE_FAULT, code: fault.code, cr2: fault.addr });
         self.fault_signal(thread, &process, SigInfo::fault(signal, code, fault.addr));
     }
 
-    /// There is no memory for a page that the program needs: it is ended, the others go on.
-    fn out_of_memory(self: &Rc<Self>, thread: &Rc<Thread>) {
-        let Some(process) = thread.process.upgrade() else { return };
-        self.machine.log(&format!("linux: out of memory: killed process {}", process.pid));
-        self.exit_process(&process, exit::killed_by(Signal::SIGKILL));
+    /// There is no memory for a page that a program needs. As with Linux, the process that has the most is ended, and process 1 last; of several, the youngest,
+    /// so that whoever makes too many children loses these. Returns whether the thread is still there, to try again.
+    fn out_of_memory(self: &Rc<Self>, thread: &Rc<Thread>) -> bool {
+        let living = self.processes.all().into_iter().filter(|p| !p.is_zombie());
+        let rank = |p: &Rc<Process>| (p.pid != 1, p.mm().space.borrow().exclusive(), p.pid);
+        let Some(largest) = living.max_by_key(rank) else { return false };
+        self.machine.log(&format!("linux: out of memory: killed process {}", largest.pid));
+        self.exit_process(&largest, exit::killed_by(Signal::SIGKILL));
+        thread.process.upgrade().is_some_and(|process| !process.is_zombie())
     }
 
     fn exception(self: &Rc<Self>, thread: &Rc<Thread>, e: Exception) {

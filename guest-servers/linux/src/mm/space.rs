@@ -227,6 +227,11 @@ impl Space {
         self.pages.len() as u64
     }
 
+    /// Pages whose frames nobody else has: what would be free without this space.
+    pub fn exclusive(&self) -> u64 {
+        self.pages.values().filter(|page| page.is_exclusive()).count() as u64
+    }
+
     /// Bytes in all areas.
     pub fn size(&self) -> u64 {
         self.vmas.values().map(|v| v.span.bytes()).sum()

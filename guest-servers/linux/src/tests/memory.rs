@@ -246,7 +246,7 @@ fn absurd_wishes_are_refused() {
 }
 
 #[test]
-fn when_memory_is_gone_the_one_that_needs_it_is_ended() {
+fn when_memory_is_gone_the_one_that_has_most_is_ended() {
     let (w, t) = World::with(4096, &[("bin/prog", &super::elf())], &["/bin/prog"]);
     let (pid, child) = w.fork(t);
     let at = mmap(&w, child, 4000 * PAGE, RW, ANON);
@@ -256,6 +256,20 @@ fn when_memory_is_gone_the_one_that_needs_it_is_ended() {
     assert_eq!(w.ok(t, __NR_wait4, &[u64::MAX, DATA, 0, 0]), pid);
     assert_eq!(w.load_u32(t, DATA), 9);
     w.store(t, DATA + PAGE, b"the others go on").unwrap();
+}
+
+#[test]
+fn who_needs_a_page_does_not_pay_for_who_has_them_all() {
+    let (w, t) = World::with(4096, &[("bin/prog", &super::elf())], &["/bin/prog"]);
+    let at = mmap(&w, t, 1000 * PAGE, RW, ANON);
+    let (pid, child) = w.fork(t);
+    let hoard = mmap(&w, child, 4000 * PAGE, RW, ANON);
+    let reserve = w.server.frames.free_frames() - 900;
+    (0..reserve as u64).for_each(|page| w.store(child, hoard + page * PAGE, b"x").unwrap());
+    (0..1000).for_each(|page| w.store(t, at + page * PAGE, b"y").unwrap());
+    assert!(w.is_gone(child));
+    assert_eq!(w.ok(t, __NR_wait4, &[u64::MAX, DATA, 0, 0]), pid);
+    assert_eq!(w.load_u32(t, DATA), 9);
 }
 
 #[test]
