@@ -46,9 +46,10 @@ impl Kernel {
         let mut registers = self.saved(&tcb);
         if running.is_some_and(|r| !r.in_stub) {
             if of_vcpu.in_user_mode() {
-                return Some(of_vcpu);
+                return Some(behind_syscall(of_vcpu));
             }
             self.at_the_border(&tcb, &of_vcpu, &mut registers);
+            registers = behind_syscall(registers);
             registers.cr2 = of_vcpu.cr2;
         }
         registers.cr0 = of_vcpu.cr0;
@@ -56,6 +57,15 @@ impl Kernel {
         registers.efer = of_vcpu.efer;
         self.add_fpu(view, &tcb, of_vcpu.vector.ymm_high.is_some(), &mut registers);
         Some(registers)
+    }
+
+    /// Whether `thread` is about to enter the kernel by a SYSCALL that arrives as a fault: what it has in rip and flags is the kernel's by now.
+    pub fn enters(&self, view: &dyn View, thread: Thread) -> bool {
+        let running = (0..self.cpus(view)).find_map(|n| self.running(view, n).filter(|r| r.thread == thread));
+        let Some(of_vcpu) = running.and_then(|r| view.registers(r.vcpu)) else { return false };
+        let saved = self.thread(view, thread).map_or(0, |tcb| self.saved(&tcb).rip);
+        let rip = if of_vcpu.in_user_mode() { of_vcpu.rip } else { saved };
+        rip >= USER_END
     }
 
     /// What is in the TCB.
@@ -175,6 +185,16 @@ impl Kernel {
         }
         Vector::from_xsave(&area, true)
     }
+}
+
+/// Where SYSCALL does not change the privilege level, it arrives as a fault at the kernel's address: user mode seems to be there, and so it seems from the
+/// fault's frame. The program is behind the instruction.
+fn behind_syscall(mut registers: Registers) -> Registers {
+    if registers.rip >= USER_END {
+        registers.rip = registers.general[general::RCX];
+        registers.rflags = registers.general[R11];
+    }
+    registers
 }
 
 /// Where the general registers are, in the order of [`Registers::general`].

@@ -26,10 +26,13 @@ impl Guest {
 
     pub fn write_registers(&mut self, thread: Thread, new: &Registers) -> Result<(), Error> {
         let old = self.read_registers(thread)?;
+        if self.ours.as_ref().is_some_and(|ours| ours.kernel.enters(self, thread)) {
+            return Err(at_hand(thread));
+        }
         let mut new = new.clone();
         let in_user_mode = thread.as_vcpu().is_none_or(|vcpu| self.user(vcpu).is_some());
         if in_user_mode {
-            if new.rip >= USER_END {
+            if new.rip >= USER_END && new.rip != old.rip {
                 return Err(Error::Other(format!("{:#x} is no address that a program can be at", new.rip)));
             }
             new.rflags = new.rflags & USER_FLAGS | FIXED_FLAGS;
@@ -66,10 +69,7 @@ impl Guest {
         let frame = at + fields.frame;
         let (vcpu, held) = self.held(ours, thread, &tcb);
         if held == Held::BySyscall {
-            let why = format!(
-                "the kernel has the registers of thread {thread} at hand; have vCPU {vcpu} go on a little"
-            );
-            return Err(Error::Other(why));
+            return Err(at_hand(thread));
         }
         // What is not changed is not written: it may be the kernel's by now.
         let put = |at: u64, old: u64, new: u64| match old == new {
@@ -138,4 +138,11 @@ impl Guest {
             frame => self.machine.write(frame, &new.vector.to_xsave()),
         }
     }
+}
+
+/// It is on its way into the kernel.
+fn at_hand(thread: Thread) -> Error {
+    Error::Other(format!(
+        "the kernel has the registers of thread {thread} at hand; have its vCPU go on a little"
+    ))
 }
