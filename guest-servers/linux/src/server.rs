@@ -58,6 +58,8 @@ pub struct Server {
 
 /// Frames that only the server itself may use.
 const RESERVE: usize = 256;
+/// Pages that make no difference when memory is out.
+const ABOUT: u64 = 256;
 /// Vector of a page fault (SDM vol. 3, 6.15).
 const PAGE_FAULT: u64 = 14;
 /// And of a single step.
@@ -303,11 +305,11 @@ impl Server {
         self.fault_signal(thread, &process, SigInfo::fault(signal, code, fault.addr));
     }
 
-    /// There is no memory for a page that a program needs. As with Linux, the process that has the most is ended, and process 1 last; of several, the youngest,
-    /// so that whoever makes too many children loses these. Returns whether the thread is still there, to try again.
+    /// There is no memory for a page that a program needs. As with Linux, the process that has the most is ended, and process 1 last; of several with about
+    /// as much, the youngest, so that whoever makes too many children loses these. Returns whether the thread is still there, to try again.
     fn out_of_memory(self: &Rc<Self>, thread: &Rc<Thread>) -> bool {
         let living = self.processes.all().into_iter().filter(|p| !p.is_zombie());
-        let rank = |p: &Rc<Process>| (p.pid != 1, p.mm().space.borrow().exclusive(), p.pid);
+        let rank = |p: &Rc<Process>| (p.pid != 1, p.mm().space.borrow().exclusive() / ABOUT, p.pid);
         let Some(largest) = living.max_by_key(rank) else { return false };
         self.machine.log(&format!("linux: out of memory: killed process {}", largest.pid));
         self.exit_process(&largest, exit::killed_by(Signal::SIGKILL));
