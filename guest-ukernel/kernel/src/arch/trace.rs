@@ -146,9 +146,9 @@ global_asm!(
     swapgs
     .endm
 
-    /* In edi the vector; on the stack rdi, error code and what the processor pushes. */
-    .macro RECORD_TRAP event
-    test byte ptr [rsp + 3 * 8], 3
+    /* On the stack so many words, the error code and what the processor pushes. Nothing is recorded of the kernel's own (75), nor of the FPU's stub (74). */
+    .macro BEGIN_ON_STACK words
+    test byte ptr [rsp + (\words + 2) * 8], 3
     jz 75f
     push rsi
     push rdx
@@ -160,14 +160,11 @@ global_asm!(
     jne 74f
     TAKE rsi, 74f
     STORE_TSC
-    mov rax, [rsp + 5 * 8 + {pushed_error} + {id}]
+    mov rax, [rsp + (\words + 4) * 8 + {pushed_error} + {id}]
     STORE_RAX {thread}
-    mov eax, [rsp + 5 * 8]
-    shl rax, 32
-    or rax, rdi
-    STORE_RAX {argument}
-    cmp edi, 3
-    je 76f
+    .endm
+    /* From 73 on the event is known. */
+    .macro END_ON_STACK event
 72: STORE_EVENT \event
 73: STORE_SEQUENCE rsi
 74: swapgs
@@ -176,6 +173,18 @@ global_asm!(
     pop rdx
     pop rsi
 75:
+    .endm
+
+    /* In edi the vector; on the stack rdi, error code and what the processor pushes. */
+    .macro RECORD_TRAP event
+    BEGIN_ON_STACK 1
+    mov eax, [rsp + 5 * 8]
+    shl rax, 32
+    or rax, rdi
+    STORE_RAX {argument}
+    cmp edi, 3
+    je 76f
+    END_ON_STACK \event
     .pushsection .trace.gate, "ax"
     /* The gate page's breakpoint is a system call. */
 76: movabs rax, {gate} + 1
@@ -190,33 +199,13 @@ global_asm!(
 
     /* On the stack error code and what the processor pushes. */
     .macro RECORD_PAGE_FAULT event
-    test byte ptr [rsp + 2 * 8], 3
-    jz 75f
-    push rsi
-    push rdx
-    push rcx
-    push rax
-    rdtsc
-    swapgs
-    cmp byte ptr gs:[{in_stub}], 0
-    jne 74f
-    TAKE rsi, 74f
-    STORE_TSC
-    mov rax, [rsp + 4 * 8 + {pushed_error} + {id}]
-    STORE_RAX {thread}
+    BEGIN_ON_STACK 0
     mov rax, cr2
     STORE_RAX {argument}
     lea rdx, [rip + first_syscall]
     cmp rax, rdx
     je 76f
-72: STORE_EVENT \event
-73: STORE_SEQUENCE rsi
-74: swapgs
-    pop rax
-    pop rcx
-    pop rdx
-    pop rsi
-75:
+    END_ON_STACK \event
     .pushsection .trace.gate, "ax"
     /* SYSCALL, where it does not change the privilege level, goes on at LSTAR in user mode. */
 76: cmp rax, [rsp + 5 * 8]
