@@ -21,7 +21,7 @@
 //! offset = 8192
 //! ```
 
-use crate::loader::file::Input;
+use crate::loader::file::{FileError, Input};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::io;
@@ -64,11 +64,12 @@ pub struct Program {
 
 impl Program {
     /// The file that is open as `input`, which need not be what is at its path later.
-    pub fn of(name: impl Into<String>, input: &Input) -> io::Result<Self> {
+    pub fn of(name: &str, input: &Input) -> Result<Self, FileError> {
+        let failed = |source| FileError::Unreadable { what: name.into(), path: input.path.clone(), source };
         let path = std::path::absolute(&input.path).unwrap_or_else(|_| input.path.clone());
         // TOML is text, which a path need not be.
         let path = path.to_string_lossy().into_owned().into();
-        Ok(Self { name: name.into(), path, size: input.size, sha256: sha256(input)? })
+        Ok(Self { name: name.into(), path, size: input.size, sha256: sha256(input).map_err(failed)? })
     }
 
     /// Whether `input` is the same build.

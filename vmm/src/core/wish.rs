@@ -52,17 +52,10 @@ pub struct Wish {
 impl Wish {
     pub fn new(path: PathBuf, kernel: &Input, modules: &[Module]) -> Result<Self, WishError> {
         let target = Target::new(path)?;
-        let program = |name: &str, input: &Input| {
-            Program::of(name, input).map_err(|source| FileError::Unreadable {
-                what: name.into(),
-                path: input.path.clone(),
-                source,
-            })
-        };
-        let servers = servers_of(modules).into_iter().map(|(name, input)| program(&name, input));
+        let servers = servers_of(modules).into_iter().map(|(name, input)| Program::of(&name, input));
         let servers = servers.collect::<Result<_, _>>()?;
         let image = kernel::image(kernel).map(|(virt, phys, length)| Mapping { virt, phys, length });
-        Ok(Self { target, kernel: program("kernel", kernel)?, servers, image: image.collect() })
+        Ok(Self { target, kernel: Program::of("kernel", kernel)?, servers, image: image.collect() })
     }
 
     /// Writes the core of a machine that ended with `status` and `message`, and whose vCPUs left `reports`.

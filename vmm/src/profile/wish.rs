@@ -97,8 +97,6 @@ fn spare<'a>(path: &Path, mut inputs: impl Iterator<Item = &'a Input>) -> Result
 
 /// Kernel and servers are hashed when the guest starts: afterwards, other builds may be where they were.
 fn program(name: &str, input: &Input) -> Result<Program, FileError> {
-    let failed = |source| FileError::Unreadable { what: name.into(), path: input.path.clone(), source };
-    let manifest::Program { name, path, size, sha256 } =
-        manifest::Program::of(name, input).map_err(failed)?;
+    let manifest::Program { name, path, size, sha256 } = manifest::Program::of(name, input)?;
     Ok(Program { name, path: path.to_string_lossy().into_owned(), size, sha256 })
 }
