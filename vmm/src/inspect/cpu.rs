@@ -40,9 +40,14 @@ impl Kernel {
         Some(Running { vcpu, thread, in_stub: entered.is_none() })
     }
 
+    /// The same of the vCPU that runs `thread`.
+    pub fn runner(&self, view: &dyn View, thread: Thread) -> Option<Running> {
+        (0..self.cpus(view)).find_map(|vcpu| self.running(view, vcpu).filter(|r| r.thread == thread))
+    }
+
     /// The vCPU that runs `thread`.
     pub fn vcpu_of(&self, view: &dyn View, thread: Thread) -> Option<usize> {
-        (0..self.cpus(view)).find(|&vcpu| self.current(view, vcpu) == Some(thread))
+        Some(self.runner(view, thread)?.vcpu)
     }
 
     /// The thread whose vector registers, FS base and GS base are in the registers of vCPU `vcpu`.

@@ -41,7 +41,7 @@ impl Kernel {
             return view.registers(vcpu);
         }
         let tcb = self.thread(view, thread)?;
-        let running = (0..self.cpus(view)).find_map(|n| self.running(view, n).filter(|r| r.thread == thread));
+        let running = self.runner(view, thread);
         let of_vcpu = view.registers(running.map_or(tcb.cpu as usize, |r| r.vcpu)).unwrap_or_default();
         let mut registers = self.saved(&tcb);
         if running.is_some_and(|r| !r.in_stub) {
@@ -61,8 +61,9 @@ impl Kernel {
 
     /// Whether `thread` is about to enter the kernel by a SYSCALL that arrives as a fault: what it has in rip and flags is the kernel's by now.
     pub fn enters(&self, view: &dyn View, thread: Thread) -> bool {
-        let running = (0..self.cpus(view)).find_map(|n| self.running(view, n).filter(|r| r.thread == thread));
-        let Some(of_vcpu) = running.and_then(|r| view.registers(r.vcpu)) else { return false };
+        let Some(of_vcpu) = self.vcpu_of(view, thread).and_then(|vcpu| view.registers(vcpu)) else {
+            return false;
+        };
         let saved = self.thread(view, thread).map_or(0, |tcb| self.saved(&tcb).rip);
         let rip = if of_vcpu.in_user_mode() { of_vcpu.rip } else { saved };
         rip >= USER_END

@@ -106,11 +106,8 @@ impl Guest {
 
     /// The vCPU that is in the kernel for `thread`, and what of its registers that has.
     fn held(&self, ours: &Ours, thread: Thread, tcb: &Tcb) -> (usize, Held) {
-        let runs = |vcpu: &usize| {
-            ours.kernel.running(&self.machine, *vcpu).is_some_and(|r| r.thread == thread && !r.in_stub)
-        };
-        let vcpu = (0..self.machine.vcpus()).find(runs);
-        let held = vcpu.and_then(|vcpu| Some((vcpu, View::registers(&self.machine, vcpu)?)));
+        let runner = ours.kernel.runner(&self.machine, thread).filter(|r| !r.in_stub);
+        let held = runner.and_then(|r| Some((r.vcpu, View::registers(&self.machine, r.vcpu)?)));
         held.map_or((0, Held::None), |(vcpu, of_vcpu)| (vcpu, ours.kernel.held(tcb, &of_vcpu)))
     }
 
