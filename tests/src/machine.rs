@@ -22,7 +22,6 @@ use std::thread;
 use std::time::{Duration, Instant};
 use ukvmm::cli::Cli;
 use ukvmm::config::Config;
-use ukvmm::debug::absent::Attach;
 use ukvmm::debug::control::Control;
 use ukvmm::debug::debuggee::{Debuggee, Event, Plan};
 use ukvmm::debug::live::run::Live;
@@ -109,23 +108,6 @@ impl Machine {
         let slots = Rc::new(RefCell::new(Slots::new(self.vm.clone())));
         let live = Live::attach(self.control.clone(), slots, self.vm.memory().clone(), &self.programs);
         live.map_err(|error| format!("cannot attach: {error}"))
-    }
-
-    /// How it is attached to by somebody in another thread.
-    pub fn attacher(&self) -> impl FnOnce() -> Attach + Send + 'static {
-        let (control, vm, programs) = (self.control.clone(), self.vm.clone(), self.programs.clone());
-        move || {
-            let slots = Rc::new(RefCell::new(Slots::new(vm.clone())));
-            Box::new(move || {
-                let live = Live::attach(control.clone(), slots.clone(), vm.memory().clone(), &programs)?;
-                Ok(Box::new(live))
-            })
-        }
-    }
-
-    /// The file of a server, with its symbols.
-    pub fn server(&self, name: &str) -> Option<&Path> {
-        self.programs.servers().iter().find(|(other, _)| other == name).map(|(_, path)| path.as_path())
     }
 
     /// Waits for its end. Nobody debugs it any more.

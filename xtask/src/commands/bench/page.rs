@@ -100,15 +100,7 @@ fn ratio(one: Times, other: Times) -> f64 {
 
 /// A number with its digits in groups of three.
 pub fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut out = String::new();
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            out.push(' ');
-        }
-        out.push(digit);
-    }
-    out
+    profile::format::units::grouped(number.into())
 }
 
 #[cfg(test)]
