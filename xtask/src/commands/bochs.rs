@@ -16,14 +16,11 @@ pub struct Args {
     /// Limit in seconds of real time
     #[arg(long, default_value_t = 120)]
     timeout: u64,
-    /// Use what is in build/ as it is
-    #[arg(long, env = "UKVMM_NO_BUILD", value_parser = clap::builder::FalseyValueParser::new())]
-    no_build: bool,
+    #[command(flatten)]
+    build: build::Args,
 }
 
 pub fn bochs(args: &Args) -> Result<ExitCode> {
-    if !args.no_build {
-        build::build()?;
-    }
+    args.build.make()?;
     bochs::run(&args.set, &args.cpu, args.timeout).map(ExitCode::from)
 }

@@ -20,6 +20,21 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use ukernel_abi::names::SYMBOL as NAMES;
 
+/// What all commands have that use the build.
+#[derive(clap::Args)]
+pub struct Args {
+    /// Use what is in build/ as it is
+    #[arg(long, env = "UKVMM_NO_BUILD", value_parser = clap::builder::FalseyValueParser::new())]
+    no_build: bool,
+}
+
+impl Args {
+    /// Builds, unless that was forbidden.
+    pub fn make(&self) -> Result<()> {
+        if self.no_build { Ok(()) } else { build() }
+    }
+}
+
 /// Set up what is missing and build everything.
 pub fn build() -> Result<()> {
     setup::for_build()?;

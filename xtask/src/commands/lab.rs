@@ -23,9 +23,8 @@ pub struct Args {
     /// Make a Unix socket on this machine; what connects to it reaches /dev/vport0p4 of the lab, to the next one vport0p5, and so on
     #[arg(long = "socket", value_name = "PATH")]
     sockets: Vec<PathBuf>,
-    /// Use what is in build/ as it is
-    #[arg(long, env = "UKVMM_NO_BUILD", value_parser = clap::builder::FalseyValueParser::new())]
-    no_build: bool,
+    #[command(flatten)]
+    build: build::Args,
     /// Run a static Linux program of this machine on the lab's Linux in place of ukvmm
     #[arg(long, num_args = 1.., allow_hyphen_values = true, value_name = "PROGRAM")]
     pub exec: Vec<OsString>,
@@ -40,7 +39,7 @@ const MAX_STDIN: u64 = 64 << 20;
 pub fn lab(args: Args, rest: Option<&[OsString]>) -> Result<ExitCode> {
     let (program, words) = match args.exec.split_first() {
         Some((program, words)) => (find(program)?, [words, rest.unwrap_or_default()].concat()),
-        None => (ukvmm(args.no_build)?, rest.and_then(|rest| rest.get(1..)).unwrap_or_default().to_vec()),
+        None => (ukvmm(&args.build)?, rest.and_then(|rest| rest.get(1..)).unwrap_or_default().to_vec()),
     };
     let mut files = named_files(&words)?;
     if args.exec.is_empty() {
@@ -78,11 +77,9 @@ impl lab::Sink for PassOn {
 }
 
 /// Where `ukvmm` is, built if it is out of date.
-fn ukvmm(no_build: bool) -> Result<PathBuf> {
+fn ukvmm(build: &build::Args) -> Result<PathBuf> {
     let ukvmm = paths::absolute(&paths::build())?.join("ukvmm");
-    if !no_build {
-        build::build()?;
-    }
+    build.make()?;
     ensure!(ukvmm.exists(), "{} is missing; `cargo xtask build` makes it", ukvmm.display());
     Ok(ukvmm)
 }

@@ -27,9 +27,8 @@ pub struct Args {
     /// Number of virtual CPUs
     #[arg(long, default_value_t = 1)]
     cpus: u32,
-    /// Use what is in build/ as it is
-    #[arg(long, env = "UKVMM_NO_BUILD", value_parser = clap::builder::FalseyValueParser::new())]
-    no_build: bool,
+    #[command(flatten)]
+    build: build::Args,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
@@ -49,9 +48,7 @@ const SET: &str = "soak";
 const TIMED_OUT: u8 = 124;
 
 pub fn soak(args: &Args) -> Result<ExitCode> {
-    if !args.no_build {
-        build::build()?;
-    }
+    args.build.make()?;
     let by_clock = || SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs());
     let words = [args.seed.unwrap_or_else(by_clock), args.calls].map(|number| number.to_string());
     match args.on {

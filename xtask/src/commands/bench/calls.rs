@@ -18,9 +18,8 @@ use std::process::{Command, ExitCode};
 
 #[derive(clap::Args)]
 pub struct Args {
-    /// Use what is in build/ as it is
-    #[arg(long, env = "UKVMM_NO_BUILD", value_parser = clap::builder::FalseyValueParser::new())]
-    no_build: bool,
+    #[command(flatten)]
+    build: build::Args,
     /// Compare with the counts that are promised, and write nothing
     #[arg(long)]
     check: bool,
@@ -45,9 +44,7 @@ const LINUX: [(&str, u64, Option<u64>); 3] =
 type Minima = Vec<(String, u64)>;
 
 pub fn calls(args: &Args) -> Result<ExitCode> {
-    if !args.no_build {
-        build::build()?;
-    }
+    args.build.make()?;
     let initrd = initrd()?;
     let measured = ENTRIES
         .iter()

@@ -20,15 +20,12 @@ use std::process::ExitCode;
 
 #[derive(clap::Args)]
 pub struct Args {
-    /// Use what is in build/ as it is
-    #[arg(long, env = "UKVMM_NO_BUILD", value_parser = clap::builder::FalseyValueParser::new())]
-    no_build: bool,
+    #[command(flatten)]
+    build: build::Args,
 }
 
 pub fn debugger(args: &Args) -> Result<ExitCode> {
-    if !args.no_build {
-        build::build()?;
-    }
+    args.build.make()?;
     let folder = paths::absolute(&paths::build())?.join("bench");
     fs::create_dir_all(&folder)?;
     let programs = figures::Programs::compile(&folder)?;

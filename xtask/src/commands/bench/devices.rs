@@ -15,15 +15,12 @@ use std::process::ExitCode;
 
 #[derive(clap::Args)]
 pub struct Args {
-    /// Use what is in build/ as it is
-    #[arg(long, env = "UKVMM_NO_BUILD", value_parser = clap::builder::FalseyValueParser::new())]
-    no_build: bool,
+    #[command(flatten)]
+    build: build::Args,
 }
 
 pub fn devices(args: &Args) -> Result<ExitCode> {
-    if !args.no_build {
-        build::build()?;
-    }
+    args.build.make()?;
     let starts = start::measure()?;
     let linux = linux::measure()?;
     let text = part::render(starts.as_ref(), &linux)?;

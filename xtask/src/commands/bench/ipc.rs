@@ -31,9 +31,8 @@ use visit::Round;
 
 #[derive(clap::Args)]
 pub struct Args {
-    /// Use what is in build/ as it is
-    #[arg(long, env = "UKVMM_NO_BUILD", value_parser = clap::builder::FalseyValueParser::new())]
-    no_build: bool,
+    #[command(flatten)]
+    build: build::Args,
     /// Compare with the counts that are promised, and write nothing
     #[arg(long)]
     check: bool,
@@ -55,9 +54,7 @@ const PROMISE: Promise = Promise {
 const NOT_IN_LAB: [&str; 1] = ["interrupt"];
 
 pub fn ipc(args: &Args) -> Result<ExitCode> {
-    if !args.no_build {
-        build::build()?;
-    }
+    args.build.make()?;
     let what = "QEMU: instruction by instruction";
     let seen = process::step(what, || rounds::step(!args.quick && !args.check))?;
     for name in &args.trace {

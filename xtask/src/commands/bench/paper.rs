@@ -27,9 +27,8 @@ use system::{SYSTEMS, System};
 
 #[derive(clap::Args)]
 pub struct Args {
-    /// Use what is in build/ as it is
-    #[arg(long, env = "UKVMM_NO_BUILD", value_parser = clap::builder::FalseyValueParser::new())]
-    no_build: bool,
+    #[command(flatten)]
+    build: build::Args,
     /// A tenth of the rounds; writes no page
     #[arg(long)]
     quick: bool,
@@ -77,9 +76,7 @@ impl Selection {
 }
 
 pub fn paper(args: &Args) -> Result<ExitCode> {
-    if !args.no_build {
-        build::build()?;
-    }
+    args.build.make()?;
     if args.native {
         let native = native::measure()?;
         println!("{}", tables45::render(Some(&native), &[]));
