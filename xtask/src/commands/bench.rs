@@ -9,6 +9,7 @@
 //! - [`results`]: files of results
 //! - [`ticks`]: figures from the lab, exact
 //! - [`host`]: figures from this machine
+//! - [`image`]: programs that measure, and root file systems with them
 //! - [`document`], [`page`]: the pages; [`committed`]: counts that are promised
 
 mod boot;
@@ -19,6 +20,7 @@ mod debugger;
 mod devices;
 mod document;
 mod host;
+mod image;
 mod ipc;
 mod page;
 mod paper;

@@ -1,16 +1,13 @@
 //! `cargo xtask bench boot`
 
 use super::document::{self, Part};
-use super::{host, page, ticks};
+use super::{host, image, page, ticks};
 use crate::commands::{build, loc};
-use crate::{elf, paths, process, rootfs};
+use crate::{elf, paths, process};
 use anyhow::Result;
 use std::fs;
-use std::path::PathBuf;
-use std::process::{Command, ExitCode};
-
-/// Source of the program that prints its first reading of the time stamp counter.
-const FIRST: &str = include_str!("first.S");
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 
 /// Everything that the page shows.
 pub struct Figures {
@@ -39,16 +36,13 @@ pub fn boot() -> Result<ExitCode> {
 
 /// The root file system with the bench's own programs in `/bench`.
 fn initrd() -> Result<PathBuf> {
-    let folder = paths::build().join("bench");
-    fs::create_dir_all(&folder)?;
-    fs::write(folder.join("first.S"), FIRST)?;
-    let mut gcc = Command::new("gcc");
-    gcc.args(["-nostdlib", "-static", "-o", "first", "first.S"]).current_dir(&folder);
-    process::run(&mut gcc)?;
-    let mut archive = rootfs::archive(&paths::root().join("images/rootfs/linux.toml"))?;
-    archive.file("/bench/first", 0o755, fs::read(folder.join("first"))?)?;
-    archive.file("/bench/script.sh", 0o755, fs::read(host::script())?)?;
-    let path = paths::absolute(&folder.join("initrd.cpio"))?;
-    fs::write(&path, archive.to_bytes()?)?;
-    Ok(path)
+    let folder = image::folder("bench")?;
+    let first = first(&folder)?;
+    let archive = image::with(&[("/bench/first", &first), ("/bench/script.sh", &host::script())])?;
+    image::write(&archive, folder.join("initrd.cpio"))
+}
+
+/// Compiles the program that prints its first reading of the time stamp counter.
+pub fn first(folder: &Path) -> Result<PathBuf> {
+    image::compile(folder.join("first"), &[image::source("first.S")], &["-nostdlib"])
 }

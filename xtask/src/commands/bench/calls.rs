@@ -5,16 +5,16 @@
 
 use super::committed::{Counts, Promise, Table};
 use super::document::{self, Part};
+use super::image;
 use super::ticks::run_in_lab;
 use crate::commands::build;
-use crate::{paths, process, rootfs};
+use crate::process;
 use anyhow::{Context, Result};
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fmt::Write;
-use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode};
+use std::process::ExitCode;
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -30,8 +30,6 @@ const PROMISE: Promise = Promise {
     what: "What the shortest system calls of a Linux program take, by both ways in: instructions, the program's own included.",
     command: "cargo xtask bench calls",
 };
-
-const PROGRAM: &str = include_str!("calls/null.c");
 
 /// Ways in: name, and server set.
 const ENTRIES: [(&str, &str); 2] = [("forwarded", "linux"), ("trampoline", "linux-trampoline")];
@@ -66,18 +64,9 @@ pub fn calls(args: &Args) -> Result<ExitCode> {
 
 /// A root file system with the program alone.
 fn initrd() -> Result<PathBuf> {
-    let folder = paths::build().join("bench");
-    fs::create_dir_all(&folder)?;
-    fs::write(folder.join("null.c"), PROGRAM)?;
-    let mut gcc = Command::new("gcc");
-    process::run(
-        gcc.args(["-O1", "-Wall", "-Werror", "-static", "-o", "null", "null.c"]).current_dir(&folder),
-    )?;
-    let mut archive = rootfs::archive(&paths::root().join("images/rootfs/linux.toml"))?;
-    archive.file("/bench/null", 0o755, fs::read(folder.join("null"))?)?;
-    let path = paths::absolute(&folder.join("calls.cpio"))?;
-    fs::write(&path, archive.to_bytes()?)?;
-    Ok(path)
+    let folder = image::folder("bench")?;
+    let null = image::compile(folder.join("null"), &[image::source("calls/null.c")], &["-O1"])?;
+    image::write(&image::with(&[("/bench/null", &null)])?, folder.join("calls.cpio"))
 }
 
 fn measure(set: &str, initrd: &Path) -> Result<Minima> {

@@ -10,11 +10,9 @@ mod monitor;
 mod part;
 
 use super::document::{self, Part};
+use super::image;
 use crate::commands::build;
-use crate::paths;
-use crate::rootfs;
 use anyhow::Result;
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -26,8 +24,7 @@ pub struct Args {
 
 pub fn debugger(args: &Args) -> Result<ExitCode> {
     args.build.make()?;
-    let folder = paths::absolute(&paths::build())?.join("bench");
-    fs::create_dir_all(&folder)?;
+    let folder = image::folder("bench")?;
     let programs = figures::Programs::compile(&folder)?;
     let initrd = initrd(&folder, &programs)?;
     let text =
@@ -43,9 +40,5 @@ pub fn debugger(args: &Args) -> Result<ExitCode> {
 
 /// The root file system with the guest's program.
 fn initrd(folder: &Path, programs: &figures::Programs) -> Result<PathBuf> {
-    let mut archive = rootfs::archive(&paths::root().join("images/rootfs/linux.toml"))?;
-    archive.file("/bench/load", 0o755, fs::read(&programs.load)?)?;
-    let path = folder.join("debugger.cpio");
-    fs::write(&path, archive.to_bytes()?)?;
-    Ok(path)
+    image::write(&image::with(&[("/bench/load", &programs.load)])?, folder.join("debugger.cpio"))
 }

@@ -1,6 +1,7 @@
 //! Ticks of the time stamp counter for what a debugger does: in the lab, where they are instructions of all that is done for it, by the guest, KVM, `ukvmm` and
 //! the debugger; and on this machine's KVM, where they are time.
 
+use crate::commands::bench::image;
 use crate::commands::bench::ticks::Collected;
 use crate::setup::BUSYBOX;
 use crate::{lab, paths, process};
@@ -11,8 +12,6 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-const LOAD: &str = include_str!("load.c");
-const DEBUGGER: &str = include_str!("debugger.c");
 const TIMEOUT: Duration = Duration::from_secs(300);
 /// Where the debugger comes, here and in the lab. It is in the current folder.
 pub const SOCKET: &str = "debugger.socket";
@@ -33,19 +32,11 @@ pub type Figures = BTreeMap<String, u64>;
 
 impl Programs {
     pub fn compile(folder: &Path) -> Result<Self> {
-        let compile = |name: &str, source: &str| -> Result<PathBuf> {
-            let file = format!("{name}.c");
-            fs::write(folder.join(&file), source)?;
-            let mut gcc = Command::new("gcc");
-            gcc.args(["-O2", "-Wall", "-Werror", "-static", "-o", name, &file]).current_dir(folder);
-            process::run(&mut gcc)?;
-            Ok(folder.join(name))
+        let compile = |name: &str| {
+            let source = image::source(&format!("debugger/{name}.c"));
+            image::compile(folder.join(name), &[source], &["-O2"])
         };
-        Ok(Self {
-            folder: folder.to_owned(),
-            load: compile("load", LOAD)?,
-            debugger: compile("debugger", DEBUGGER)?,
-        })
+        Ok(Self { folder: folder.to_owned(), load: compile("load")?, debugger: compile("debugger")? })
     }
 }
 

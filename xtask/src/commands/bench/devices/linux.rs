@@ -6,17 +6,16 @@
 //! neither waits for anything.
 
 use crate::archive::Archive;
+use crate::commands::bench::image;
 use crate::commands::bench::ticks::Collected;
 use crate::setup::{self, BUSYBOX, Kernel};
 use crate::{lab, paths, process};
 use anyhow::{Context, Result, ensure};
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-const LOAD: &str = include_str!("load.c");
 const INIT: &str = include_str!("init.sh");
 /// What begins the lines of output that are ours.
 const MARK: &str = "load ";
@@ -47,10 +46,9 @@ pub struct Linux {
 
 pub fn measure() -> Result<Linux> {
     let kernel = setup::for_lab()?;
-    let folder = paths::absolute(&paths::build())?.join("bench");
-    fs::create_dir_all(&folder)?;
-    let (load, initrd) = (load(&folder)?, folder.join("devices.cpio"));
-    fs::write(&initrd, image(&kernel, &load)?)?;
+    let folder = image::folder("bench")?;
+    let load = image::compile(folder.join("load"), &[image::source("devices/load.c")], &["-O2"])?;
+    let initrd = image::write(&root(&kernel, &load)?, folder.join("devices.cpio"))?;
     let ukvmm = paths::absolute(&paths::build())?.join("ukvmm");
     let vmlinuz = paths::absolute(&kernel.image)?;
     let guest = format!("-kernel {} -initrd {}", show(&vmlinuz), show(&initrd));
@@ -126,32 +124,23 @@ fn parse(text: &str) -> Result<Loads> {
     anyhow::bail!("the guest did not come to its end:\n{text}")
 }
 
-/// The program that uses disk and network, for the guest and for the other end.
-fn load(folder: &Path) -> Result<PathBuf> {
-    fs::write(folder.join("load.c"), LOAD)?;
-    let mut gcc = Command::new("gcc");
-    process::run(gcc.args(["-O2", "-static", "-o", "load", "load.c"]).current_dir(folder))?;
-    Ok(folder.join("load"))
-}
-
 /// The guest's root file system.
-fn image(kernel: &Kernel, load: &Path) -> Result<Vec<u8>> {
+fn root(kernel: &Kernel, load: &Path) -> Result<Archive> {
     let mut archive = Archive::default();
     for directory in ["/dev", "/proc"] {
         archive.directory(directory, 0o755)?;
     }
-    let read = |path: &Path| fs::read(path).with_context(|| format!("cannot read {}", path.display()));
     archive.file("/init", 0o755, INIT.into())?;
-    archive.file("/bin/busybox", 0o755, read(Path::new(BUSYBOX))?)?;
-    archive.file("/bin/load", 0o755, read(load)?)?;
+    archive.file("/bin/busybox", 0o755, image::read(Path::new(BUSYBOX))?)?;
+    archive.file("/bin/load", 0o755, image::read(load)?)?;
     let mut order = String::new();
     for module in &kernel.guest_modules {
         let name = module.file_name().and_then(|name| name.to_str()).context("a module's name is no text")?;
-        archive.file(&format!("/modules/{name}"), 0o644, read(module)?)?;
+        archive.file(&format!("/modules/{name}"), 0o644, image::read(module)?)?;
         order += &format!("{name}\n");
     }
     archive.file("/modules/order", 0o644, order.into())?;
-    archive.to_bytes()
+    Ok(archive)
 }
 
 /// QEMU, its libraries and ROMs.

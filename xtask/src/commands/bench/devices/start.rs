@@ -4,6 +4,7 @@
 //! The guest is the same, a handful of instructions that write a byte to the UART; the time ends when the byte has come.
 
 use crate::commands::bench::host::{Times, resident};
+use crate::commands::bench::image;
 use crate::{paths, process};
 use anyhow::{Context, Result};
 use std::fs;
@@ -14,7 +15,6 @@ use std::sync::mpsc::channel;
 use std::thread;
 use std::time::{Duration, Instant};
 
-const SOURCE: &str = include_str!("start.S");
 const RUNS: usize = 25;
 /// Longest that a start may take.
 const LIMIT: Duration = Duration::from_secs(30);
@@ -53,13 +53,9 @@ pub fn measure() -> Result<Option<Starts>> {
 
 /// The guest: as `ukvmm` takes it, or with the note by which QEMU knows where to enter (and `ukvmm` a stock kernel).
 fn guest(name: &str, flags: &[&str]) -> Result<PathBuf> {
-    let folder = paths::absolute(&paths::build())?.join("bench");
-    fs::create_dir_all(&folder)?;
-    fs::write(folder.join("start.S"), SOURCE)?;
-    let mut gcc = Command::new("gcc");
-    gcc.args(["-nostdlib", "-static", "-no-pie", "-Wl,-N,-Ttext=0x200000,--build-id=none"]);
-    process::output(gcc.args(flags).args(["-o", name, "start.S"]).current_dir(&folder))?;
-    Ok(folder.join(name))
+    let bare = ["-nostdlib", "-no-pie", "-Wl,-N,-Ttext=0x200000,--build-id=none"];
+    let program = image::folder("bench")?.join(name);
+    image::compile(program, &[image::source("devices/start.S")], &[&bare, flags].concat())
 }
 
 fn ukvmm(guest: &Path) -> Command {
