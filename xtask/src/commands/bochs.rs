@@ -17,7 +17,7 @@ pub struct Args {
     #[arg(long, default_value_t = 120)]
     timeout: u64,
     #[command(flatten)]
-    build: build::Args,
+    build: build::BuildArgs,
 }
 
 pub fn bochs(args: &Args) -> Result<ExitCode> {

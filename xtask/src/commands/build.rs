@@ -20,15 +20,15 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use ukernel_abi::names::SYMBOL as NAMES;
 
-/// What all commands have that use the build.
+/// What all commands have that use the build. (Not `Args`: clap wants the names of structs that it flattens to differ.)
 #[derive(clap::Args)]
-pub struct Args {
+pub struct BuildArgs {
     /// Use what is in build/ as it is
     #[arg(long, env = "UKVMM_NO_BUILD", value_parser = clap::builder::FalseyValueParser::new())]
     no_build: bool,
 }
 
-impl Args {
+impl BuildArgs {
     /// Builds, unless that was forbidden.
     pub fn make(&self) -> Result<()> {
         if self.no_build { Ok(()) } else { build() }

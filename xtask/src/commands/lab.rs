@@ -24,7 +24,7 @@ pub struct Args {
     #[arg(long = "socket", value_name = "PATH")]
     sockets: Vec<PathBuf>,
     #[command(flatten)]
-    build: build::Args,
+    build: build::BuildArgs,
     /// Run a static Linux program of this machine on the lab's Linux in place of ukvmm
     #[arg(long, num_args = 1.., allow_hyphen_values = true, value_name = "PROGRAM")]
     pub exec: Vec<OsString>,
@@ -77,7 +77,7 @@ impl lab::Sink for PassOn {
 }
 
 /// Where `ukvmm` is, built if it is out of date.
-fn ukvmm(build: &build::Args) -> Result<PathBuf> {
+fn ukvmm(build: &build::BuildArgs) -> Result<PathBuf> {
     let ukvmm = paths::absolute(&paths::build())?.join("ukvmm");
     build.make()?;
     ensure!(ukvmm.exists(), "{} is missing; `cargo xtask build` makes it", ukvmm.display());

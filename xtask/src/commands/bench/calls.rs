@@ -19,7 +19,7 @@ use std::process::ExitCode;
 #[derive(clap::Args)]
 pub struct Args {
     #[command(flatten)]
-    build: build::Args,
+    build: build::BuildArgs,
     /// Compare with the counts that are promised, and write nothing
     #[arg(long)]
     check: bool,

@@ -19,7 +19,7 @@ use std::process::ExitCode;
 #[derive(clap::Args)]
 pub struct Args {
     #[command(flatten)]
-    build: build::Args,
+    build: build::BuildArgs,
 }
 
 pub fn debugger(args: &Args) -> Result<ExitCode> {

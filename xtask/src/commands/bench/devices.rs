@@ -16,7 +16,7 @@ use std::process::ExitCode;
 #[derive(clap::Args)]
 pub struct Args {
     #[command(flatten)]
-    build: build::Args,
+    build: build::BuildArgs,
 }
 
 pub fn devices(args: &Args) -> Result<ExitCode> {

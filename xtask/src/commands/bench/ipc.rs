@@ -32,7 +32,7 @@ use visit::Round;
 #[derive(clap::Args)]
 pub struct Args {
     #[command(flatten)]
-    build: build::Args,
+    build: build::BuildArgs,
     /// Compare with the counts that are promised, and write nothing
     #[arg(long)]
     check: bool,

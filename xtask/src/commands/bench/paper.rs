@@ -28,7 +28,7 @@ use system::{SYSTEMS, System};
 #[derive(clap::Args)]
 pub struct Args {
     #[command(flatten)]
-    build: build::Args,
+    build: build::BuildArgs,
     /// A tenth of the rounds; writes no page
     #[arg(long)]
     quick: bool,
