@@ -2,10 +2,11 @@
 
 use anyhow::{Context, Result, bail, ensure};
 use elf::ElfBytes;
-use elf::abi::{EM_X86_64, PT_INTERP, PT_LOAD, PT_NOTE};
+use elf::abi::{DT_NEEDED, EM_X86_64, ET_DYN, ET_EXEC, PT_INTERP, PT_LOAD, PT_NOTE};
 use elf::endian::LittleEndian;
 use elf::note::Note;
 use elf::segment::ProgramHeader;
+use std::ffi::CStr;
 
 /// The unit in which `root` maps a server's file.
 const PAGE: u64 = 4096;
@@ -17,6 +18,35 @@ const XEN_ELFNOTE_PHYS32_ENTRY: u64 = 18;
 /// Whether `bytes` is an x86-64 program that asks for no dynamic linker.
 pub fn is_static(bytes: &[u8]) -> bool {
     segments(bytes).is_ok_and(|segments| segments.iter().all(|segment| segment.p_type != PT_INTERP))
+}
+
+/// What a program or library needs of others to run.
+#[derive(Default, PartialEq, Eq, Debug)]
+pub struct Linking {
+    /// Path of the dynamic linker; a library names none.
+    pub interpreter: Option<String>,
+    /// Names of libraries.
+    pub needed: Vec<String>,
+}
+
+/// What `bytes` needs to be linked with when it is started. `None` of a static program.
+pub fn linking(bytes: &[u8]) -> Result<Option<Linking>> {
+    let file = parse(bytes)?;
+    ensure!(matches!(file.ehdr.e_type, ET_EXEC | ET_DYN), "no program");
+    let mut linking = Linking::default();
+    for segment in segments(bytes)?.iter().filter(|segment| segment.p_type == PT_INTERP) {
+        let path = file.segment_data(segment)?;
+        let path = CStr::from_bytes_until_nul(path).context("the dynamic linker's name has no end")?;
+        linking.interpreter = Some(path.to_str()?.to_owned());
+    }
+    let common = file.find_common_data()?;
+    if let (Some(dynamic), Some(names)) = (common.dynamic, common.dynsyms_strs) {
+        for entry in dynamic.iter().filter(|entry| entry.d_tag == DT_NEEDED) {
+            linking.needed.push(names.get(usize::try_from(entry.d_val())?)?.to_owned());
+        }
+    }
+    let alone = linking == Linking::default();
+    Ok((!alone).then_some(linking))
 }
 
 /// Checks that a server can be mapped where it lies in memory: segments begin at a page in the file as in memory, and
@@ -133,6 +163,31 @@ mod tests {
         assert!(!is_static(&compiled(&[])));
         assert!(!is_static(b"#!/bin/sh\n"));
         assert!(!is_static(b""));
+    }
+
+    #[test]
+    fn what_a_program_is_linked_with_is_found() {
+        assert_eq!(linking(&compiled(&["-static"])).unwrap(), None);
+        assert_eq!(linking(&compiled(&["-static-pie"])).unwrap(), None);
+        let found = linking(&compiled(&[])).unwrap().unwrap();
+        assert_eq!(found.interpreter.as_deref(), Some("/lib64/ld-linux-x86-64.so.2"));
+        assert_eq!(found.needed, ["libc.so.6"]);
+        let library = linking(&compiled(&["-shared", "-fPIC", "-Wl,--no-as-needed"])).unwrap().unwrap();
+        assert_eq!((library.interpreter, library.needed), (None, vec!["libc.so.6".to_owned()]));
+    }
+
+    #[test]
+    fn programs_that_are_cut_off_or_changed_are_errors_at_most() {
+        let program = compiled(&[]);
+        for length in (0..program.len()).step_by(97) {
+            drop(linking(&program[..length]));
+        }
+        for at in 0..program.len().min(2000) {
+            let mut changed = program.clone();
+            changed[at] ^= 0xff;
+            drop(linking(&changed));
+        }
+        assert!(linking(b"").is_err() && linking(&program[..100]).is_err());
     }
 
     #[test]

@@ -13,6 +13,7 @@ pub enum Part {
     Devices,
     Debugger,
     Paper,
+    Lmbench,
 }
 
 /// A page, with its parts in their order.
@@ -28,7 +29,7 @@ const PAGES: [Page; 2] = [
         title: "Performance",
         parts: &[Part::Ipc, Part::Calls, Part::Boot, Part::Devices, Part::Debugger],
     },
-    Page { path: "docs/paper.md", title: "The paper's measurements", parts: &[Part::Paper] },
+    Page { path: "docs/paper.md", title: "The paper's measurements", parts: &[Part::Paper, Part::Lmbench] },
 ];
 
 const NOTE: &str = "<!-- Written by `cargo xtask bench`; what is changed here by hand will be lost. -->\n";
@@ -42,6 +43,7 @@ impl Part {
             Self::Devices => "\n<!-- cargo xtask bench devices -->\n",
             Self::Debugger => "\n<!-- cargo xtask bench debugger -->\n",
             Self::Paper => "\n<!-- cargo xtask bench paper -->\n",
+            Self::Lmbench => "\n<!-- cargo xtask bench paper --lmbench DIR -->\n",
         }
     }
 

@@ -3,12 +3,14 @@
 //! The same static programs (`tests/programs/paper`), in the same root file system, on every system, in the lab.
 //!
 //! - [`system`]: what is measured; [`programs`]: with what; [`run`]: a run in the lab; [`native`]: the µ-kernel without Linux
+//! - [`lmbench`]: lmbench's own programs, if somebody provides them
 //! - [`table2`], [`figure6`], [`tables45`], [`anchors`], [`boots`]: sections of the page; [`cells`]: figures in tables; [`part`]: all of them together
 
 mod anchors;
 mod boots;
 pub mod cells;
 mod figure6;
+mod lmbench;
 mod native;
 mod part;
 mod programs;
@@ -22,6 +24,7 @@ use crate::commands::build;
 use crate::{process, setup};
 use anyhow::{Result, ensure};
 use run::{Bench, Run};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use system::{SYSTEMS, System};
 
@@ -41,6 +44,17 @@ pub struct Args {
     /// Only what programs of L4 do, without Linux; writes no page
     #[arg(long, conflicts_with_all = ["quick", "only"])]
     native: bool,
+    /// Only the programs of lmbench that are in this folder; writes their part of the page
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["quick", "only", "native"])]
+    lmbench: Option<PathBuf>,
+}
+
+impl Args {
+    /// The systems to be measured.
+    fn systems(&self) -> impl Iterator<Item = &'static System> {
+        let is_wanted = |key| self.system.is_empty() || self.system.iter().any(|system| system.key == key);
+        SYSTEMS.iter().filter(move |system| is_wanted(system.key))
+    }
 }
 
 /// The groups of the suite.
@@ -76,7 +90,12 @@ impl Selection {
 }
 
 pub fn paper(args: &Args) -> Result<ExitCode> {
+    let lmbench = args.lmbench.as_deref().map(lmbench::Programs::find).transpose()?;
     args.build.make()?;
+    if let Some(programs) = lmbench {
+        let text = lmbench::measure(&programs, args.systems())?;
+        return shown(Part::Lmbench, &text, args.system.is_empty());
+    }
     if args.native {
         let native = native::measure()?;
         println!("{}", tables45::render(Some(&native), &[]));
@@ -84,9 +103,8 @@ pub fn paper(args: &Args) -> Result<ExitCode> {
     }
     let selection = Selection { quick: args.quick, groups: args.only.clone() };
     let bench = Bench { stock: setup::for_lab()?, initrd: programs::initrd(&selection)? };
-    let wanted = |system: &&System| args.system.is_empty() || args.system.iter().any(|s| s.key == system.key);
     let mut runs: Vec<Run> = Vec::new();
-    for system in SYSTEMS.iter().filter(wanted) {
+    for system in args.systems() {
         runs.push(process::step(&format!("the lab: {}", system.title), || bench.run(system, &selection))?);
     }
     ensure!(!runs.is_empty(), "nothing was measured");
@@ -94,9 +112,14 @@ pub fn paper(args: &Args) -> Result<ExitCode> {
     let native = is_whole.then(native::measure).transpose()?;
     let boots = if is_whole { process::step("the lab: booting", || boots::measure(&bench))? } else { vec![] };
     let text = part::render(&runs, native.as_ref(), &boots);
+    shown(Part::Paper, &text, is_whole)
+}
+
+/// Prints a part, and writes it into the page if all of it was measured.
+fn shown(part: Part, text: &str, is_whole: bool) -> Result<ExitCode> {
     println!("{text}");
     if is_whole {
-        document::write(Part::Paper, &text)?;
+        document::write(part, text)?;
     }
     Ok(ExitCode::SUCCESS)
 }

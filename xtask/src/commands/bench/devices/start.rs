@@ -53,7 +53,7 @@ pub fn measure() -> Result<Option<Starts>> {
 
 /// The guest: as `ukvmm` takes it, or with the note by which QEMU knows where to enter (and `ukvmm` a stock kernel).
 fn guest(name: &str, flags: &[&str]) -> Result<PathBuf> {
-    let bare = ["-nostdlib", "-no-pie", "-Wl,-N,-Ttext=0x200000,--build-id=none"];
+    let bare = ["-nostdlib", "-no-pie", "-Wl,-N,-Ttext=0x200000,--build-id=none,--no-warn-rwx-segments"];
     let program = image::folder("bench")?.join(name);
     image::compile(program, &[image::source("devices/start.S")], &[&bare, flags].concat())
 }

@@ -8,7 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// First program on a stock kernel. The L4 system is told to run [`MEASURE`].
-const INIT: &str = include_str!("init.sh");
+pub const INIT: &str = include_str!("init.sh");
 const SCRIPT: &str = include_str!("measure.sh");
 /// Where the script that measures is in the guest.
 pub const MEASURE: &str = "/bench/measure.sh";

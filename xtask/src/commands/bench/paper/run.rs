@@ -63,7 +63,7 @@ impl Bench {
     }
 
     /// Boots a system until `judge` finds what it wants, a stock kernel some times. Returns that, and the command line.
-    fn boot<T>(
+    pub fn boot<T>(
         &self,
         system: &System,
         program: Option<&str>,
