@@ -75,6 +75,12 @@ pub fn begin(said: &Stream, name: &str, deadline: Instant) -> Option<usize> {
     said.wait(0, deadline, |said| split(said, &mark).map(|(before, _)| before.len() + mark.len()))
 }
 
+/// Waits until a job has ended on a machine that says this. Returns whether it has.
+pub fn has_ended(said: &Stream, name: &str, deadline: Instant) -> bool {
+    let mark = end_mark(name);
+    said.wait(0, deadline, |said| split(said, &mark).map(drop)).is_some()
+}
+
 /// What is said when a job has ended.
 pub fn end_mark(name: &str) -> String {
     format!("{MARK}{name} END ")

@@ -21,7 +21,7 @@ const SECONDS: u64 = 60;
 const LAB_SECONDS: u64 = 100;
 /// CPUs of the lab. In a lab with one, QEMU's TCG lets a guest have an interrupt a second time now and then, whether it has them off or not
 /// (`docs/lab.md`), and Linux panics or stands still; and the same instructions would be hit again. With two, which run side by side, that
-/// has not been seen, but a boot stood still once.
+/// has not been seen.
 const CPUS: &str = "2";
 
 /// What a boot needs.

@@ -8,7 +8,7 @@
 //! - [`image`]: the lab's root file system, with the files that a command line names at the same paths as here
 //! - [`qemu`]: the machine, and following its output
 //! - [`profile`]: brings back what `--profile` asks for
-//! - `init.sh`: the lab's first program
+//! - `init.sh`: the lab's first program; `hold.c`: keeps a virtual machine there
 
 mod image;
 mod profile;
@@ -89,7 +89,7 @@ pub fn run(job: &Job, sink: &mut dyn Sink) -> Result<Outcome> {
     let args =
         profile.as_ref().map_or_else(|| job.args.clone(), |profile| profile.redirected(&job.args, &port));
     profile.as_ref().map_or(Ok(()), Profile::check)?;
-    let outcome = image::build(job, &args, &kernel)
+    let outcome = image::build(job, &args, &kernel, &folder)
         .and_then(|initrd| Ok(fs::write(folder.join("initrd"), initrd)?))
         .and_then(|()| qemu::run(&folder, &kernel, job, sink, profile.is_some()));
     drop(fs::remove_file(folder.join("initrd")));

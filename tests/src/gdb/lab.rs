@@ -17,6 +17,8 @@ use std::time::{Duration, Instant};
 
 /// Real time for all sessions: there are many, and each takes some times as long where something else is done meanwhile.
 const LIMIT: Duration = LAB_LIMIT.saturating_mul(2);
+/// Real time until a session begins: the lab has to start before the first. A lab that takes longer stands still.
+const START: Duration = Duration::from_secs(60);
 /// CPUs of the lab. With one, waiting would take no time, and a guest that waits for somebody would find that hours have passed.
 const CPUS: &str = "2";
 /// Number of the lab's first port that is a socket.
@@ -35,7 +37,25 @@ type Said = Result<Vec<String>, String>;
 pub type Verdicts = HashMap<String, Result<(), String>>;
 
 /// Runs the sessions in as few labs as their behaviour allows.
+///
+/// A session whose lab has come to a standstill is held once more, in another lab: that is the emulated CPU's doing (`docs/lab.md`). A guest or a
+/// debugger that does so is ended by the lab's Linux, and the session fails at once.
 pub fn run(build: &Build, sessions: &[Session]) -> Verdicts {
+    let mut verdicts = run_once(build, sessions);
+    let is_upset = |verdict: &Result<(), String>| {
+        verdict.as_ref().is_err_and(|error| error.starts_with(batch::MACHINE_ENDED))
+    };
+    let again: Vec<_> =
+        sessions.iter().filter(|session| is_upset(&verdicts[&session.name])).cloned().collect();
+    if !again.is_empty() {
+        let names: Vec<_> = again.iter().map(|session| session.name.as_str()).collect();
+        eprintln!("==> lab::gdb: a lab stood still; again: {}", names.join(", "));
+        verdicts.extend(run_once(build, &again));
+    }
+    verdicts
+}
+
+fn run_once(build: &Build, sessions: &[Session]) -> Verdicts {
     let mut said = HashMap::new();
     let results = prepare(build, sessions).map(|lab| lab.run(&mut said));
     let verdict = |session: &Session| {
@@ -170,12 +190,18 @@ impl<'a> Lab<'a> {
                 if said.contains_key(name) {
                     continue;
                 }
-                let Some(begin) = batch::begin(&lab.stdout, name, deadline) else { break };
+                let begin = batch::begin(&lab.stdout, name, deadline.min(Instant::now() + START));
+                let Some(begin) = begin else { return lab.finish(Duration::ZERO) };
+                // By then the lab's Linux has ended the program. A lab in which it has not is worth no more of the time.
+                let latest = Instant::now() + Duration::from_secs(turn.job.seconds) + MARGIN;
                 let end_mark = Some(batch::end_mark(name));
                 let (sockets, output) = (turn.sockets.clone(), lab.stdout.clone());
                 let files = Some(self.folder.path().to_owned());
                 let guest = Guest { sockets, output, begin, files, end_mark };
                 said.insert(name.clone(), client::run(&turn.visit, &guest, &self.build.path("")));
+                if !batch::has_ended(&lab.stdout, name, latest) {
+                    return lab.finish(Duration::ZERO);
+                }
             }
             lab.finish(deadline.saturating_duration_since(Instant::now()) + MARGIN)
         })

@@ -2,20 +2,24 @@
 
 use super::{Job, quoted};
 use crate::archive::Archive;
+use crate::process;
 use crate::setup::{BUSYBOX, Kernel};
 use anyhow::{Context, Result};
 use std::ffi::OsString;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::process::Command;
 
 /// The first program.
 const INIT: &str = include_str!("init.sh");
+/// Keeps a virtual machine.
+const HOLD: &str = include_str!("hold.c");
 /// Variables of the environment that are the job's too.
 const PASSED_ON: [&str; 4] = ["NO_COLOR", "RUST_BACKTRACE", "RUST_LOG", "UKVMM_LOG"];
 
-/// An archive for the lab's kernel to unpack. `args`: the job's, as they are in the lab.
-pub fn build(job: &Job, args: &[OsString], kernel: &Kernel) -> Result<Vec<u8>> {
+/// An archive for the lab's kernel to unpack. `args`: the job's, as they are in the lab. What it takes is made in `folder`.
+pub fn build(job: &Job, args: &[OsString], kernel: &Kernel, folder: &Path) -> Result<Vec<u8>> {
     let mut archive = Archive::default();
     for directory in ["/dev", "/proc", "/sys", "/tmp"] {
         archive.directory(directory, 0o755)?;
@@ -32,6 +36,10 @@ pub fn build(job: &Job, args: &[OsString], kernel: &Kernel) -> Result<Vec<u8>> {
         names.push('\n');
     }
     archive.file("/lab/modules", 0o644, names.into())?;
+    // Where there is one CPU, no other can execute what is being rewritten.
+    if job.cpus() > 1 {
+        archive.file("/lab/hold", 0o755, hold(folder)?)?;
+    }
     for path in job.files.iter().chain([&job.program]) {
         let name = path.to_str().with_context(|| format!("{} is no UTF-8", path.display()))?;
         if !archive.contains(name) {
@@ -58,6 +66,14 @@ fn command(job: &Job, args: &[OsString]) -> Result<String> {
     }
     script += "\n";
     Ok(script)
+}
+
+fn hold(folder: &Path) -> Result<Vec<u8>> {
+    let program = folder.join("hold");
+    let mut gcc = Command::new("gcc");
+    gcc.args(["-O2", "-Wall", "-Werror", "-static", "-x", "c", "-", "-o"]).arg(&program);
+    process::filter(&mut gcc, HOLD.as_bytes())?;
+    read(&program)
 }
 
 fn read(path: &Path) -> Result<Vec<u8>> {

@@ -7,6 +7,7 @@ $b mount -t proc proc /proc
 $b mount -t sysfs sys /sys
 $b mount -t devtmpfs dev /dev
 while read -r module; do $b insmod "/lab/$module"; done </lab/modules
+if [ -x /lab/hold ]; then /lab/hold; fi
 $b mkfifo /lab/1 /lab/2
 $b cat </lab/1 >/dev/vport0p1 &
 $b cat </lab/2 >/dev/vport0p2 &
