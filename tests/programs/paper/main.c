@@ -1,6 +1,6 @@
 /* The measurements of "The Performance of µ-Kernel-Based Systems" (SOSP '97) that a Linux program can make, after lmbench and hbench.
  *
- *     paper [--quick] [calls|processes|switches|memory|bandwidth]…
+ *     paper [--quick|--few] [calls|processes|switches|memory|bandwidth]…
  *
  * Prints a JSON object a line, with "stats" as in seL4's benchmark results: [min, q1, median, mean, q3, max, standard deviation, n]. */
 #include "measure.h"
@@ -52,9 +52,10 @@ int main(int argc, char **argv)
 	const char *slash = strrchr(argv[0], '/');
 	snprintf(hello, sizeof hello, "%.*shello", slash ? (int)(slash + 1 - argv[0]) : 0, argv[0]);
 	int first = 1;
-	if (argc > 1 && strcmp(argv[1], "--quick") == 0) {
-		quick = 1;
-		first = 2;
+	if (argc > 1) {
+		quick = strcmp(argv[1], "--quick") == 0;
+		few = strcmp(argv[1], "--few") == 0;
+		first += quick || few;
 	}
 	for (int i = first; i < argc; i++)
 		find(argv[i]);

@@ -6,15 +6,17 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Rounds that are not counted. */
-enum { WARM_UP = 10 };
+/* Rounds that are not counted; rounds with --few. */
+enum { WARM_UP = 10, FEW = 5 };
 
-int quick;
+int quick, few;
 
 struct metric metric(const char *name, const char *unit, double per, unsigned rounds)
 {
 	if (quick)
-		rounds = rounds / 10 > 5 ? rounds / 10 : 5;
+		rounds = rounds / 10 > FEW ? rounds / 10 : FEW;
+	if (few)
+		rounds = FEW;
 	struct metric m = { name, per, unit, NULL, 0, rounds + WARM_UP };
 	m.rounds = calloc(m.capacity, sizeof *m.rounds);
 	if (!m.rounds) {
@@ -28,12 +30,23 @@ struct metric metric(const char *name, const char *unit, double per, unsigned ro
 
 int more(const struct metric *m)
 {
+	__asm__ volatile(MARK(MARK_ROUND));
 	return m->count < m->capacity;
 }
 
 void add(struct metric *m, ticks round)
 {
+	if (m->count < WARM_UP)
+		__asm__ volatile(MARK(MARK_ROUND_DROPPED));
+	else
+		__asm__ volatile(MARK(MARK_ROUND_END));
 	m->rounds[m->count++] = round;
+}
+
+/* The metric's line is about to be printed. */
+static void end_metric(void)
+{
+	__asm__ volatile(MARK(MARK_METRIC_END));
 }
 
 static int order(const void *a, const void *b)
@@ -67,13 +80,14 @@ static double quantile(const double *sorted, unsigned n, double part)
 
 void report(struct metric *m)
 {
+	end_metric();
 	unsigned n = m->count - WARM_UP;
 	ticks *rounds = m->rounds + WARM_UP, empty = empty_round();
 	qsort(rounds, n, sizeof *rounds, order);
 	double *values = malloc(n * sizeof *values), sum = 0, squares = 0;
 	if (!values) {
-		unavailable(m, "memory");
-		return;
+		fprintf(stderr, "paper: no memory for %u rounds\n", n);
+		exit(1);
 	}
 	for (unsigned i = 0; i < n; i++) {
 		values[i] = (rounds[i] > empty ? rounds[i] - empty : 0) / m->per;
@@ -92,6 +106,7 @@ void report(struct metric *m)
 
 void unavailable(struct metric *m, const char *what)
 {
+	end_metric();
 	printf("{\"name\":\"%s\",\"error\":\"%s: %s\"}\n", m->name, what, strerror(errno));
 	fflush(stdout);
 	free(m->rounds);

@@ -1,17 +1,29 @@
 /* Metrics: the readings of many rounds, made a line of JSON each.
  *
  * A round is what lies between two readings of the time stamp counter, with an LFENCE on either side of each, so that neither is made early or late. What two
- * readings cost with nothing in between (the minimum) is taken off every round, and printed. */
+ * readings cost with nothing in between (the minimum) is taken off every round, and printed.
+ *
+ * Marks tell a plugin of QEMU's what a round is (xtask/plugin); to every processor they are NOPs. */
 #pragma once
 
 #include <stdint.h>
 
 typedef uint64_t ticks;
 
+/* As in xtask/plugin/instruction.h: the next instruction is a reading; a round begins with the next reading; it has ended with the last, and counts; or does not;
+ * all of a metric have been made. */
+#define MARK_READING "0x756b6d01"
+#define MARK_ROUND "0x756b6d02"
+#define MARK_ROUND_END "0x756b6d03"
+#define MARK_ROUND_DROPPED "0x756b6d04"
+#define MARK_METRIC_END "0x756b6d05"
+/* NOPL with the number as a displacement of 32 bits. */
+#define MARK(number) ".byte 0x0f, 0x1f, 0x80\n\t.long " number "\n\t"
+
 static inline ticks now(void)
 {
 	uint32_t low, high;
-	__asm__ volatile("lfence\n\trdtsc\n\tlfence" : "=a"(low), "=d"(high) : : "memory");
+	__asm__ volatile("lfence\n\t" MARK(MARK_READING) "rdtsc\n\tlfence" : "=a"(low), "=d"(high) : : "memory");
 	return (ticks)high << 32 | low;
 }
 
@@ -28,8 +40,10 @@ struct metric {
 
 /* Set with --quick: a tenth of the rounds. */
 extern int quick;
+/* Set with --few: no more rounds than it takes to see what a round does. */
+extern int few;
 
-/* A metric of at most `rounds` rounds (fewer if `quick`). */
+/* A metric of at most `rounds` rounds (fewer if `quick` or `few`). */
 struct metric metric(const char *name, const char *unit, double per, unsigned rounds);
 /* Whether there are rounds to be made. The first few are for warming up: `add` forgets them. */
 int more(const struct metric *m);
