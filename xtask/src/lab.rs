@@ -36,6 +36,8 @@ pub struct Job {
     pub memory_mib: u32,
     /// Unix sockets of this machine, to be made: what connects to one reaches a port of the lab, `/dev/vport0p4` and so on.
     pub sockets: Vec<PathBuf>,
+    /// A plugin for QEMU, with its arguments: `FILE,NAME=VALUE…`.
+    pub plugin: Option<OsString>,
 }
 
 impl Job {
@@ -125,8 +127,8 @@ mod tests {
         let cpus = |line: &str| {
             let args = line.split_whitespace().map(Into::into).collect();
             let (program, files, stdin) = (PathBuf::new(), vec![], vec![]);
-            Job { program, args, files, stdin, timeout: Duration::ZERO, memory_mib: 0, sockets: vec![] }
-                .cpus()
+            let (timeout, memory_mib, sockets, plugin) = (Duration::ZERO, 0, vec![], None);
+            Job { program, args, files, stdin, timeout, memory_mib, sockets, plugin }.cpus()
         };
         assert_eq!(cpus("--kernel k"), 1);
         assert_eq!((cpus("--cpus 2 --kernel k"), cpus("--kernel k --cpus=3")), (2, 3));

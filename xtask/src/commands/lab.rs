@@ -53,6 +53,7 @@ pub fn lab(args: Args, rest: Option<&[OsString]>) -> Result<ExitCode> {
         timeout: Duration::from_secs(args.timeout),
         memory_mib: args.memory,
         sockets: args.sockets,
+        plugin: None,
     };
     let outcome = lab::run(&job, &mut PassOn)?;
     if args.verbose {

@@ -80,6 +80,7 @@ fn in_lab(args: &Args, words: &[String]) -> Result<ExitCode> {
         timeout: Duration::from_secs(args.timeout),
         memory_mib: lab::MEMORY_MIB,
         sockets: vec![],
+        plugin: None,
     };
     Ok(ExitCode::from(crate::lab::run(&job, &mut lab::PassOn)?.status))
 }

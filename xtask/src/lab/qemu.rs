@@ -142,6 +142,9 @@ fn command(folder: &Path, kernel: &Kernel, job: &Job) -> Result<Command> {
         let socket = format!("socket,id=socket{nr},server=on,wait=off,path={}", escaped(path));
         command.args(["-chardev", &socket, "-device", &format!("virtserialport,chardev=socket{nr},nr={nr}")]);
     }
+    if let Some(plugin) = &job.plugin {
+        command.arg("-plugin").arg(plugin);
+    }
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(File::create(folder.join("qemu.log"))?);
     Ok(command)
 }

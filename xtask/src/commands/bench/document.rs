@@ -13,6 +13,7 @@ pub enum Part {
     Devices,
     Debugger,
     Paper,
+    Events,
     Lmbench,
 }
 
@@ -29,7 +30,11 @@ const PAGES: [Page; 2] = [
         title: "Performance",
         parts: &[Part::Ipc, Part::Calls, Part::Boot, Part::Devices, Part::Debugger],
     },
-    Page { path: "docs/paper.md", title: "The paper's measurements", parts: &[Part::Paper, Part::Lmbench] },
+    Page {
+        path: "docs/paper.md",
+        title: "The paper's measurements",
+        parts: &[Part::Paper, Part::Events, Part::Lmbench],
+    },
 ];
 
 const NOTE: &str = "<!-- Written by `cargo xtask bench`; what is changed here by hand will be lost. -->\n";
@@ -43,6 +48,7 @@ impl Part {
             Self::Devices => "\n<!-- cargo xtask bench devices -->\n",
             Self::Debugger => "\n<!-- cargo xtask bench debugger -->\n",
             Self::Paper => "\n<!-- cargo xtask bench paper -->\n",
+            Self::Events => "\n<!-- cargo xtask bench paper --events -->\n",
             Self::Lmbench => "\n<!-- cargo xtask bench paper --lmbench DIR -->\n",
         }
     }

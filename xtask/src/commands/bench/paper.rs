@@ -3,12 +3,14 @@
 //! The same static programs (`tests/programs/paper`), in the same root file system, on every system, in the lab.
 //!
 //! - [`system`]: what is measured; [`programs`]: with what; [`run`]: a run in the lab; [`native`]: the µ-kernel without Linux
+//! - [`events`]: what the rounds are made of, and modelled cycles
 //! - [`lmbench`]: lmbench's own programs, if somebody provides them
 //! - [`table2`], [`figure6`], [`tables45`], [`anchors`], [`boots`]: sections of the page; [`cells`]: figures in tables; [`part`]: all of them together
 
 mod anchors;
 mod boots;
 pub mod cells;
+mod events;
 mod figure6;
 mod lmbench;
 mod native;
@@ -44,8 +46,11 @@ pub struct Args {
     /// Only what programs of L4 do, without Linux; writes no page
     #[arg(long, conflicts_with_all = ["quick", "only"])]
     native: bool,
+    /// Only the expensive events of each metric, and modelled cycles
+    #[arg(long, conflicts_with_all = ["quick", "native"])]
+    events: bool,
     /// Only the programs of lmbench that are in this folder; writes their part of the page
-    #[arg(long, value_name = "DIR", conflicts_with_all = ["quick", "only", "native"])]
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["quick", "only", "native", "events"])]
     lmbench: Option<PathBuf>,
 }
 
@@ -73,9 +78,19 @@ fn system(key: &str) -> Result<&'static System> {
     found.ok_or_else(|| anyhow::anyhow!("there is no system {key}, but {keys}"))
 }
 
+/// How many rounds of each metric.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Rounds {
+    All,
+    /// A tenth.
+    Quick,
+    /// As many as it takes to see what a round does.
+    Few,
+}
+
 /// What of the suite is run.
 pub struct Selection {
-    quick: bool,
+    rounds: Rounds,
     groups: Vec<Group>,
 }
 
@@ -85,7 +100,12 @@ impl Selection {
         use clap::ValueEnum;
         let groups =
             self.groups.iter().filter_map(|group| Some(group.to_possible_value()?.get_name().to_owned()));
-        self.quick.then(|| "--quick".to_owned()).into_iter().chain(groups).collect()
+        let rounds = match self.rounds {
+            Rounds::All => None,
+            Rounds::Quick => Some("--quick".to_owned()),
+            Rounds::Few => Some("--few".to_owned()),
+        };
+        rounds.into_iter().chain(groups).collect()
     }
 }
 
@@ -101,18 +121,29 @@ pub fn paper(args: &Args) -> Result<ExitCode> {
         println!("{}", tables45::render(Some(&native), &[]));
         return Ok(ExitCode::SUCCESS);
     }
-    let selection = Selection { quick: args.quick, groups: args.only.clone() };
-    let bench = Bench { stock: setup::for_lab()?, initrd: programs::initrd(&selection)? };
+    let rounds = if args.quick { Rounds::Quick } else { Rounds::All };
+    let selection = Selection { rounds, groups: args.only.clone() };
+    let everything = args.only.is_empty() && args.system.is_empty();
+    let systems: Vec<_> = args.systems().collect();
+    if args.events {
+        return shown(Part::Events, &events::section(&selection, &systems)?, everything);
+    }
+    let bench = Bench { stock: setup::for_lab()?, initrd: programs::initrd(&selection)?, plugin: None };
     let mut runs: Vec<Run> = Vec::new();
-    for system in args.systems() {
+    for &system in &systems {
         runs.push(process::step(&format!("the lab: {}", system.title), || bench.run(system, &selection))?);
     }
     ensure!(!runs.is_empty(), "nothing was measured");
-    let is_whole = !args.quick && args.only.is_empty() && args.system.is_empty();
+    let is_whole = everything && !args.quick;
     let native = is_whole.then(native::measure).transpose()?;
     let boots = if is_whole { process::step("the lab: booting", || boots::measure(&bench))? } else { vec![] };
     let text = part::render(&runs, native.as_ref(), &boots);
-    shown(Part::Paper, &text, is_whole)
+    shown(Part::Paper, &text, is_whole)?;
+    if is_whole {
+        shown(Part::Events, &events::section(&selection, &systems)?, true)
+    } else {
+        Ok(ExitCode::SUCCESS)
+    }
 }
 
 /// Prints a part, and writes it into the page if all of it was measured.
@@ -131,9 +162,10 @@ mod tests {
     #[test]
     fn a_selection_becomes_the_suites_arguments() {
         let selection =
-            |quick, groups: &[Group]| Selection { quick, groups: groups.to_vec() }.arguments().join(" ");
-        assert_eq!(selection(false, &[]), "");
-        assert_eq!(selection(true, &[Group::Calls, Group::Memory]), "--quick calls memory");
+            |rounds, groups: &[Group]| Selection { rounds, groups: groups.to_vec() }.arguments().join(" ");
+        assert_eq!(selection(Rounds::All, &[]), "");
+        assert_eq!(selection(Rounds::Quick, &[Group::Calls, Group::Memory]), "--quick calls memory");
+        assert_eq!(selection(Rounds::Few, &[]), "--few");
     }
 
     #[test]

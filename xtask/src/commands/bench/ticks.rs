@@ -6,7 +6,7 @@
 
 use crate::{lab, paths};
 use anyhow::{Context, Result, ensure};
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -34,7 +34,7 @@ pub fn measure(initrd: &Path) -> Result<Ticks> {
 pub fn run_in_lab(args: &[OsString], further: &[PathBuf]) -> Result<(String, String)> {
     let kernel = ["--kernel".into(), paths::absolute(&paths::build())?.join("guest.elf").into()];
     let args: Vec<_> = kernel.into_iter().chain(args.iter().cloned()).collect();
-    let said = ukvmm_in_lab(&args, further, Duration::from_secs(120))?;
+    let said = ukvmm_in_lab(&args, further, None, Duration::from_secs(120))?;
     ensure!(said.status == 0, "ukvmm in the lab ended with status {}\n{}", said.status, said.stderr);
     Ok((said.stdout, said.stderr))
 }
@@ -46,8 +46,13 @@ pub struct Said {
     pub stderr: String,
 }
 
-/// Runs `ukvmm` in the lab with these arguments, and these files besides those of `build/`.
-pub fn ukvmm_in_lab(args: &[OsString], further: &[PathBuf], timeout: Duration) -> Result<Said> {
+/// Runs `ukvmm` in the lab with these arguments, and these files besides those of `build/`; QEMU perhaps with a plugin.
+pub fn ukvmm_in_lab(
+    args: &[OsString],
+    further: &[PathBuf],
+    plugin: Option<&OsStr>,
+    timeout: Duration,
+) -> Result<Said> {
     let job = lab::Job {
         program: paths::absolute(&paths::build())?.join("ukvmm"),
         args: args.to_vec(),
@@ -56,6 +61,7 @@ pub fn ukvmm_in_lab(args: &[OsString], further: &[PathBuf], timeout: Duration) -
         timeout,
         memory_mib: crate::commands::lab::MEMORY_MIB,
         sockets: vec![],
+        plugin: plugin.map(Into::into),
     };
     let mut output = Collected::default();
     let status = lab::run(&job, &mut output)?.status;

@@ -72,6 +72,7 @@ pub fn in_lab(programs: &Programs, initrd: &Path) -> Result<Figures> {
         timeout: TIMEOUT,
         memory_mib: crate::commands::lab::MEMORY_MIB,
         sockets: vec![],
+        plugin: None,
     };
     process::step("the lab: what a debugger costs", || {
         let mut output = Collected::default();

@@ -93,6 +93,7 @@ fn run(script: &str, files: Vec<PathBuf>) -> Result<Loads> {
         timeout: TIMEOUT,
         memory_mib: LAB_MIB,
         sockets: vec![],
+        plugin: None,
     };
     let mut output = Collected::default();
     let outcome = lab::run(&job, &mut output)?;

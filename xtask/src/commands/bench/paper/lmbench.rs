@@ -39,7 +39,7 @@ pub struct Run {
 
 /// Runs the programs on systems, and returns the page's part.
 pub fn measure(programs: &Programs, systems: impl Iterator<Item = &'static System>) -> Result<String> {
-    let bench = Bench { stock: setup::for_lab()?, initrd: initrd(programs)? };
+    let bench = Bench { stock: setup::for_lab()?, initrd: initrd(programs)?, plugin: None };
     let mut runs = Vec::new();
     for system in systems {
         let what = format!("the lab: lmbench, {}", system.title);

@@ -24,6 +24,8 @@ const END: &str = "measured 0";
 pub struct Bench {
     pub stock: Kernel,
     pub initrd: PathBuf,
+    /// A plugin for the lab's QEMU.
+    pub plugin: Option<OsString>,
 }
 
 /// What a system came to.
@@ -35,10 +37,7 @@ pub struct Run {
 impl Bench {
     /// Runs the suite on a system and writes its file of results.
     pub fn run(&self, system: &'static System, selection: &Selection) -> Result<Run> {
-        let (lines, command) = self.boot(system, None, &[], |output| {
-            ensure!(output.status == 0, "it ended with status {}", output.status);
-            measured(&output.stdout)
-        })?;
+        let (lines, command) = self.lines(system)?;
         let header = Header {
             system: system.title.to_owned(),
             ukvmm: env!("CARGO_PKG_VERSION").to_owned(),
@@ -49,6 +48,14 @@ impl Bench {
         let path = programs::folder()?.join(format!("{}.jsonl", system.key));
         results::write(&path, &header, &lines)?;
         Ok(Run { system, metrics })
+    }
+
+    /// Runs the suite on a system. Returns what it said, and the command line.
+    pub fn lines(&self, system: &System) -> Result<(String, String)> {
+        self.boot(system, None, &[], |output| {
+            ensure!(output.status == 0, "it ended with status {}", output.status);
+            measured(&output.stdout)
+        })
     }
 
     /// Ticks from a machine's first to its first program's first instruction.
@@ -76,7 +83,12 @@ impl Bench {
             let boot = Boot { initrd: &self.initrd, program, attempt };
             let mut words: Vec<OsString> = options.iter().map(Into::into).collect();
             words.extend(system.arguments(&self.stock, &boot)?);
-            let output = ticks::ukvmm_in_lab(&words, &system.files(&self.stock, &boot)?, TIMEOUT)?;
+            let output = ticks::ukvmm_in_lab(
+                &words,
+                &system.files(&self.stock, &boot)?,
+                self.plugin.as_deref(),
+                TIMEOUT,
+            )?;
             match judge(&output) {
                 Ok(found) => return Ok((found, shown(&words)?)),
                 Err(error) if attempt < attempts => {
