@@ -31,10 +31,15 @@ static void measure(const char *name, const char *path, char *const argv[])
 	MEASURE(&m, process(path, argv));
 }
 
+void null_process(const char *name)
+{
+	measure(name, NULL, NULL);
+}
+
 void processes(void)
 {
 	char *hello = (char *)hello_path();
-	measure("null process", NULL, NULL);
+	null_process("null process");
 	measure("simple process", hello, (char *[]){ hello, NULL });
 	measure("/bin/sh process", "/bin/sh", (char *[]){ "sh", "-c", hello, NULL });
 }

@@ -59,9 +59,9 @@ static void pipes(void)
 	}
 }
 
-static void sockets(void)
+void socket_round_trip(const char *name)
 {
-	struct metric m = metric("Unix socket round trip", "ticks", 1, ROUNDS);
+	struct metric m = metric(name, "ticks", 1, ROUNDS);
 	int ends[2];
 	if (socketpair(AF_UNIX, SOCK_STREAM, 0, ends)) {
 		unavailable(&m, "socketpair");
@@ -153,7 +153,7 @@ static void pipe_alone(void)
 void switches(void)
 {
 	pipes();
-	sockets();
+	socket_round_trip("Unix socket round trip");
 	futexes();
 	pipe_alone();
 	ring("2 processes, a hop", 2);

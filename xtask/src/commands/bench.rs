@@ -6,7 +6,7 @@
 //! - [`devices`]: starting, disks and networks, beside QEMU
 //! - [`debugger`]: what a debugger costs, and what the monitor says
 //! - [`paper`]: the paper's measurements, on the L4 system and on a stock Linux kernel; [`compare`]: what has changed between two runs
-//! - [`results`]: files of results
+//! - [`results`]: files of results; [`checksums`]: of which build they are
 //! - [`ticks`]: figures from the lab, exact
 //! - [`host`]: figures from this machine
 //! - [`image`]: programs that measure, and root file systems with them
@@ -14,6 +14,7 @@
 
 mod boot;
 mod calls;
+mod checksums;
 mod committed;
 mod compare;
 mod debugger;

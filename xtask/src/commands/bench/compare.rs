@@ -1,5 +1,6 @@
 //! `cargo xtask bench compare OLD NEW`: what has changed between two files of results.
 
+use super::checksums;
 use super::paper::cells::{figure, head, row};
 use super::results::{self, Figure, Header, Metrics, Stats, find};
 use anyhow::{Result, ensure};
@@ -23,6 +24,7 @@ pub fn compare(args: &Args) -> Result<ExitCode> {
     for line in headers(&old.0, &new.0) {
         println!("{line}");
     }
+    println!("{}", checksums::compare(&old.0.build, &new.0.build));
     let changes = changes(&old.1, &new.1, args.tolerance);
     print!("{}", table(&changes));
     let worse = changes.iter().filter(|change| change.verdict.is_worse()).count();
@@ -38,6 +40,7 @@ fn headers(old: &Header, new: &Header) -> Vec<String> {
             ("ukvmm", header.ukvmm.clone()),
             ("kernel", header.kernel.clone()),
             ("command", header.command.clone()),
+            ("clock", header.clock.clone()),
         ]
     };
     let pairs = fields(old).into_iter().zip(fields(new)).filter(|((_, old), (_, new))| old != new);

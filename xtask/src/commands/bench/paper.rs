@@ -4,6 +4,7 @@
 //!
 //! - [`system`]: what is measured; [`programs`]: with what; [`run`]: a run in the lab; [`native`]: the µ-kernel without Linux
 //! - [`events`]: what the rounds are made of, and modelled cycles
+//! - [`place`]: where; [`here`]: on this machine
 //! - [`lmbench`]: lmbench's own programs, if somebody provides them
 //! - [`table2`], [`figure6`], [`tables45`], [`anchors`], [`boots`]: sections of the page; [`cells`]: figures in tables; [`part`]: all of them together
 
@@ -12,9 +13,11 @@ mod boots;
 pub mod cells;
 mod events;
 mod figure6;
+mod here;
 mod lmbench;
 mod native;
 mod part;
+mod place;
 mod programs;
 mod run;
 mod system;
@@ -22,9 +25,11 @@ mod table2;
 mod tables45;
 
 use super::document::{self, Part};
+use super::results::Metrics;
 use crate::commands::build;
-use crate::{process, setup};
+use crate::process;
 use anyhow::{Result, ensure};
+use place::Place;
 use run::{Bench, Run};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -52,6 +57,9 @@ pub struct Args {
     /// Only the programs of lmbench that are in this folder; writes their part of the page
     #[arg(long, value_name = "DIR", conflicts_with_all = ["quick", "only", "native", "events"])]
     lmbench: Option<PathBuf>,
+    /// Measure on this machine's KVM, where ticks are cycles, and not in the lab; writes no page
+    #[arg(long, conflicts_with_all = ["lmbench", "events"])]
+    here: bool,
 }
 
 impl Args {
@@ -59,6 +67,15 @@ impl Args {
     fn systems(&self) -> impl Iterator<Item = &'static System> {
         let is_wanted = |key| self.system.is_empty() || self.system.iter().any(|system| system.key == key);
         SYSTEMS.iter().filter(move |system| is_wanted(system.key))
+    }
+
+    fn rounds(&self) -> Rounds {
+        if self.quick { Rounds::Quick } else { Rounds::All }
+    }
+
+    /// Whether everything is to be measured.
+    fn is_whole(&self) -> bool {
+        !self.quick && self.only.is_empty() && self.system.is_empty()
     }
 }
 
@@ -70,6 +87,8 @@ enum Group {
     Switches,
     Memory,
     Bandwidth,
+    /// What others measure in other ways, in theirs; only if it is named
+    Alike,
 }
 
 fn system(key: &str) -> Result<&'static System> {
@@ -116,34 +135,48 @@ pub fn paper(args: &Args) -> Result<ExitCode> {
         let text = lmbench::measure(&programs, args.systems())?;
         return shown(Part::Lmbench, &text, args.system.is_empty());
     }
+    if args.here {
+        return here::here(args).map(|()| ExitCode::SUCCESS);
+    }
     if args.native {
-        let native = native::measure()?;
+        let native = native::measure(&Place::Lab)?;
         println!("{}", tables45::render(Some(&native), &[]));
         return Ok(ExitCode::SUCCESS);
     }
-    let rounds = if args.quick { Rounds::Quick } else { Rounds::All };
-    let selection = Selection { rounds, groups: args.only.clone() };
+    let selection = Selection { rounds: args.rounds(), groups: args.only.clone() };
     let everything = args.only.is_empty() && args.system.is_empty();
     let systems: Vec<_> = args.systems().collect();
     if args.events {
         return shown(Part::Events, &events::section(&selection, &systems)?, everything);
     }
-    let bench = Bench { stock: setup::for_lab()?, initrd: programs::initrd(&selection)?, plugin: None };
+    let bench = Bench::new(Place::Lab, programs::initrd(&selection)?)?;
     let mut runs: Vec<Run> = Vec::new();
     for &system in &systems {
-        runs.push(process::step(&format!("the lab: {}", system.title), || bench.run(system, &selection))?);
+        let run = || bench.run(system, &selection, system.key);
+        runs.push(process::step(&format!("the lab: {}", system.title), run)?);
     }
     ensure!(!runs.is_empty(), "nothing was measured");
-    let is_whole = everything && !args.quick;
-    let native = is_whole.then(native::measure).transpose()?;
+    let is_whole = args.is_whole();
+    let native = is_whole.then(|| native::measure(&Place::Lab)).transpose()?;
     let boots = if is_whole { process::step("the lab: booting", || boots::measure(&bench))? } else { vec![] };
-    let text = part::render(&runs, native.as_ref(), &boots);
+    // Behind what needs the root file system: it makes another in its place.
+    let alike = is_whole.then(alike).transpose()?;
+    let text = part::render(&runs, native.as_ref(), &boots, alike.as_ref());
     shown(Part::Paper, &text, is_whole)?;
     if is_whole {
         shown(Part::Events, &events::section(&selection, &systems)?, true)
     } else {
         Ok(ExitCode::SUCCESS)
     }
+}
+
+/// What the anchors measure in another way than the suite, in theirs.
+fn alike() -> Result<Metrics> {
+    let selection = Selection { rounds: Rounds::All, groups: vec![Group::Alike] };
+    let (bench, system) = (Bench::new(Place::Lab, programs::initrd(&selection)?)?, &SYSTEMS[0]);
+    let what = format!("the lab: {}, as others measure it", system.title);
+    let run = process::step(&what, || bench.run(system, &selection, &format!("{}-alike", system.key)))?;
+    Ok(run.metrics)
 }
 
 /// Prints a part, and writes it into the page if all of it was measured.

@@ -2,6 +2,7 @@
 //!
 //! A file of them begins with a line that says what was measured, and how; nothing in it differs between two runs of the same thing.
 
+use super::checksums::Checksums;
 use anyhow::{Context, Result, bail, ensure};
 use serde::{Deserialize, Serialize};
 use std::fs;
@@ -16,8 +17,14 @@ pub struct Header {
     pub ukvmm: String,
     /// The guest's kernel.
     pub kernel: String,
-    /// The command line in the lab; paths are the repository's.
+    /// The command line; paths are the repository's.
     pub command: String,
+    /// What a tick is.
+    #[serde(default)]
+    pub clock: String,
+    /// Of the kernel, its servers, and the others that took part.
+    #[serde(default)]
+    pub build: Checksums,
 }
 
 /// What a metric came to.
@@ -129,9 +136,10 @@ mod tests {
     fn what_is_written_is_read() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("x.jsonl");
-        let words = ["system", "0.1", "kernel", "command"].map(str::to_owned);
-        let [system, ukvmm, kernel, command] = words;
-        let header = Header { system, ukvmm, kernel, command };
+        let words = ["system", "0.1", "kernel", "command", "clock"].map(str::to_owned);
+        let [system, ukvmm, kernel, command, clock] = words;
+        let build = [("guest.elf".to_owned(), "12ab".to_owned())].into();
+        let header = Header { system, ukvmm, kernel, command, clock, build };
         write(&path, &header, LINES).unwrap();
         let (found, metrics) = read(&path).unwrap();
         assert_eq!(found, header);

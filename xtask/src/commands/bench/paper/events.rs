@@ -15,12 +15,13 @@ mod metric;
 pub mod plugin;
 mod section;
 
+use super::place::Place;
 use super::programs;
 use super::run::Bench;
 use super::system::System;
 use super::{Rounds, Selection};
 use crate::commands::bench::results;
-use crate::{process, setup};
+use crate::process;
 use anyhow::{Context, Result};
 use metric::Metric;
 use std::fs;
@@ -44,8 +45,8 @@ fn measure(selection: &Selection, systems: &[&'static System]) -> Result<Vec<Eve
     let selection = Selection { rounds: Rounds::Few, groups: selection.groups.clone() };
     let folder = programs::folder()?;
     let counts = folder.join("counts");
-    let plugin = Some(plugin::Plugin::compile()?.counting_into(&counts));
-    let bench = Bench { stock: setup::for_lab()?, initrd: programs::initrd(&selection)?, plugin };
+    let place = Place::Traced(plugin::Plugin::compile()?.counting_into(&counts));
+    let bench = Bench::new(place, programs::initrd(&selection)?)?;
     let one = |system: &&'static System| {
         process::step(&format!("the lab, taken apart: {}", system.title), || {
             let (lines, _) = bench.lines(system)?;

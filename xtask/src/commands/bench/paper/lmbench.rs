@@ -12,11 +12,12 @@ mod report;
 mod rows;
 mod table;
 
+use super::place::Place;
 use super::programs as suite;
 use super::run::Bench;
 use super::system::System;
 use crate::commands::bench::image;
-use crate::{process, setup};
+use crate::process;
 use anyhow::{Context, Result, ensure};
 pub use programs::Programs;
 use report::Outcome;
@@ -39,7 +40,7 @@ pub struct Run {
 
 /// Runs the programs on systems, and returns the page's part.
 pub fn measure(programs: &Programs, systems: impl Iterator<Item = &'static System>) -> Result<String> {
-    let bench = Bench { stock: setup::for_lab()?, initrd: initrd(programs)?, plugin: None };
+    let bench = Bench::new(Place::Lab, initrd(programs)?)?;
     let mut runs = Vec::new();
     for system in systems {
         let what = format!("the lab: lmbench, {}", system.title);

@@ -2,35 +2,45 @@
 //!
 //! The server reports on the machine's log, by halves of lines.
 
-use super::programs;
+use super::place::Place;
+use super::system::server_set;
+use crate::commands::bench::checksums;
 use crate::commands::bench::results::{self, Header, Metrics};
-use crate::commands::bench::ticks::run_in_lab;
-use crate::process;
+use crate::{paths, process};
 use anyhow::{Result, ensure};
+use std::ffi::OsString;
+use std::time::Duration;
 
 /// Begins what the server reports, behind what the log puts before it.
 const MARK: &str = "PAPER ";
 /// The server set, and the name of the results' file.
 const SET: &str = "paper";
 const KEY: &str = "l4-native";
+/// Limit of real time.
+const TIMEOUT: Duration = Duration::from_secs(600);
 
 /// Runs the server and writes its file of results.
-pub fn measure() -> Result<Metrics> {
-    process::step("the lab: L4, native", run)
+pub fn measure(place: &Place) -> Result<Metrics> {
+    process::step(&format!("{}: L4, native", place.name()), || run(place))
 }
 
-fn run() -> Result<Metrics> {
-    let words = ["--servers", SET, "--memory", "64M", "--timeout", "100"];
-    let (_, log) = run_in_lab(&words.map(Into::into), &[])?;
-    let lines = report(&log)?;
+fn run(place: &Place) -> Result<Metrics> {
+    let words = ["--servers", SET, "--memory", "64M", "--timeout", "600"];
+    let kernel = ["--kernel".into(), paths::absolute(&paths::build())?.join("guest.elf").into()];
+    let args: Vec<OsString> = kernel.into_iter().chain(words.map(Into::into)).collect();
+    let said = place.ukvmm(&args, &[], TIMEOUT)?;
+    ensure!(said.status == 0, "ukvmm ended with status {}\n{}", said.status, said.stderr);
+    let lines = report(&said.stderr)?;
     let header = Header {
         system: "L4, native".to_owned(),
         ukvmm: env!("CARGO_PKG_VERSION").to_owned(),
         kernel: format!("ukernel {}", env!("CARGO_PKG_VERSION")),
         command: format!("ukvmm {}", words.join(" ")),
+        clock: place.clock().to_owned(),
+        build: checksums::of(&server_set(SET)?)?,
     };
     let metrics = results::parse(&lines)?;
-    results::write(&programs::folder()?.join(format!("{KEY}.jsonl")), &header, &lines)?;
+    results::write(&place.results(KEY)?, &header, &lines)?;
     Ok(metrics)
 }
 

@@ -34,14 +34,14 @@ A stock kernel whose boot does not come to its end is booted again, with another
 ";
 
 /// The part, in Markdown.
-pub fn render(runs: &[Run], native: Option<&Metrics>, boots: &Boots) -> String {
+pub fn render(runs: &[Run], native: Option<&Metrics>, boots: &Boots, alike: Option<&Metrics>) -> String {
     let sections = [
         HEAD.to_owned(),
         table2::render(runs).unwrap_or_default(),
         figure6::render(runs),
         tables45::render(native, runs),
         boots::render(boots),
-        anchors::render(runs),
+        anchors::render(runs, alike),
         figure6::every_figure(runs),
     ];
     let sections: Vec<_> =

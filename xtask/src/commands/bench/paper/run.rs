@@ -1,12 +1,14 @@
 //! A system's run in the lab.
 
 use super::Selection;
-use super::programs::{self, FIRST};
+use super::place::Place;
+use super::programs::FIRST;
 use super::system::{Boot, System};
+use crate::commands::bench::checksums::{self, Checksums};
 use crate::commands::bench::results::{self, Header, Metrics};
 use crate::commands::bench::ticks::{self, Said};
 use crate::setup::Kernel;
-use crate::{paths, process};
+use crate::{paths, process, setup};
 use anyhow::{Context, Result, bail, ensure};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -22,10 +24,9 @@ const END: &str = "measured 0";
 
 /// What is needed to run systems.
 pub struct Bench {
+    pub place: Place,
     pub stock: Kernel,
     pub initrd: PathBuf,
-    /// A plugin for the lab's QEMU.
-    pub plugin: Option<OsString>,
 }
 
 /// What a system came to.
@@ -35,18 +36,23 @@ pub struct Run {
 }
 
 impl Bench {
-    /// Runs the suite on a system and writes its file of results.
-    pub fn run(&self, system: &'static System, selection: &Selection) -> Result<Run> {
+    pub fn new(place: Place, initrd: PathBuf) -> Result<Self> {
+        Ok(Self { place, stock: setup::for_lab()?, initrd })
+    }
+
+    /// Runs the suite on a system and writes its file of results, which is called `key`.
+    pub fn run(&self, system: &'static System, selection: &Selection, key: &str) -> Result<Run> {
         let (lines, command) = self.lines(system)?;
         let header = Header {
             system: system.title.to_owned(),
             ukvmm: env!("CARGO_PKG_VERSION").to_owned(),
             kernel: system.kernel_name(&self.stock),
             command: format!("{command} # paper {}", selection.arguments().join(" ")).trim_end().to_owned(),
+            clock: self.place.clock().to_owned(),
+            build: self.checksums(system)?,
         };
         let metrics = results::parse(&lines)?;
-        let path = programs::folder()?.join(format!("{}.jsonl", system.key));
-        results::write(&path, &header, &lines)?;
+        results::write(&self.place.results(key)?, &header, &lines)?;
         Ok(Run { system, metrics })
     }
 
@@ -56,6 +62,13 @@ impl Bench {
             ensure!(output.status == 0, "it ended with status {}", output.status);
             measured(&output.stdout)
         })
+    }
+
+    /// Of what the system is made of, and of the root file system with the suite.
+    fn checksums(&self, system: &System) -> Result<Checksums> {
+        let mut parts = system.parts(&self.stock)?;
+        parts.push(("initrd".to_owned(), self.initrd.clone()));
+        checksums::of(&parts)
     }
 
     /// Ticks from a machine's first to its first program's first instruction.
@@ -83,12 +96,7 @@ impl Bench {
             let boot = Boot { initrd: &self.initrd, program, attempt };
             let mut words: Vec<OsString> = options.iter().map(Into::into).collect();
             words.extend(system.arguments(&self.stock, &boot)?);
-            let output = ticks::ukvmm_in_lab(
-                &words,
-                &system.files(&self.stock, &boot)?,
-                self.plugin.as_deref(),
-                TIMEOUT,
-            )?;
+            let output = self.place.ukvmm(&words, &system.files(&self.stock, &boot)?, TIMEOUT)?;
             match judge(&output) {
                 Ok(found) => return Ok((found, shown(&words)?)),
                 Err(error) if attempt < attempts => {

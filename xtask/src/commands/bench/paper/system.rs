@@ -3,8 +3,10 @@
 use super::programs;
 use crate::paths;
 use crate::setup::Kernel;
-use anyhow::Result;
+use anyhow::{Context, Result};
+use serde::Deserialize;
 use std::ffi::OsString;
+use std::fs;
 use std::path::{Path, PathBuf};
 
 /// A system that runs the suite.
@@ -69,6 +71,14 @@ impl System {
         }
     }
 
+    /// The files that it is made of, and their names: the kernel, and its servers.
+    pub fn parts(&self, stock: &Kernel) -> Result<Vec<(String, PathBuf)>> {
+        match self.kind {
+            Kind::L4 { servers } => server_set(servers),
+            Kind::Linux { .. } => Ok(vec![("vmlinuz".to_owned(), stock.image.clone())]),
+        }
+    }
+
     /// The arguments of `ukvmm`.
     pub fn arguments(&self, stock: &Kernel, boot: &Boot<'_>) -> Result<Vec<OsString>> {
         let mut words: Vec<OsString> = vec!["--memory".into(), MEMORY.into()];
@@ -99,6 +109,28 @@ impl System {
         }
         Ok(files)
     }
+}
+
+/// The kernel, and the servers of a set: those of every set, and those that its file names.
+pub fn server_set(name: &str) -> Result<Vec<(String, PathBuf)>> {
+    #[derive(Deserialize)]
+    struct Set {
+        server: Vec<Server>,
+    }
+    #[derive(Deserialize)]
+    struct Server {
+        name: String,
+        elf: Option<String>,
+    }
+    let build = paths::build();
+    let path = build.join("images/servers").join(name).with_extension("toml");
+    let text = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+    let set: Set = toml::from_str(&text).with_context(|| format!("in {}", path.display()))?;
+    let own = set.server.into_iter().map(|server| server.elf.unwrap_or(server.name));
+    let servers = ["sigma0", "root"].map(str::to_owned).into_iter().chain(own);
+    let files = ["ukvmm", "guest.elf"].map(str::to_owned).into_iter();
+    let files = files.chain(servers.map(|name| format!("servers/{name}")));
+    Ok(files.map(|name| (name.clone(), build.join(name))).collect())
 }
 
 /// The command line of a stock kernel. In another try something has to be different, or the same would happen at the same instruction.

@@ -119,18 +119,19 @@ fn read(path: &Path) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// The version that lmbench's authors want to be told with its results: what stands in `$Id: … $` about the program's own source.
+/// The version that lmbench's authors want to be told with its results: what stands in `$Id: … $` about the program's own source. Empty if nothing does.
 fn version(bytes: &[u8], name: &str) -> String {
     const MARK: &[u8] = b"$Id: ";
-    let own = format!("{name}.c ");
+    let own = format!("{name}.c");
     let ids = bytes.windows(MARK.len()).enumerate().filter(|(_, window)| *window == MARK);
     let texts = ids.map(|(at, _)| {
         let text =
             bytes[at + MARK.len()..].iter().take_while(|byte| matches!(byte, b' '..=b'~') && **byte != b'$');
         text.map(|&byte| byte as char).collect::<String>()
     });
-    let mut own_texts = texts.filter_map(|text| Some(text.split_once(&own)?.1.trim().to_owned()));
-    own_texts.next().unwrap_or_else(|| "unknown".to_owned())
+    let mut versions =
+        texts.filter_map(|text| Some(text.split_once(&own)?.1.trim_start_matches(",v").trim().to_owned()));
+    versions.next().unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -210,9 +211,10 @@ mod tests {
     }
 
     #[test]
-    fn versions_are_found_or_unknown() {
+    fn versions_are_found_where_there_are_any() {
         assert_eq!(version(b"xx$Id: s.bw_mem.c 1.5 $\0$Id: s.lat_x.c 2.0 z\n", "lat_x"), "2.0 z");
-        assert_eq!(version(b"$Id: ", "lat_x"), "unknown");
-        assert_eq!(version(b"", "lat_x"), "unknown");
+        assert_eq!(version(b"$Id: lat_x.c,v 1.8 1997/06/16 Exp $", "lat_x"), "1.8 1997/06/16 Exp");
+        assert_eq!(version(b"$Id: $Id$", "lat_x"), "");
+        assert_eq!(version(b"", "lat_x"), "");
     }
 }

@@ -6,7 +6,6 @@ use super::report::plain;
 use super::rows::{ROWS, Row, Unit};
 use crate::commands::bench::paper::cells::{head, row};
 use crate::commands::bench::paper::system::SYSTEMS;
-use std::fmt::Write;
 
 const TEXT: &str = "## lmbench's own figures
 
@@ -67,12 +66,19 @@ fn times(line: &Row, figure: &Result<f64, String>, base: &Result<f64, String>) -
 
 /// lmbench's licence wants its version to be told with results.
 fn versions(programs: &Programs) -> String {
-    let mut out = "\nVersions of the programs: ".to_owned();
-    let known = programs.found.iter().filter_map(|(name, found)| Some((name, found.as_ref().ok()?)));
-    for (at, (name, version)) in known.enumerate() {
-        let _ = write!(out, "{}`{name}` {}", if at == 0 { "" } else { ", " }, plain(version));
-    }
-    out + ".\n"
+    let usable = programs.found.iter().filter_map(|(name, found)| Some((name, found.as_ref().ok()?)));
+    let (silent, known): (Vec<_>, Vec<_>) = usable.partition(|(_, version)| version.is_empty());
+    let known = known.iter().map(|(name, version)| format!("`{name}` {}", plain(version)));
+    let silent = silent.iter().map(|(name, _)| format!("`{name}`"));
+    let list = |names: &mut dyn Iterator<Item = String>| match names.collect::<Vec<_>>().join(", ") {
+        names if names.is_empty() => "none".to_owned(),
+        names => names,
+    };
+    format!(
+        "\nVersions that the programs tell: {}. They do not tell theirs: {}.\n",
+        list(&mut { known }),
+        list(&mut { silent })
+    )
 }
 
 #[cfg(test)]
@@ -87,7 +93,10 @@ mod tests {
     #[test]
     fn times_and_rates_are_compared_the_same_way() {
         let version = Ok("1.11 97/06/15 | x".to_owned());
-        let programs = Programs { found: BTreeMap::from([("lat_syscall", version)]), files: BTreeMap::new() };
+        let programs = Programs {
+            found: BTreeMap::from([("lat_syscall", version), ("bw_mem", Ok(String::new()))]),
+            files: BTreeMap::new(),
+        };
         let (linux, ours) =
             (run(0, |_| Ok(2.0)), run(3, |n| if n == 1 { Err("no | more".into()) } else { Ok(4.0) }));
         let text = render(&programs, &[linux, ours]);
@@ -98,7 +107,8 @@ mod tests {
         );
         assert!(line("| pipe | ").ends_with("| MB/s | 1321 | 2.000 | 4.000 | 0.50 |"), "{text}");
         assert!(line("| write a byte").ends_with("| 2.000 | none: no | more |  |"), "{text}");
-        assert!(text.ends_with("Versions of the programs: `lat_syscall` 1.11 97/06/15 x.\n"), "{text}");
+        let versions = "Versions that the programs tell: `lat_syscall` 1.11 97/06/15 x. They do not tell theirs: `bw_mem`.\n";
+        assert!(text.ends_with(versions), "{text}");
     }
 
     #[test]
