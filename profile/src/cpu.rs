@@ -18,8 +18,21 @@ pub struct Cpu {
     pub delivered: Option<u64>,
     /// The vector of the interrupt that is being handled.
     pub interrupt: Option<(u8, Point)>,
-    /// KVM's reason to be outside of the guest, and since when.
-    pub outside: Option<(u32, u64)>,
+    /// Ticks for which it was the host's so far.
+    pub host: u64,
+    /// It is the host's now.
+    pub outside: Option<Outside>,
+}
+
+/// A CPU is outside of the guest.
+#[derive(Clone, Copy, Debug)]
+pub struct Outside {
+    /// KVM's.
+    pub reason: u32,
+    /// Since when.
+    pub since: u64,
+    /// What [`Cpu::host`] was then.
+    pub host: u64,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -33,6 +46,6 @@ pub enum Mode {
 impl Cpu {
     /// Nothing is certain any more but what was counted.
     pub fn forget(&mut self) {
-        *self = Self { counter: self.counter, ..Self::default() };
+        *self = Self { counter: self.counter, host: self.host, ..Self::default() };
     }
 }

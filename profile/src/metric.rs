@@ -3,6 +3,7 @@
 use crate::kind::Kind;
 use crate::names::NameBook;
 use crate::phase::{PHASES, Phase};
+use crate::sink::Stretch;
 use crate::span::Span;
 use crate::stats::Distribution;
 use ukernel_abi::call::Call;
@@ -23,6 +24,12 @@ pub enum Key {
         queue: u32,
     },
     VmExit(u32),
+    /// From one of a thread's own events to its next one.
+    Marks {
+        thread: u64,
+        from: u8,
+        to: u8,
+    },
     /// Whatever there was no room for.
     Others(Section),
 }
@@ -37,11 +44,20 @@ pub enum Section {
     Interrupt,
     Device,
     VmExit,
+    Marks,
 }
 
 impl Section {
-    pub const ALL: [Self; 7] =
-        [Self::Linux, Self::Fault, Self::Ipc, Self::L4, Self::Interrupt, Self::Device, Self::VmExit];
+    pub const ALL: [Self; 8] = [
+        Self::Linux,
+        Self::Fault,
+        Self::Ipc,
+        Self::L4,
+        Self::Interrupt,
+        Self::Device,
+        Self::VmExit,
+        Self::Marks,
+    ];
 
     pub const fn title(self) -> &'static str {
         match self {
@@ -52,6 +68,7 @@ impl Section {
             Self::Interrupt => "Interrupts, to the kernel's way out",
             Self::Device => "Requests to devices",
             Self::VmExit => "VM exits, to the next entry",
+            Self::Marks => "From one of a thread's own events to its next",
         }
     }
 
@@ -65,6 +82,7 @@ impl Section {
             Self::Interrupt => "interrupt",
             Self::Device => "device",
             Self::VmExit => "vm-exit",
+            Self::Marks => "between-events",
         }
     }
 }
@@ -86,18 +104,21 @@ impl Key {
             Self::Interrupt(_) => Section::Interrupt,
             Self::Device { .. } => Section::Device,
             Self::VmExit(_) => Section::VmExit,
+            Self::Marks { .. } => Section::Marks,
             Self::Others(section) => *section,
         }
     }
 
-    pub fn name(&self, names: &NameBook) -> String {
-        let thread = |id| names.thread(id, u64::MAX);
+    /// As it was called at that time.
+    pub fn name(&self, names: &NameBook, tsc: u64) -> String {
+        let thread = |id| names.thread(id, tsc);
         match *self {
             Self::Request(kind) => kind_name(kind),
             Self::Ipc { client, server } => format!("{} → {}", thread(client), thread(server)),
             Self::Interrupt(vector) => format!("vector {vector:#x}"),
             Self::Device { driver, queue } => format!("{}, queue {queue}", thread(driver)),
             Self::VmExit(reason) => exit_name(reason),
+            Self::Marks { thread: id, from, to } => format!("{from} → {to}, {}", thread(id)),
             Self::Others(_) => "others".into(),
         }
     }
@@ -150,6 +171,8 @@ pub fn exit_name(reason: u32) -> String {
 #[derive(Clone, Default)]
 pub struct Metric {
     pub total: Distribution,
+    /// TSC when the last one was over.
+    pub last: u64,
     phases: [Option<Box<Distribution>>; PHASES],
     /// How many have gone by the kernel's fast path both ways.
     pub fast: u64,
@@ -164,6 +187,7 @@ impl Metric {
     pub fn add(&mut self, span: &Span) {
         let corrected = span.corrected();
         self.total.add(corrected.total());
+        self.last = span.end;
         for (phase, slot) in Phase::ALL.into_iter().zip(&mut self.phases) {
             if span.ticks.get(phase) > 0 {
                 slot.get_or_insert_default().add(corrected.get(phase));
@@ -175,9 +199,12 @@ impl Metric {
         self.cost += u128::from(span.ticks.total() - corrected.total());
     }
 
-    pub fn add_ticks(&mut self, ticks: u64, cost: u64) {
+    /// Adds something that has no phases, and of which measuring was so much.
+    pub fn add_stretch(&mut self, stretch: Stretch, cost: u64) {
+        let ticks = stretch.ticks();
         let rest = ticks.saturating_sub(cost);
         self.total.add(rest);
+        self.last = stretch.end;
         self.measured += u128::from(ticks);
         self.cost += u128::from(ticks - rest);
     }

@@ -47,6 +47,12 @@ impl Guest {
         self.record(ring, ANY_CPU, after, (event, thread, argument))
     }
 
+    /// An event of `thread`'s own, which `server` records for it.
+    pub fn mark(&mut self, after: u64, server: u64, thread: u64, number: u8, argument: u64) -> &mut Self {
+        let ring = Ring::User(ThreadId(server).task());
+        self.record(ring, ANY_CPU, after, (Event::user(number), thread, argument))
+    }
+
     /// The host's.
     pub fn host(&mut self, cpu: u16, after: u64, event: Event, reason: u64) -> &mut Self {
         self.record(Ring::Host(cpu), cpu, after, (event, 0, reason))
@@ -131,8 +137,13 @@ impl Guest {
 
     /// Tells `sink` what an analysis finds.
     pub fn follow(&self, sink: &mut dyn Sink) -> (Counts, Costs) {
+        self.follow_on(sink, &Header::default())
+    }
+
+    /// The same of a run with this header.
+    pub fn follow_on(&self, sink: &mut dyn Sink, header: &Header) -> (Counts, Costs) {
         let rings = self.rings.iter().map(|(ring, entries)| (*ring, entries.iter().copied()));
-        let mut follower = Follower::new(sink);
+        let mut follower = Follower::new(sink).of(header);
         for moment in Timeline::new(rings) {
             follower.moment(moment);
         }
@@ -180,7 +191,7 @@ pub fn sample() -> Cursor<Vec<u8>> {
         guest.call(0, (cat, linux), 39, [100, 200, 150, 300, 200, 150]);
     }
     guest.kernel(0, 50, Event::ENTER_TRAP, cat, 0x40).kernel(0, 70, Event::EXIT, cat, 0);
-    guest.server(1, Event::USER, cat, 5);
+    guest.mark(1, linux, cat, 7, 5).mark(55, linux, cat, 8, 5);
     guest.disk_read(cat, linux, block);
     guest
         .kernel(0, 10, Event::ENTER_PAGE_FAULT, cat, 0x40_1000)

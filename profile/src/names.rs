@@ -12,7 +12,7 @@ const LETTERS: usize = 64;
 /// The names of all tasks.
 #[derive(Clone, Debug, Default)]
 pub struct NameBook {
-    /// By task: from when, and what.
+    /// By task: from when, and what, in the order of time.
     tasks: BTreeMap<u16, Vec<(u64, String)>>,
 }
 
@@ -21,7 +21,9 @@ impl NameBook {
         for (task, name) in names.tasks {
             let known = self.tasks.entry(task).or_default();
             if known.len() < NAMES {
-                known.push((names.tsc, harmless(&name, LETTERS)));
+                // Those that servers tell come later than those that were read meanwhile.
+                let place = known.partition_point(|(since, _)| *since <= names.tsc);
+                known.insert(place, (names.tsc, harmless(&name, LETTERS)));
             }
         }
     }
@@ -29,8 +31,8 @@ impl NameBook {
     /// Of the task at that time: the last name that is not younger; for want of such a one, the first.
     pub fn task(&self, task: u16, tsc: u64) -> Option<&str> {
         let known = self.tasks.get(&task)?;
-        let at = known.iter().rposition(|(since, _)| *since <= tsc).unwrap_or(0);
-        known.get(at).map(|(_, name)| name.as_str())
+        let at = known.partition_point(|(since, _)| *since <= tsc);
+        known.get(at.saturating_sub(1)).map(|(_, name)| name.as_str())
     }
 
     /// As people write threads: the task's name or number; for other threads than its first, their number.
@@ -67,8 +69,8 @@ mod tests {
     fn a_number_that_is_used_again_has_the_name_of_its_time() {
         let mut book = NameBook::default();
         let names = |tsc, name: &str| Names { tsc, tasks: [(5, name.to_string())].into() };
-        book.add(names(100, "sh"));
         book.add(names(200, "ls"));
+        book.add(names(100, "sh"));
         let at = |tsc| book.thread(ThreadId::new(5, 0, 1).0, tsc);
         assert_eq!([at(0), at(150), at(200), at(u64::MAX)], ["sh", "sh", "ls", "ls"]);
         assert_eq!(book.thread(ThreadId::new(5, 2, 1).0, 0), "sh.2");

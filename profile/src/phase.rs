@@ -3,7 +3,7 @@
 //! A request is in exactly one phase at any time, so the phases add up to the whole, always. `docs/profile.md` says between which records each of them lies.
 
 /// Number of phases.
-pub const PHASES: usize = 11;
+pub const PHASES: usize = 12;
 
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 #[repr(u8)]
@@ -25,6 +25,8 @@ pub enum Phase {
     Reply,
     /// … to the client's return from the kernel.
     Exit,
+    /// The CPU was not the guest's: `ukvmm` did something for it, or read its records.
+    Host,
     /// The kernel alone, without any message.
     Kernel,
     /// What the records do not tell apart.
@@ -42,6 +44,7 @@ impl Phase {
         Self::Waiting,
         Self::Reply,
         Self::Exit,
+        Self::Host,
         Self::Kernel,
         Self::Undivided,
     ];
@@ -58,15 +61,20 @@ impl Phase {
             Self::Waiting => "waiting",
             Self::Reply => "reply",
             Self::Exit => "exit",
+            Self::Host => "host",
             Self::Kernel => "kernel",
             Self::Undivided => "undivided",
         }
     }
 
-    /// As it is called where there is little room.
+    /// As it is called where there is room for six letters.
     pub const fn short(self) -> &'static str {
         match self {
+            Self::Library => "lib",
+            Self::IpcOut => "IPC",
+            Self::Dispatch => "disp",
             Self::Driver => "driver",
+            Self::Waiting => "wait",
             Self::Undivided => "other",
             phase => phase.name(),
         }

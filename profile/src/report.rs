@@ -67,7 +67,7 @@ impl Report {
 /// Goes through all records and tells `sink` what has happened.
 pub fn analyse<F: Read + Seek>(input: &Input<F>, sink: &mut dyn Sink) -> Result<Outcome, ReportError> {
     let mut timeline = Timeline::new(input.rings());
-    let mut follower = Follower::new(sink);
+    let mut follower = Follower::new(sink).of(&input.header);
     for moment in timeline.by_ref() {
         follower.moment(moment);
     }

@@ -75,8 +75,20 @@ pub struct Device {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Mark {
     pub thread: u64,
-    /// From 0 on.
-    pub event: u16,
+    /// As its thread numbers them.
+    pub event: u8,
     pub argument: u64,
     pub tsc: u64,
+    /// The thread's event before, if there was one.
+    pub since: Option<Since>,
+}
+
+/// What lies between two events of a thread.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Since {
+    /// The number of the first one.
+    pub event: u8,
+    pub stretch: Stretch,
+    /// What of it measuring has cost.
+    pub cost: u64,
 }

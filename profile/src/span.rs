@@ -82,9 +82,14 @@ impl Open {
     /// Goes on to another phase, from `at` on, or from when the present phase has begun if that was later.
     pub fn go(&mut self, phase: Phase, at: Point) {
         let at = if at.tsc < self.since.tsc { self.since } else { at };
-        self.span.ticks.add(self.phase, at.tsc - self.since.tsc);
-        // Who waits, waits for somebody: if that one was measured, that is not our cost.
-        if self.phase != Phase::Waiting {
+        let ticks = at.tsc - self.since.tsc;
+        // Who waits, waits for somebody: if that one was measured, or had no CPU, that is not our affair.
+        if self.phase == Phase::Waiting {
+            self.span.ticks.add(self.phase, ticks);
+        } else {
+            let host = self.since.host_until(&at).min(ticks);
+            self.span.ticks.add(Phase::Host, host);
+            self.span.ticks.add(self.phase, ticks - host);
             self.span.cost.add(self.phase, self.since.cost_until(&at));
         }
         self.push(Segment { phase: self.phase, start: self.since.tsc, end: at.tsc });

@@ -10,7 +10,7 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
-/// Metrics; one that finds no room is counted among the others of its section.
+/// Metrics of a section; one that finds no room is counted among the others.
 const METRICS: usize = 256;
 /// Threads whose time is told.
 const THREADS: usize = 1 << 16;
@@ -23,8 +23,8 @@ pub struct Summary {
     pub cpus: BTreeMap<u16, Time>,
     /// Ticks in user mode, and when it was there last.
     pub threads: BTreeMap<u64, (u64, u64)>,
-    /// By thread and number: how often.
-    pub marks: BTreeMap<(u64, u16), u64>,
+    /// Programs' and servers' own events, by thread and number: how often, and when it came last.
+    pub marks: BTreeMap<(u64, u8), (u64, u64)>,
     pub bins: Bins,
     pub gaps: u64,
 }
@@ -41,11 +41,10 @@ pub struct Time {
 
 impl Summary {
     fn metric(&mut self, key: Key) -> &mut Metric {
-        let key = if self.metrics.len() < METRICS || self.metrics.contains_key(&key) {
-            key
-        } else {
-            Key::Others(key.section())
-        };
+        let section = key.section();
+        let is_of_it = |key: &&Key| key.section() == section;
+        let has_room = || self.metrics.keys().filter(is_of_it).count() < METRICS;
+        let key = if self.metrics.contains_key(&key) || has_room() { key } else { Key::Others(section) };
         self.metrics.entry(key).or_default()
     }
 
@@ -82,24 +81,28 @@ impl Sink for Summary {
 
     fn interrupt(&mut self, interrupt: &Interrupt) {
         let metric = self.metric(Key::Interrupt(interrupt.vector));
-        metric.add_ticks(interrupt.stretch.ticks(), interrupt.cost);
+        metric.add_stretch(interrupt.stretch, interrupt.cost);
     }
 
     fn device(&mut self, device: &Device) {
         let key = Key::Device { driver: device.driver, queue: device.queue };
-        self.metric(key).add_ticks(device.stretch.ticks(), 0);
+        self.metric(key).add_stretch(device.stretch, 0);
     }
 
     fn vm_exit(&mut self, cpu: u16, reason: u32, stretch: Stretch) {
-        self.metric(Key::VmExit(reason)).add_ticks(stretch.ticks(), 0);
+        self.metric(Key::VmExit(reason)).add_stretch(stretch, 0);
         let time = self.cpus.entry(cpu).or_default();
         time.outside = time.outside.saturating_add(stretch.ticks());
     }
 
     fn marked(&mut self, mark: &Mark) {
         let room = self.marks.len() < MARKS;
-        if let Some(number) = place(self.marks.entry((mark.thread, mark.event)), room) {
-            *number += 1;
+        if let Some((number, last)) = place(self.marks.entry((mark.thread, mark.event)), room) {
+            (*number, *last) = (*number + 1, mark.tsc);
+        }
+        if let Some(since) = &mark.since {
+            let key = Key::Marks { thread: mark.thread, from: since.event, to: mark.event };
+            self.metric(key).add_stretch(since.stretch, since.cost);
         }
     }
 
@@ -122,6 +125,14 @@ impl Summary {
         let mut threads: Vec<_> = self.threads.iter().collect();
         threads.sort_by_key(|(thread, (ticks, _))| (Reverse(*ticks), **thread));
         threads.into_iter().map(|(thread, (ticks, last))| (names.thread(*thread, *last), *ticks)).collect()
+    }
+
+    /// Own events: how often, which, and the thread as it was called at the last time.
+    pub fn marks(&self, names: &NameBook) -> Vec<(u64, u8, String)> {
+        let mark = |((thread, event), (number, last)): (&(u64, u8), &(u64, u64))| {
+            (*number, *event, names.thread(*thread, *last))
+        };
+        self.marks.iter().map(mark).collect()
     }
 
     /// The metrics of a section, those that took most time first.

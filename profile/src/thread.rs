@@ -28,6 +28,8 @@ pub struct Thread {
     pub replying: Option<u64>,
     /// Of a server: what it handles, for whom, and since when.
     pub handling: Option<(u64, Option<u64>, u64)>,
+    /// Its own event that came last.
+    pub mark: Option<(u8, Point)>,
 }
 
 /// The threads, by their identifiers.

@@ -138,6 +138,10 @@ impl Event {
     pub const DEVICE_REQUEST: Self = Self(0x106);
     /// … and finds it done. Argument: the same.
     pub const DEVICE_DONE: Self = Self(0x107);
+    /// The server has named a task, as it does for debuggers (`ukernel_abi::names`); but who reads what those read may come too late for a task that does not live long.
+    /// Thread: one of that task, with the number of a piece of the name for its lthread. Argument: the eight bytes of that piece, the last ones padded with zeroes. All
+    /// pieces come in a row, from 0 on.
+    pub const NAMED: Self = Self(0x108);
     /// As [`Self::CALIBRATE`], by a server.
     pub const SERVER_CALIBRATE: Self = Self(0x10f);
 
@@ -183,6 +187,7 @@ impl Event {
             Self::REPLY => "reply",
             Self::DRIVER_REQUEST => "driver asked",
             Self::DRIVER_DONE => "driver answered",
+            Self::NAMED => "named",
             Self::DEVICE_REQUEST => "device request",
             Self::DEVICE_DONE => "device done",
             Self::VM_EXIT => "VM exit",

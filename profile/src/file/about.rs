@@ -17,6 +17,8 @@ pub struct Header {
     /// The guest's TSC, as KVM has it.
     pub tsc_khz: u64,
     pub cpus: u16,
+    /// CPUs of the host that `ukvmm` may use; 0 if nobody knows.
+    pub host_cpus: u16,
     /// Bytes of the guest's memory, without that of the rings.
     pub memory: u64,
     /// Whether the guest's kernel records, or only the host.

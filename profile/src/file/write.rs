@@ -39,6 +39,11 @@ impl<W: Write> Writer<W> {
         self.json(NAMES, names)
     }
 
+    /// What has been written so far is to be there even if the writer dies.
+    pub fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+
     /// The last block.
     pub fn end(mut self, trailer: &Trailer) -> io::Result<W> {
         self.json(TRAILER, trailer)?;

@@ -13,7 +13,7 @@ mod server;
 
 use crate::cost::{Cost, Costs};
 use crate::cpu::{CPUS, Cpu};
-use crate::file::Ring;
+use crate::file::{Header, Ring};
 use crate::merge::Moment;
 use crate::point::Point;
 use crate::roles::Roles;
@@ -21,6 +21,7 @@ use crate::sink::{Sink, Stretch};
 use crate::thread::Threads;
 use counts::Counts;
 use outside::Devices;
+use std::collections::BTreeMap;
 use vmm_abi::trace::{Event, Record};
 
 pub struct Follower<'a> {
@@ -30,6 +31,10 @@ pub struct Follower<'a> {
     threads: Threads,
     roles: Roles,
     devices: Devices,
+    /// Of each ring for user level the thread that has last written something of its own.
+    writers: BTreeMap<Ring, u64>,
+    /// While the host reads the records, no CPU is the guest's.
+    shares_cpu: bool,
     /// Gaps that have begun and not ended, and when the first of them has begun.
     gaps: usize,
     gap: u64,
@@ -48,12 +53,20 @@ impl<'a> Follower<'a> {
             threads: Threads::default(),
             roles: Roles::default(),
             devices: Devices::default(),
+            writers: BTreeMap::new(),
+            shares_cpu: false,
             gaps: 0,
             gap: 0,
             whole: true,
             now: 0,
             counts: Counts::default(),
         }
+    }
+
+    /// Of a run with this header.
+    #[must_use]
+    pub fn of(self, header: &Header) -> Self {
+        Self { shares_cpu: header.host_cpus == 1, ..self }
     }
 
     pub fn moment(&mut self, moment: Moment) {
@@ -112,18 +125,25 @@ impl<'a> Follower<'a> {
             (Ring::Cpu(cpu), event) if cpu < CPUS && event < Event::CALIBRATE => {
                 self.kernel(cpu, record, cost)
             }
-            (Ring::User(_), event) if event >= Event::RECEIVED && event < Event::SERVER_CALIBRATE => {
-                self.server(record, cost)
-            }
-            (Ring::User(_), event) if event.is_user() => self.mark(record, cost),
-            (Ring::Host(cpu), Event::VM_EXIT | Event::VM_ENTRY) if cpu < CPUS => self.outside(cpu, record),
-            // A request that took longer for it has taken longer: it is shown, not taken off.
-            (Ring::Host(_), Event::DRAIN) => {
-                let stretch = Stretch { start: record.tsc, end: record.tsc.saturating_add(record.argument) };
-                self.sink.drained(stretch);
+            // The host has made names of them.
+            (Ring::User(_), Event::NAMED) => {
+                if let Some(writer) = self.writers.get(&ring) {
+                    self.point_of(*writer, record.tsc, cost);
+                }
                 true
             }
-            (Ring::Cpu(_), Event::CALIBRATE) | (Ring::User(_), Event::SERVER_CALIBRATE) => true,
+            (Ring::User(_), event) if event >= Event::RECEIVED && event < Event::SERVER_CALIBRATE => {
+                self.writers.insert(ring, record.thread);
+                self.server(record, cost)
+            }
+            (Ring::User(_), event) if event.is_user() => self.mark(ring, record, cost),
+            (Ring::Host(cpu), Event::VM_EXIT | Event::VM_ENTRY) if cpu < CPUS => self.outside(cpu, record),
+            (Ring::Host(_), Event::DRAIN) => self.drained(record),
+            (Ring::User(_), Event::SERVER_CALIBRATE) => {
+                self.writers.insert(ring, record.thread);
+                true
+            }
+            (Ring::Cpu(_), Event::CALIBRATE) => true,
             _ => false,
         };
         self.counts.strange += u64::from(!known);
@@ -139,7 +159,7 @@ impl<'a> Follower<'a> {
         let state = self.cpu(cpu);
         let counter = state.counter.saturating_add(cost.before);
         state.counter = counter.saturating_add(cost.behind);
-        Point { tsc, cpu: Some(cpu), counter, cost }
+        Point { tsc, cpu: Some(cpu), counter, host: state.host, cost }
     }
 }
 

@@ -11,11 +11,10 @@ impl Follower<'_> {
     /// A record of a ring for user level; whether it can be.
     pub(super) fn server(&mut self, record: &Record, cost: Cost) -> bool {
         let (server, argument) = (record.thread, record.argument);
-        let Some(state) = self.threads.get(server) else { return false };
-        let point = match state.cpu {
-            Some(cpu) => self.point(cpu, record.tsc, cost),
-            None => Point { tsc: record.tsc, cost, ..Point::default() },
-        };
+        if self.threads.get(server).is_none() {
+            return false;
+        }
+        let point = self.point_of(server, record.tsc, cost);
         match record.event() {
             Event::RECEIVED => self.received(server, argument, point),
             Event::HANDLER_START => self.handler_start(server, argument, point),

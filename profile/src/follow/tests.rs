@@ -2,9 +2,10 @@ use super::*;
 use crate::kind::Kind;
 use crate::mock::{Guest, IPC, thread};
 use crate::phase::{Phase, Phases};
-use crate::sink::{Activity, Device, Handled, Interrupt};
+use crate::sink::{Activity, Device, Handled, Interrupt, Mark};
 use crate::span::Span;
 
+mod outside;
 mod random;
 
 const P: u64 = thread(10, 0);
@@ -24,6 +25,7 @@ pub struct Ear {
     pub devices: Vec<Device>,
     pub exits: Vec<(u16, u32, u64)>,
     pub gaps: Vec<Stretch>,
+    pub marks: Vec<Mark>,
 }
 
 impl Sink for Ear {
@@ -47,6 +49,9 @@ impl Sink for Ear {
     }
     fn gap(&mut self, stretch: Stretch) {
         self.gaps.push(stretch);
+    }
+    fn marked(&mut self, mark: &Mark) {
+        self.marks.push(*mark);
     }
 }
 
@@ -145,14 +150,16 @@ fn a_call_that_asks_a_driver() {
     assert_eq!((counts.strange, counts.broken), (0, 0));
     let [ipc, read] = &ear.spans[..] else { panic!("{:?}", ear.spans) };
     assert_eq!((ipc.thread, ipc.server, ipc.kind), (L, Some(D), Kind::L4(0)));
-    let ipc_phases = [(Entry, 7), (IpcOut, 8), (Dispatch, 2), (Server, 73), (Reply, 19), (Exit, 11)];
+    let ipc_phases =
+        [(Entry, 7), (IpcOut, 8), (Dispatch, 2), (Server, 53), (Reply, 19), (Exit, 11), (Host, 20)];
     assert_eq!(ipc.ticks, phases(&ipc_phases));
     let expected = [
         (Entry, 1),
         (IpcOut, 2),
         (Dispatch, 7),
         (Server, 5 + 13),
-        (Driver, 6 + 7 + 8 + 3 + 21 + 51 + 9 + 10 + 11 + 12),
+        (Driver, 6 + 7 + 8 + 3 + 1 + 51 + 9 + 10 + 11 + 12),
+        (Host, 20),
         (Reply, 29),
         (Exit, 16),
     ];

@@ -40,7 +40,7 @@ fn histograms<'a>(
     key: &Key,
     metric: &'a Metric,
 ) -> impl Iterator<Item = (String, &'a crate::stats::Distribution)> {
-    let name = format!("{}/{}", key.section().key(), tag(&key.name(&report.names)));
+    let name = format!("{}/{}", key.section().key(), tag(&key.name(&report.names, metric.last)));
     let whole = (name.clone(), &metric.total);
     let phases = Phase::ALL.into_iter().filter_map(move |phase| {
         let distribution = metric.phase(phase)?;

@@ -40,6 +40,7 @@ pub fn write(report: &Report, out: &mut dyn Write) -> io::Result<()> {
             plot::write(report, &metrics, out)?;
         }
     }
+    figures::marks(report, out)?;
     figures::machine(report, out)?;
     writeln!(out, "<h2>How far this can be trusted</h2>")?;
     for paragraph in words::about(report) {

@@ -1,4 +1,4 @@
-//! JSON lines, for programs: first an object about the run, then one for each metric.
+//! JSON lines, for programs: first an object about the run, then one for each metric, then one for each of programs' own events.
 //!
 //! A metric's figures are in the form of seL4's benchmark history (`sel4bench-results`, README): `[min, q1, median, mean, q3, max, stddev, n]`.
 
@@ -14,6 +14,9 @@ pub fn write(report: &Report, out: &mut dyn Write) -> io::Result<()> {
     writeln!(out, "{}", run(report))?;
     for (key, metric) in &report.summary.metrics {
         writeln!(out, "{}", line(report, key, metric))?;
+    }
+    for (count, event, thread) in report.summary.marks(&report.names) {
+        writeln!(out, "{}", json!({ "kind": "event", "name": thread, "event": event, "count": count }))?;
     }
     Ok(())
 }
@@ -56,7 +59,7 @@ fn run(report: &Report) -> Value {
 fn line(report: &Report, key: &Key, metric: &Metric) -> Value {
     let mut line = json!({
         "kind": key.section().key(),
-        "name": key.name(&report.names),
+        "name": key.name(&report.names, metric.last),
         "unit": report.clock.unit(),
         "total": figures(&metric.total),
         "sum": metric.total.sum() as f64,
@@ -113,6 +116,18 @@ mod tests {
         );
         let sections: std::collections::BTreeSet<_> =
             lines.iter().filter_map(|line| line["kind"].as_str()).collect();
-        assert!(sections.into_iter().eq(["device", "fault", "interrupt", "ipc", "linux", "run", "vm-exit"]));
+        assert!(sections.into_iter().eq([
+            "between-events",
+            "device",
+            "event",
+            "fault",
+            "interrupt",
+            "ipc",
+            "linux",
+            "run",
+            "vm-exit"
+        ]));
+        let event = json!({ "kind": "event", "name": "linux: cat[7]", "event": 8, "count": 1 });
+        assert!(lines.contains(&event));
     }
 }

@@ -16,6 +16,8 @@ const TIMES: [usize; 8] = [9, 10, 8, 10, 10, 10, 10, 11];
 const SHARES: [usize; 8] = [11, 8, 11, 8, 11, 8, 11, 8];
 /// Threads that are listed.
 const THREADS: usize = 12;
+/// Own events that are listed.
+const MARKS: usize = 40;
 
 pub fn write(report: &Report, out: &mut dyn Write) -> io::Result<()> {
     wrapped(&words::command(report), out)?;
@@ -27,6 +29,7 @@ pub fn write(report: &Report, out: &mut dyn Write) -> io::Result<()> {
             phases(report, &metrics, out)?;
         }
     }
+    marks(report, out)?;
     cpus(report, out)?;
     threads(report, out)?;
     writeln!(out)?;
@@ -60,7 +63,7 @@ fn times(
             count(total.max().into()),
             report.clock.micros(total.quantile(0.5) as f64).map_or_else(|| "–".into(), time),
         ];
-        line(out, &key.name(&report.names), TIMES, &cells)?;
+        line(out, &key.name(&report.names, metric.last), TIMES, &cells)?;
     }
     Ok(())
 }
@@ -78,14 +81,32 @@ fn phases(report: &Report, metrics: &[(&Key, &Metric)], out: &mut dyn Write) -> 
         let cells: String = cells.iter().map(|text| cell(text)).collect();
         format!("{:NAME$}{cells}", fit(name, NAME))
     };
-    let titles = std::iter::once("mean").chain(phases.iter().map(|phase| phase.short()));
+    let has_room = |name: &str| name.chars().count() < width;
+    let title = |phase: &Phase| Some(phase.name()).filter(|name| has_room(name)).unwrap_or(phase.short());
+    let titles = std::iter::once("mean").chain(phases.iter().map(title));
     writeln!(out, "\n{}", row("", titles.map(str::to_string).collect()))?;
     for (key, metric) in metrics {
         let means = phases.iter().map(|phase| mean(metric.mean(*phase)));
         let cells = std::iter::once(mean(metric.total.mean())).chain(means).collect();
-        writeln!(out, "{}", row(&key.name(&report.names), cells))?;
+        writeln!(out, "{}", row(&key.name(&report.names, metric.last), cells))?;
     }
     Ok(())
+}
+
+/// How often programs and servers have recorded events of their own.
+fn marks(report: &Report, out: &mut dyn Write) -> io::Result<()> {
+    let marks = report.summary.marks(&report.names);
+    if marks.is_empty() {
+        return Ok(());
+    }
+    writeln!(out, "\nPrograms' and servers' own events\n{:>11}{:>9}  thread", "count", "number")?;
+    for (count_of, event, thread) in marks.iter().take(MARKS) {
+        writeln!(out, "{:>11}{event:>9}  {}", count((*count_of).into()), fit(thread, WIDTH - 22))?;
+    }
+    match marks.len().saturating_sub(MARKS) {
+        0 => Ok(()),
+        others => writeln!(out, "others: {others}"),
+    }
 }
 
 /// What the CPUs did.
@@ -181,9 +202,9 @@ mod tests {
         assert!(table.lines().all(|line| line.chars().count() <= WIDTH), "{table}");
         // 20 times 1100 ticks, without 38 of measuring.
         assert_eq!(row(&table, "getpid"), "getpid 20 21 240 93.7 % 1 062 1 062 1 062 1 062 0.53 µs");
-        let phases = table.lines().skip_while(|line| !line.contains("dispatch"));
+        let phases = table.lines().skip_while(|line| !line.contains("disp"));
         let phases = phases.map(|line| format!("{line}\n")).collect::<String>();
-        assert_eq!(row(&phases, "getpid"), "getpid 1 062 97.0 194 145 295 – 187 144");
+        assert_eq!(row(&phases, "getpid"), "getpid 1 062 97.0 194 145 295 – 187 144 –");
         let unwrapped = table.split_whitespace().collect::<Vec<_>>().join(" ");
         for part in [
             "linux → block",
@@ -192,6 +213,8 @@ mod tests {
             "vector 0x40",
             "block, queue 1",
             "I/O port",
+            "7 → 8, linux: cat[7] 1 50 100.0 %",
+            "1 8 linux: cat[7]",
             "Did not return before their thread, or the guest, ended: exit_group (1).",
             "2000.000 MHz",
             "kernel, exit: 3; linux: 5",

@@ -22,7 +22,7 @@ pub fn write(report: &Report, metrics: &[(&Key, &Metric)], out: &mut dyn Write) 
     }
     writeln!(out, "</ul>\n<div class=\"bars\">")?;
     for (key, metric) in metrics.iter().take(ROWS) {
-        let name = escape(&key.name(&report.names));
+        let name = escape(&key.name(&report.names, metric.last));
         let whole = metric.total.mean();
         write!(
             out,
@@ -57,6 +57,7 @@ fn colour(phase: Phase) -> &'static str {
         Phase::Waiting => "var(--waiting)",
         Phase::Reply => "var(--reply)",
         Phase::Exit => "var(--exit)",
+        Phase::Host => "var(--host)",
         Phase::Kernel => "var(--kernel-phase)",
         Phase::Undivided => "var(--undivided)",
     }

@@ -8,6 +8,8 @@ use std::io::{self, Write};
 
 /// Threads that are listed.
 const THREADS: usize = 20;
+/// Own events that are listed.
+const MARKS: usize = 100;
 
 /// A section's figures.
 pub fn metrics(report: &Report, metrics: &[(&Key, &Metric)], out: &mut dyn Write) -> io::Result<()> {
@@ -26,7 +28,7 @@ pub fn metrics(report: &Report, metrics: &[(&Key, &Metric)], out: &mut dyn Write
             out,
             "<tr><td>{}</td><td>{}</td><td class=\"less\">{}</td><td>{}</td><td class=\"less\">{}</td><td>{}</td><td class=\"less\">{}</td><td>{}</td>\
              <td class=\"less\">{}</td><td>{median}</td></tr>",
-            escape(&key.name(&report.names)),
+            escape(&key.name(&report.names, metric.last)),
             count(total.count().into()),
             count(total.sum()),
             percent(total.sum(), sum),
@@ -36,6 +38,26 @@ pub fn metrics(report: &Report, metrics: &[(&Key, &Metric)], out: &mut dyn Write
             quantile(0.99),
             count(total.max().into()),
         )?;
+    }
+    writeln!(out, "</table></div>")
+}
+
+/// Programs' and servers' own events.
+pub fn marks(report: &Report, out: &mut dyn Write) -> io::Result<()> {
+    let marks = report.summary.marks(&report.names);
+    if marks.is_empty() {
+        return Ok(());
+    }
+    writeln!(
+        out,
+        "<h2>Programs' and servers' own events</h2>\n<div class=\"wide\"><table>\n<tr><th>thread</th><th>number</th><th>count</th></tr>"
+    )?;
+    for (number, event, thread) in marks.iter().take(MARKS) {
+        let (thread, number) = (escape(thread), count((*number).into()));
+        writeln!(out, "<tr><td>{thread}</td><td>{event}</td><td>{number}</td></tr>")?;
+    }
+    if let others @ 1.. = marks.len().saturating_sub(MARKS) {
+        writeln!(out, "<tr><td>others: {others}</td><td></td><td></td></tr>")?;
     }
     writeln!(out, "</table></div>")
 }

@@ -24,7 +24,7 @@ pub fn write(report: &Report, metrics: &[(&Key, &Metric)], out: &mut dyn Write) 
     }
     writeln!(out, "<h3>How their times are distributed</h3>\n<div class=\"plots\">")?;
     for (key, metric) in enough {
-        let name = escape(&key.name(&report.names));
+        let name = escape(&key.name(&report.names, metric.last));
         writeln!(
             out,
             "<figure><figcaption>{name} <span class=\"faint\">({})</span></figcaption>",

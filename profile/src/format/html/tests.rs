@@ -14,9 +14,15 @@ fn a_page_is_complete_in_itself() {
         assert!(!page.contains(outside), "{outside}");
     }
     assert!(page.contains("cat &lt;a&amp;b&gt;") && !page.contains("<a&b>"));
-    for part in
-        ["getpid", "linux → block", "class=\"bar\"", "Distribution of the times of getpid", "2000.000 MHz"]
-    {
+    for part in [
+        "getpid",
+        "linux → block",
+        "class=\"bar\"",
+        "Distribution of the times of getpid",
+        "7 → 8, linux: cat[7]",
+        "own events",
+        "2000.000 MHz",
+    ] {
         assert!(page.contains(part), "{part}");
     }
 }
