@@ -1,8 +1,10 @@
 //! Tells a debugger what runs in the tasks that this server has made ([`ukernel_abi::names`]).
 //!
-//! One thread of a server does so.
+//! One thread of a server does so. A profile is told as well: it has no use for who is there at its end.
 
+use crate::trace::{self, Event};
 use core::sync::atomic::Ordering::{Relaxed, Release};
+use ukernel_abi::ThreadId;
 use ukernel_abi::names::{LENGTH, Names};
 
 // SAFETY: nothing else has this name (`ukernel_abi::names::SYMBOL`).
@@ -12,6 +14,11 @@ static NAMES: Names = Names::new();
 /// Names a task, or names it anew. It stays nameless if the table is full.
 pub fn set(task: u16, name: &[u8]) {
     set_in(table(), task, name);
+    if trace::is_on() {
+        for (piece, bytes) in (0..).zip(padded(name).as_chunks().0) {
+            trace::event_of(ThreadId::new(task, piece, 0), Event::NAMED, u64::from_le_bytes(*bytes));
+        }
+    }
 }
 
 /// The task is there no more.
@@ -28,14 +35,19 @@ fn set_in(names: &Names, task: u16, name: &[u8]) {
     let holds = |task: u16| move |entry: &&_| holds(entry, task);
     let place = names.entries.iter().find(holds(task)).or_else(|| names.entries.iter().find(holds(0)));
     let Some(entry) = place else { return };
-    let mut bytes = [0; LENGTH];
-    let len = name.len().min(LENGTH);
-    bytes[..len].copy_from_slice(&name[..len]);
     entry.task.store(0, Relaxed);
-    for (word, bytes) in entry.name.iter().zip(bytes.as_chunks().0) {
+    for (word, bytes) in entry.name.iter().zip(padded(name).as_chunks().0) {
         word.store(u64::from_le_bytes(*bytes), Release);
     }
     entry.task.store(task.into(), Release);
+}
+
+/// As much of the name as there is room for.
+fn padded(name: &[u8]) -> [u8; LENGTH] {
+    let mut bytes = [0; LENGTH];
+    let len = name.len().min(LENGTH);
+    bytes[..len].copy_from_slice(&name[..len]);
+    bytes
 }
 
 fn clear_in(names: &Names, task: u16) {

@@ -98,7 +98,7 @@ impl Names {
 }
 
 /// What comes from a guest must not do anything to a terminal, or break a line.
-fn printable(name: &[u8]) -> String {
+pub fn printable(name: &[u8]) -> String {
     String::from_utf8_lossy(name).chars().map(|c| if c.is_control() { '?' } else { c }).collect()
 }
 

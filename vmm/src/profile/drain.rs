@@ -17,7 +17,7 @@ use std::os::fd::AsRawFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use vmm_abi::trace::Event;
 use vmm_sys_util::epoll::{ControlOperation, Epoll, EpollEvent, EventSet};
 use vmm_sys_util::eventfd::EventFd;
@@ -25,6 +25,9 @@ use vmm_sys_util::signal::block_signal;
 
 /// How often it looks if nobody rings, in milliseconds: a ring must not fill in that time.
 const PERIOD: i32 = 10;
+
+/// How much of a run a raw profile lacks at most, if `ukvmm` is killed.
+const FLUSH: Duration = Duration::from_secs(1);
 
 /// Where it writes to. Small blocks are put together.
 pub type Records = Writer<BufWriter<File>>;
@@ -92,12 +95,18 @@ fn run(mut work: Work, bell: &EventFd, ended: &AtomicBool) -> io::Result<Drained
     let _ = block_signal(libc::SIGXFSZ);
     let epoll = Epoll::new()?;
     epoll.ctl(ControlOperation::Add, bell.as_raw_fd(), EpollEvent::new(EventSet::IN, 0))?;
+    work.writer.flush()?;
+    let mut flushed = Instant::now();
     loop {
         // Looked at first: what was written before that is seen then.
         let is_over = ended.load(Ordering::Acquire);
         work.round(if is_over { Wait::No } else { Wait::Until(Instant::now()) })?;
         if is_over {
             return Ok(work.finish());
+        }
+        if flushed.elapsed() >= FLUSH {
+            work.writer.flush()?;
+            flushed = Instant::now();
         }
         // Whatever ends it, it is time for a look.
         let _ = epoll.wait(PERIOD, &mut [EpollEvent::default()]);
@@ -125,7 +134,7 @@ impl Work {
         let write = |ring: Ring, records: &[u8], dropped| {
             has_taken = true;
             if let Some(names) = names {
-                names.note(records);
+                names.note(ring, records);
             }
             put(writer, ring, records, dropped)
         };
@@ -145,11 +154,13 @@ impl Work {
     /// Records have been taken out of the guest's rings.
     fn after(&mut self, began: u64, wait: Wait) -> io::Result<()> {
         let tsc = began.wrapping_add(self.offset);
-        let names = self.names.as_mut().and_then(|names| match wait {
-            Wait::Until(now) => names.sample(now, tsc),
-            Wait::No => names.read(tsc),
-        });
-        names.map_or(Ok(()), |names| self.writer.names(&names))?;
+        if let Some(names) = &mut self.names {
+            match wait {
+                Wait::Until(now) => names.sample(now, tsc),
+                Wait::No => names.read(tsc),
+            }
+            names.take().iter().try_for_each(|names| self.writer.names(names))?;
+        }
         // Afterwards there is no guest to be kept from a CPU.
         if let (Some(log), Wait::Until(_)) = (self.logs.first(), wait) {
             log.record(Event::DRAIN, began, host_tsc().wrapping_sub(began));
@@ -169,10 +180,11 @@ mod tests {
     use super::*;
     use crate::events::eventfd;
     use crate::memory::{GuestMemory, allocate};
-    use profile::file::{Block, Header, Reader};
+    use profile::file::{Block, Header, MAGIC, Reader};
     use std::fs::OpenOptions;
     use std::io::{Read, Seek};
     use std::mem::offset_of;
+    use std::os::unix::fs::FileExt;
     use vm_memory::{Bytes, GuestAddress};
     use vmm_abi::trace::{self, RING_SIZE, Record, slot};
 
@@ -226,6 +238,19 @@ mod tests {
         assert_eq!(host.len() as u64, drained.rings[1].records);
         let is_there = |event, tsc| host.iter().any(|record| record.event() == event && record.tsc >= tsc);
         assert!(is_there(Event::VM_EXIT, 1001) && is_there(Event::DRAIN, 1000));
+    }
+
+    #[test]
+    fn what_is_there_is_written_before_the_end() {
+        let file = tempfile::tempfile().unwrap();
+        let (work, _memory) = work(&file);
+        let drain = Drain::start(work, Arc::new(eventfd().unwrap())).unwrap();
+        let mut magic = [0; MAGIC.len()];
+        while file.read_at(&mut magic, 0).unwrap() == 0 {
+            thread::yield_now();
+        }
+        assert_eq!(magic, *MAGIC);
+        drop(drain);
     }
 
     #[test]

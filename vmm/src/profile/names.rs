@@ -1,18 +1,22 @@
 //! What tasks are called, found out while they are there.
 //!
-//! The kernel's and the servers' tables are read from outside, as a debugger reads them, but while the guest runs: a name may come too late for a task that lives
-//! shorter than it takes us to look. To keep the guest's CPU for the guest, that is done when a record is of a thread that has not been seen before, and from time to time,
-//! for a task may be given another program.
+//! A server that records says so when it names a task ([`Event::NAMED`]), however shortly that lives. Root, which names the servers, does not record, nor does a server for
+//! which there is no ring. So the tables of the kernel and the servers are read from outside, too, as a debugger reads them, but while the guest runs. To keep the guest's CPU
+//! for the guest, that is done when a record is of a thread that has not been seen before, and from time to time, for a task may be given another program.
+
+mod told;
 
 use crate::core::dead::Dead;
 use crate::debug::programs::Programs;
 use crate::inspect::{Kernel, names};
 use crate::memory::GuestMemory;
 use crate::vcpu::group::Reports;
-use profile::file::Names;
+use profile::file::{Names, Ring};
 use std::collections::{BTreeMap, HashSet};
 use std::time::{Duration, Instant};
-use vmm_abi::trace::Record;
+use told::Told;
+use ukernel_abi::ThreadId;
+use vmm_abi::trace::{Event, Record};
 
 /// How long a name may stay unnoticed that a task has been given later.
 const PERIOD: Duration = Duration::from_millis(250);
@@ -23,9 +27,13 @@ pub struct Sampler {
     memory: GuestMemory,
     programs: Programs,
     kernel: Kernel,
+    /// By the tables.
     known: BTreeMap<u16, String>,
+    told: Told,
+    /// What is to be written.
+    new: Vec<Names>,
     seen: HashSet<u64>,
-    /// The one of the last record: most often it is the next one's too.
+    /// The thread of the last record: most often it is the next one's too.
     last: u64,
     looked: Option<Instant>,
     is_due: bool,
@@ -37,18 +45,32 @@ impl Sampler {
         let kernel = Kernel::find(&view(&memory), programs.kernel())?;
         // Reads files: now, not while the guest runs.
         programs.tables();
-        let (known, seen) = (BTreeMap::new(), HashSet::new());
-        Some(Self { memory, programs, kernel, known, seen, last: 0, looked: None, is_due: false })
+        Some(Self {
+            memory,
+            programs,
+            kernel,
+            known: BTreeMap::new(),
+            told: Told::default(),
+            new: Vec::new(),
+            seen: HashSet::new(),
+            last: 0,
+            looked: None,
+            is_due: false,
+        })
     }
 
-    /// Looks at records, as they are in memory.
-    pub fn note(&mut self, records: &[u8]) {
+    /// Looks at records of `ring`, as they are in memory.
+    pub fn note(&mut self, ring: Ring, records: &[u8]) {
         for record in records.as_chunks::<{ Record::SIZE }>().0 {
-            let [_, _, _, _, _, _, _, _, thread @ ..] = record;
-            let thread = u64::from_le_bytes(*thread.first_chunk().unwrap_or(&[0; 8]));
-            if thread != self.last {
-                self.last = thread;
-                self.is_due |= self.seen.insert(thread);
+            let record = Record::from_words(words(record));
+            match record.event() {
+                Event::NAMED => self.told.piece(ring, &record),
+                Event::SERVER_CALIBRATE => self.told.writer(ring, ThreadId(record.thread).task()),
+                _ if record.thread == self.last => {}
+                _ => {
+                    self.last = record.thread;
+                    self.is_due |= self.seen.insert(record.thread);
+                }
             }
         }
         if self.seen.len() > THREADS_MAX {
@@ -56,26 +78,42 @@ impl Sampler {
         }
     }
 
-    /// The names that are new, if it is time to look.
-    pub fn sample(&mut self, now: Instant, tsc: u64) -> Option<Names> {
+    /// Reads the tables if it is time to.
+    pub fn sample(&mut self, now: Instant, tsc: u64) {
         let is_old = self.looked.is_none_or(|looked| now.duration_since(looked) >= PERIOD);
-        if !self.is_due && !is_old {
-            return None;
+        if self.is_due || is_old {
+            (self.is_due, self.looked) = (false, Some(now));
+            self.read(tsc);
         }
-        (self.is_due, self.looked) = (false, Some(now));
-        self.read(tsc)
     }
 
-    /// The names that are new.
-    pub fn read(&mut self, tsc: u64) -> Option<Names> {
+    /// Reads the tables.
+    pub fn read(&mut self, tsc: u64) {
         let view = view(&self.memory);
         let all = names::Names::read(&view, &self.kernel, self.programs.tables());
         let is_new = |(task, name): &(u16, &str)| self.known.get(task).is_none_or(|known| known != name);
         let tasks: BTreeMap<_, _> =
             all.iter().filter(is_new).map(|(task, name)| (task, name.to_string())).collect();
         self.known.extend(tasks.clone());
-        (!tasks.is_empty()).then_some(Names { tsc, tasks })
+        if !tasks.is_empty() {
+            self.new.push(Names { tsc, tasks });
+        }
     }
+
+    /// The names that are new.
+    pub fn take(&mut self) -> Vec<Names> {
+        let mut new = std::mem::take(&mut self.new);
+        new.extend(self.told.take(|server| self.known.get(&server).map(String::as_str)));
+        new
+    }
+}
+
+fn words(record: &[u8; Record::SIZE]) -> [u64; 4] {
+    let mut words = [0; 4];
+    for (word, bytes) in words.iter_mut().zip(record.as_chunks().0) {
+        *word = u64::from_le_bytes(*bytes);
+    }
+    words
 }
 
 /// The memory alone: the vCPUs' registers are in the guest.
