@@ -201,7 +201,8 @@ impl Server {
         let Some(entry) = table::lookup(nr) else {
             self.trace.missing(nr);
             self.trace.enter(&c, nr, None);
-            return self.finish(&c, nr, Err(Errno::ENOSYS));
+            let result = self.profile.call(thread.l4.get(), nr, || Err(Errno::ENOSYS));
+            return self.finish(&c, nr, result);
         };
         self.trace.enter(&c, nr, Some(entry));
         match entry.handler {
@@ -265,7 +266,10 @@ impl Server {
                 });
                 thread.call.set(Some(CallInProgress { nr, task: Some(task) }));
             }
-            Err(e) => self.finish(&c, nr, Err(e)),
+            Err(e) => {
+                self.profile.end(l4, &Err(e));
+                self.finish(&c, nr, Err(e));
+            }
         }
     }
 

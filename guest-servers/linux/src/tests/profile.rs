@@ -37,11 +37,11 @@ fn a_call_has_a_beginning_and_an_end() {
 }
 
 #[test]
-fn a_call_that_there_is_not_has_no_handler() {
+fn a_call_that_there_is_not_has_a_beginning_and_an_end_too() {
     let (w, t) = World::profiled();
     recorded(&w);
     assert_eq!(w.err(t, 9999, &[]), 38);
-    assert_eq!(recorded(&w), []);
+    assert_eq!(recorded(&w), [(START, 9999), (END, -38i64 as u64)]);
 }
 
 #[test]
