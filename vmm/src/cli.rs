@@ -89,7 +89,11 @@ pub struct Run {
     pub core: Option<PathBuf>,
     /// Record what the machine does and how long it takes, and write it to this file ("-": standard output) when the guest has ended; the
     /// format is the extension's (.txt .jsonl .hlog .json .folded .html) or the one named, else raw
-    #[arg(long, value_name = "FILE[,format=table|jsonl|hdr|perfetto|folded|html|raw]")]
+    #[arg(
+        long,
+        allow_hyphen_values = true,
+        value_name = "FILE[,format=table|jsonl|hdr|perfetto|folded|html|raw]"
+    )]
     pub profile: Option<OsString>,
     /// Command line of the kernel; a stock kernel gets it behind `console=ttyS0 panic=-1 reboot=panic_warm`
     #[arg(long, value_name = "STRING", default_value = "")]
@@ -214,6 +218,7 @@ mod tests {
         ] {
             assert!(parse(args).is_err(), "{args:?}");
         }
+        assert!(parse(&["--kernel", "k", "--profile", "-,format=html"]).is_ok());
         assert!(matches!(parse(&["doctor", "-v"]).unwrap().command, Some(Command::Doctor)));
     }
 

@@ -55,6 +55,12 @@ impl Deposit {
         };
         match report::write(Progress::new(records), format, &mut out) {
             Ok(()) => Ok(count),
+            // Who reads has seen enough.
+            Err(ReportError::Write(error))
+                if place == Place::StandardOutput && error.kind() == io::ErrorKind::BrokenPipe =>
+            {
+                Ok(count)
+            }
             Err(ReportError::Write(source)) => Err(place.failed(source).into()),
             Err(problem) => Err(DepositError::Report { place, problem }),
         }

@@ -4,6 +4,7 @@ use crate::options::{SubOptionError, SubOptions};
 use profile::format::Format;
 use std::ffi::OsStr;
 use std::fmt;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 /// A profile that the user wants.
@@ -35,6 +36,11 @@ impl ProfileOptions {
     pub fn parse(given: &OsStr) -> Result<Self, SubOptionError> {
         let mut options = SubOptions::parse("--profile", given)?;
         let path = options.path("a file, or - for standard output")?;
+        // As an option that has taken the next one for its value.
+        if path.as_os_str().len() > 1 && path.as_os_str().as_bytes().starts_with(b"-") {
+            let name = path.display();
+            return Err(options.bad_value(&name, format_args!("a file; one of that name is ./{name}")));
+        }
         let format = options.choice("format", &Format::NAMES)?;
         options.finish()?;
         let format = format.and_then(|name| name.parse().ok());
@@ -76,6 +82,7 @@ mod tests {
     fn mistakes_are_named() {
         for (given, says) in [
             ("", "a file, or - for standard output, which is missing"),
+            ("--cpus", "\"--cpus\" is not a file; one of that name is ./--cpus"),
             ("p,format", "format needs a value"),
             ("p,format=tabel", "unknown \"tabel\" (did you mean table?); known: table, jsonl"),
             ("p,fromat=table", "did you mean format?"),

@@ -13,6 +13,7 @@ use std::ffi::OsStr;
 use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::thread::available_parallelism;
 use ukernel_abi::sites::SYMBOL;
 use vmm_abi::{exit, trace};
 
@@ -65,6 +66,8 @@ impl Wish {
             ukvmm: env!("CARGO_PKG_VERSION").into(),
             command: std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned()).collect(),
             cpus: cpus.into(),
+            host_cpus: available_parallelism()
+                .map_or(0, |count| u16::try_from(count.get()).unwrap_or(u16::MAX)),
             memory,
             records: symbols::find(&kernel.path, SYMBOL).is_some(),
             kernel: program("kernel", kernel)?,
