@@ -1,6 +1,11 @@
 //! The raw profile of a run, as tests look at it.
 
+use profile::cost::Cost;
 use profile::file::{Block, Header, Reader, Ring, RingEnd, Trailer};
+use profile::input::Input;
+use profile::report;
+use profile::sink::Sink;
+use profile::span::Span;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::BufReader;
@@ -13,6 +18,20 @@ pub struct Profile {
     pub rings: BTreeMap<Ring, Vec<Record>>,
     /// Of tasks.
     pub names: Vec<String>,
+    /// What threads have asked for.
+    pub requests: Vec<Span>,
+    /// What a record costs, by who writes it.
+    costs: Vec<(String, Cost)>,
+}
+
+/// Keeps all requests.
+#[derive(Default)]
+struct Requests(Vec<Span>);
+
+impl Sink for Requests {
+    fn span(&mut self, span: &Span) {
+        self.0.push(span.clone());
+    }
 }
 
 impl Profile {
@@ -32,7 +51,22 @@ impl Profile {
             }
         }
         let trailer = trailer.ok_or_else(|| error(&"it has no end"))?;
-        Ok(Self { header: reader.header().clone(), trailer, rings, names })
+        let header = reader.header().clone();
+        let input = File::open(path)
+            .map_err(|e| error(&e))
+            .and_then(|file| Input::open(file).map_err(|e| error(&e)))?;
+        let mut requests = Requests::default();
+        let costs = report::analyse(&input, &mut requests).map_err(|e| error(&e))?.costs;
+        Ok(Self { header, trailer, rings, names, requests: requests.0, costs })
+    }
+
+    /// What a record costs that the kernel makes of `event`.
+    pub fn cost(&self, event: Event) -> Result<Cost, String> {
+        let name = format!("kernel, {}", event.name());
+        let known = self.costs.iter().find(|(who, _)| *who == name);
+        known
+            .map(|(_, cost)| *cost)
+            .ok_or_else(|| format!("nobody knows what {name} costs: {:?}", self.costs))
     }
 
     /// The records of the guest's rings.

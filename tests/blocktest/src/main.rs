@@ -28,7 +28,7 @@ mod writer;
 use options::Options;
 use proto::Refusal;
 use userlib::thread::spawn;
-use userlib::{Me, Status, log, root, start};
+use userlib::{Me, Status, log, root, start, trace};
 use writer::Writer;
 
 userlib::server!(main);
@@ -37,6 +37,7 @@ userlib::server!(main);
 const DRIVER: &str = "block";
 
 fn main(_me: Me) -> ! {
+    trace::start();
     let options = Options::read();
     let status = match run(&options) {
         Ok(()) => 0,

@@ -13,11 +13,12 @@ use driven::Driven;
 use nettest::transfer::Plan;
 use nettest::{Failure, Host};
 use options::Options;
-use userlib::{Me, log, root, start};
+use userlib::{Me, log, root, start, trace};
 
 userlib::server!(main);
 
 fn main(_me: Me) -> ! {
+    trace::start();
     let status = match Options::read() {
         Some(options) => match run(&options) {
             Ok(()) => 0,

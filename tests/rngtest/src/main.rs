@@ -16,7 +16,7 @@ use driver::real::ToServer;
 use proto::Refusal;
 use rng::Random;
 use rng::client::NoBytes;
-use userlib::{Me, drivers, log, root, start};
+use userlib::{Me, drivers, log, root, start, trace};
 use vmm_abi::boot::ARGV_MODULE;
 
 userlib::server!(main);
@@ -54,6 +54,7 @@ impl fmt::Display for Failure {
 }
 
 fn main(_me: Me) -> ! {
+    trace::start();
     let kills = root::module(ARGV_MODULE).ok().and_then(|text| {
         let word = core::str::from_utf8(text).ok()?.split('\0').next()?;
         word.parse().ok()

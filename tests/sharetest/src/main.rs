@@ -17,7 +17,7 @@ use p9::client::kind::open;
 use p9::client::{Error, File, Session};
 use p9::wire::Wire;
 use proto::Refusal;
-use userlib::{Me, drivers, log, root, start};
+use userlib::{Me, drivers, log, root, start, trace};
 use vmm_abi::boot::ARGV_MODULE;
 
 userlib::server!(main);
@@ -66,6 +66,7 @@ impl<T> During<T> for Result<T, Error> {
 }
 
 fn main(_me: Me) -> ! {
+    trace::start();
     let status = match options().ok_or(Failure::Arguments).and_then(|(bytes, kills)| run(bytes, kills)) {
         Ok(restarts) => {
             log!("passed: {restarts} restarts");

@@ -3,6 +3,7 @@
 //!
 //! On this machine's KVM and in the lab the device is `ukvmm`'s, in QEMU's machine `microvm` it is QEMU's.
 
+use crate::driver_profile::DriverProfile;
 use crate::trials::{Context, on_kvm, plain};
 use guest_tests::compare;
 use guest_tests::guest::{self, Boot, LAB_LIMIT};
@@ -41,11 +42,11 @@ fn content(path: &Path) -> Result<Vec<u8>, String> {
     std::fs::read(path).map_err(|e| format!("cannot read {}: {e}", path.display()))
 }
 
-fn boot(context: &Context, disk: &Path, words: &[&str]) -> Result<Boot, String> {
+fn boot(context: &Context, disk: &Path, options: &[&str], words: &[&str]) -> Result<Boot, String> {
     let (kernel, disk) = (context.build.kernel()?, disk.to_string_lossy().into_owned());
     let kernel = kernel.to_string_lossy();
     let boot = Boot::words(&context.build, &["--kernel", &kernel, "--servers", "drivers", "--disk", &disk])?;
-    Ok(boot.timeout(LIMIT).program(words))
+    Ok(boot.with(options).timeout(LIMIT).program(words))
 }
 
 /// The guest has ended well, and the disk holds what it says. Its report of outages is printed.
@@ -75,8 +76,10 @@ fn checksum(bytes: &[u8]) -> u64 {
 
 fn on_this_machine(context: &Context) -> Result<(), String> {
     let disk = disk(context, "kvm")?;
-    let outcome = boot(context, &disk, &WORDS)?.run_kvm(b"", LIMIT)?;
-    check("kvm", &outcome, End::Exited(0), &content(&disk)?)
+    let profile = DriverProfile::new("blocktest", "block")?;
+    let outcome = boot(context, &disk, &["--profile", &profile.file()], &WORDS)?.run_kvm(b"", LIMIT)?;
+    check("kvm", &outcome, End::Exited(0), &content(&disk)?)?;
+    profile.check()
 }
 
 fn in_qemu(context: &Context) -> Result<(), String> {
@@ -100,7 +103,7 @@ fn in_lab(context: &Context) -> Result<(), String> {
         "drivers.sh",
         script,
         &[&disk],
-        &boot(context, &disk, &WORDS_IN_LAB)?,
+        &boot(context, &disk, &[], &WORDS_IN_LAB)?,
         LAB_LIMIT,
     )?;
     check("lab", &outcome, End::Exited(0), &outcome.stdout)?;

@@ -11,7 +11,8 @@
 //! - [`paper`]: the paper's measurements
 //! - [`soak`]: random system calls
 //! - [`stock`]: stock Linux kernels
-//! - [`drivers`], [`console`], [`rng`], [`net`], [`share`]: drivers that are killed while they are used; [`driven`]: what most of them share
+//! - [`drivers`], [`console`], [`rng`], [`net`], [`share`]: drivers that are killed while they are used; [`driven`]: what most of them share;
+//!   [`driver_profile`]: what a profile shows of them
 //! - [`gdb`]: sessions of GDB; [`gdb_hostile`]: debuggers that talk nonsense; [`debuggee`]: a test that is the debugger itself
 //! - [`profile`]: profiles of whole runs; [`records`]: what servers and programs record
 //! - [`trials`]: tests of libtest-mimic, and what they share
@@ -24,6 +25,7 @@ mod console;
 mod counts;
 mod debuggee;
 mod driven;
+mod driver_profile;
 mod drivers;
 mod gdb;
 mod gdb_hostile;

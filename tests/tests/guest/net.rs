@@ -1,6 +1,7 @@
 //! The network driver, killed while it is used: an address, a ping, and data to and from a server on this machine.
 
 use crate::driven::Run;
+use crate::driver_profile::DriverProfile;
 use crate::trials::{Context, on_kvm, plain};
 use guest_tests::peer;
 use libtest_mimic::Trial;
@@ -25,6 +26,10 @@ pub fn trials(context: &Arc<Context>) -> Vec<Trial> {
             let options = ["-netdev", "user,id=net", "-device", "virtio-net-device,netdev=net"];
             run(|run| run.in_qemu(context, &options))
         }),
-        on_kvm("net", context, |context| run(|run| run.on_kvm(context, &["--net", "user"]))),
+        on_kvm("net", context, |context| {
+            let profile = DriverProfile::new("nettest", "net")?;
+            run(|run| run.on_kvm(context, &["--net", "user", "--profile", &profile.file()]))?;
+            profile.check()
+        }),
     ]
 }

@@ -15,8 +15,10 @@ use vmm_abi::exit;
 use vmm_abi::trace::{Event, Record};
 
 const LIMIT: Duration = Duration::from_secs(60);
-/// `tests/programs/events.c`: what it does between two events of its own.
-const EVENTS: [&str; 1] = ["/tests/events"];
+/// `tests/programs/events.c`, which calls something between two events of its own; as a process that is gone long before the guest ends.
+const EVENTS: [&str; 4] = ["/bin/busybox", "sh", "-c", "/tests/events; true"];
+/// What it is called.
+const NAME: &str = "linux: events[2]";
 const OUTPUT: &str = "20 calls\n";
 const BEGIN: Event = Event(Event::USER.0 + 1);
 const END: Event = Event(Event::USER.0 + 2);
@@ -68,7 +70,7 @@ fn check_events(recorded: &Profile, ticks: Ticks) -> Result<(), String> {
     };
     let calls = recorded.guest().filter(is_call).count();
     ensure(calls == CALLS, || format!("{calls} calls between the program's events, not {CALLS}"))?;
-    for name in ["sigma0", "root", "linux"] {
+    for name in ["sigma0", "root", "linux", NAME] {
         ensure(recorded.names.iter().any(|known| known == name), || {
             format!("no task is called {name:?}: {:?}", recorded.names)
         })?;
@@ -125,12 +127,19 @@ fn cut_short(context: &Context) -> Result<(), String> {
     ensure(ending.status == Some(exit::TIMEOUT), || format!("{ending:?}"))
 }
 
-/// A table, behind what the program prints.
+/// Behind what the program prints: its calls, its events, and what lies between them.
 fn on_standard_output(context: &Context) -> Result<(), String> {
-    let outcome = events(context, &[], "-")?.run_kvm(b"", LIMIT)?;
+    let outcome = events(context, &[], "-,format=jsonl")?.run_kvm(b"", LIMIT)?;
     check_output(&outcome)?;
     let stdout = String::from_utf8_lossy(&outcome.stdout);
-    ensure(stdout.lines().any(|line| line.starts_with("getppid ")), || stdout.to_string())
+    for (kind, name) in [("linux", "getppid"), ("between-events", &format!("1 → 2, {NAME}")), ("event", NAME)]
+    {
+        let is_it = |line: &str| {
+            line.contains(&format!("\"kind\":\"{kind}\"")) && line.contains(&format!("\"name\":\"{name}\""))
+        };
+        ensure(stdout.lines().any(is_it), || format!("no {kind} {name}: {stdout}"))?;
+    }
+    Ok(())
 }
 
 /// What was recorded in the lab is here, and each tick is an instruction.

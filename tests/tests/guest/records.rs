@@ -7,6 +7,8 @@ use guest_tests::process::{End, Outcome};
 use guest_tests::profile::Profile;
 use guest_tests::programs;
 use libtest_mimic::Trial;
+use profile::kind::Kind;
+use profile::span::Span;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -48,6 +50,9 @@ pub fn trials(context: &Arc<Context>) -> Vec<Trial> {
             check(lab.get_or_init(|| in_lab(context)).as_ref()?)
         }));
     }
+    trials.push(plain("lab::records::agreement".to_owned(), context, move |context| {
+        agreement(lab.get_or_init(|| in_lab(context)).as_ref()?)
+    }));
     trials.push(on_kvm("records::full-ring", context, |context| {
         full_ring(&on_this_kvm(context, &[PROGRAM, "flood"], "all written\n")?)
     }));
@@ -115,6 +120,34 @@ fn calls(profile: &Profile) -> Result<(), String> {
     let servers = |round: &&[Record]| round.iter().all(|r| r.thread == round[0].thread && r.thread != client);
     expect(rounds.iter().all(servers), || format!("not the server's: {rounds:?}"))?;
     expect(ring.is_sorted_by_key(|record| record.tsc), || "time goes backwards".to_owned())
+}
+
+/// A call takes as long by its records, without what they cost, as when it is measured from outside and nobody records.
+fn agreement(profile: &Profile) -> Result<(), String> {
+    let (begin, end) = (profile.only(BEGIN)?, profile.only(END)?);
+    let is_call = |span: &&Span| {
+        (span.thread, span.kind) == (begin.thread, Kind::Linux(GETPPID.0))
+            && (begin.tsc..end.tsc).contains(&span.start)
+    };
+    let calls: Vec<_> = profile.requests.iter().filter(is_call).collect();
+    expect(calls.len() == CALLS, || format!("{} of {CALLS} calls", calls.len()))?;
+    // From one call to the next: on the way out of the kernel and in again instructions are outside of both.
+    let between = profile.cost(Event::EXIT)?.behind + profile.cost(Event::ENTER_SYSCALL)?.before;
+    let round = |pair: &[&Span]| pair[0].corrected().total() + (pair[1].start - pair[0].end - between);
+    let mut rounds: Vec<_> = calls.windows(2).map(round).collect();
+    rounds.sort_unstable();
+    let (inside, outside) = (rounds[rounds.len() / 2], promised("forwarded-getppid")?);
+    expect(inside.abs_diff(outside) * 50 <= outside, || {
+        format!("{inside} instructions by the records, {outside} measured from outside; all: {rounds:?}")
+    })
+}
+
+/// What `cargo xtask bench calls` has counted of a call, which `lab::calls` checks.
+fn promised(name: &str) -> Result<u64, String> {
+    const COUNTS: &str = include_str!("../../data/call-counts.toml");
+    let section = COUNTS.split_once(&format!("[{name}]\ninstructions = ")).map(|(_, rest)| rest);
+    let number = section.and_then(|rest| rest.lines().next()?.parse().ok());
+    number.ok_or_else(|| format!("nothing is promised of {name}"))
 }
 
 /// What programs record comes with their threads and arguments.

@@ -1,6 +1,7 @@
 //! The 9p driver, killed while it is used: a folder of this machine, listed, read and written to.
 
 use crate::driven::Run;
+use crate::driver_profile::DriverProfile;
 use crate::trials::{Context, on_kvm, plain};
 use libtest_mimic::Trial;
 use nettest::pattern::Pattern;
@@ -62,10 +63,12 @@ pub fn trials(context: &Arc<Context>) -> Vec<Trial> {
             })
         }),
         on_kvm("9p", context, |context| {
+            let profile = DriverProfile::new("sharetest", "9p")?;
             run(|run, folder| {
                 let share = format!("tag={TAG},path={}", folder.display());
-                run.on_kvm(context, &["--share", &share])
-            })
+                run.on_kvm(context, &["--share", &share, "--profile", &profile.file()])
+            })?;
+            profile.check()
         }),
     ]
 }
