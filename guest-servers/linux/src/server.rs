@@ -45,6 +45,8 @@ pub struct Server {
     pub vfs: Vfs,
     pub trace: Trace,
     pub(crate) profile: Profile,
+    /// Whether calls are traced or there is a profile.
+    is_watched: bool,
     pub random: RefCell<Random>,
     /// The L4 thread whose message is being handled.
     current: Cell<ThreadId>,
@@ -86,6 +88,7 @@ impl Server {
             vfs,
             trace: Trace::new(mode, machine.clone()),
             profile: Profile::new(machine.clone()),
+            is_watched: mode != Mode::Off || machine.is_profiled(),
             random,
             current: Cell::new(ThreadId::NIL),
             meter: Meter::default(),
@@ -200,8 +203,12 @@ impl Server {
         let c = Ctx { server: self.clone(), thread: thread.clone(), proc: process.clone(), args };
         let Some(entry) = table::lookup(nr) else {
             self.trace.missing(nr);
-            self.trace.enter(&c, nr, None);
-            let result = self.profile.call(thread.l4.get(), nr, || Err(Errno::ENOSYS));
+            let result = Err(Errno::ENOSYS);
+            if self.is_watched {
+                self.trace.enter(&c, nr, None);
+                self.profile.start(thread.l4.get(), nr);
+                self.profile.end(thread.l4.get(), &result);
+            }
             return self.finish(&c, nr, result);
         };
         self.trace.enter(&c, nr, Some(entry));
