@@ -24,8 +24,9 @@ fn stack(number: usize) -> crate::memory::Page {
 pub const PRIORITY: u8 = 50;
 /// Kernel memory of such a puppet, in frames.
 pub const FRAMES: u64 = 64;
-/// Time in which everything that is going to happen has happened, in µs. The host may have other things to do than to run a CPU of this machine.
-pub const SOON: u32 = 10_000_000;
+/// Time in which everything that is going to happen has happened, in µs. The host may have other things to do than to run a CPU of this machine, and with two CPUs
+/// whatever they do together takes the host's attention again and again.
+pub const SOON: u32 = 60_000_000;
 /// Time between two looks whether it has, in µs.
 const LOOK: u32 = 2_000;
 /// Time in which a puppet comes from one fault to the next, in µs.
