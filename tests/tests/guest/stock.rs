@@ -55,13 +55,19 @@ const LINES: &[(&str, &str, &str, &str)] = &[
     ("devices", "named-port-out", "# by a port from the guest", ""),
     ("devices", "terminal-out", "# by hvc0 from the guest", ""),
     ("pvh", "reboot", "# status 0", ""),
+    ("pvh", "profile", EXITS, "has no trace points"),
     ("share", "keyboard-reset", "# status 0", ""),
     ("share", "answer", "# answer from the guest", ""),
     ("panic", "status", "# status 120", "the guest's kernel panicked"),
+    ("panic", "profile", EXITS, ""),
     ("triple-fault", "status", "# status 121", "triple fault"),
+    ("triple-fault", "profile", EXITS, ""),
     ("no-room", "status", "# status 125", "too little memory"),
     ("cpus", "power-off", "# status 0", ""),
 ];
+
+/// Of a profile of a kernel without trace points.
+const EXITS: &str = "VM exits, to the next entry, in instructions";
 
 fn jobs(files: &Files) -> Vec<Job> {
     let ukvmm = &text(&files.ukvmm);
@@ -73,10 +79,10 @@ fn jobs(files: &Files) -> Vec<Job> {
     vec![
         job("devices", "devices.sh", &[ukvmm, bzimage, initrd, &text(&files.vsock)]),
         job("share", "share.sh", &[ukvmm, generic, initrd]),
-        boot("pvh", vmlinux, &["--initrd", initrd, "--cmdline", "quiet check=pvh"]),
+        boot("pvh", vmlinux, &["--profile", "-", "--initrd", initrd, "--cmdline", "quiet check=pvh"]),
         boot("cpus", bzimage, &["--initrd", initrd, "--cpus", "2", "--cmdline", "quiet nohz=off check=cpus"]),
-        boot("panic", vmlinux, &["--cmdline", "quiet"]),
-        boot("triple-fault", vmlinux, &["--cmdline", "quiet reboot=t"]),
+        boot("panic", vmlinux, &["--profile", "-", "--cmdline", "quiet"]),
+        boot("triple-fault", vmlinux, &["--profile", "-", "--cmdline", "quiet reboot=t"]),
         // An ELF file is as good as any for a root file system that is too large.
         boot("no-room", bzimage, &["--initrd", vmlinux, "--memory", "100M"]),
     ]
