@@ -163,9 +163,10 @@ fn map_segment(mm: &Rc<Mm>, file: &MappedFile, segment: &Segment, addr: u64) -> 
             Backing::File { file: file.clone(), offset: segment.offset & !(PAGE - 1), shared: false };
         mm.space.borrow_mut().mmap(request(page, file_end, backing)).map_err(not_executable)?;
         zero_from = file_end.checked_next_multiple_of(PAGE).ok_or(Errno::ENOEXEC)?;
-        // The rest of the last page belongs to the zeros. Without the right to write there is nobody to miss them.
+        // All of the last page's rest is zeros, as on Linux, also what is behind the segment: glibc's dynamic linker allocates there before it can ask for memory, and takes it
+        // for empty. Without the right to write there is nobody to miss them.
         if segment.memory_size > segment.file_size && prot.contains(Prot::WRITE) {
-            let rest = zero_from.min(end) - file_end;
+            let rest = zero_from - file_end;
             UserMemory::of(mm.clone()).clear(file_end, rest as usize).map_err(|_| Errno::ENOEXEC)?;
         }
     }

@@ -1,6 +1,6 @@
 //! Programs' memory: faults, copy-on-write, mmap and its sisters.
 
-use super::{CODE, DATA, DATA_PAGES, Fault, World};
+use super::{CODE, DATA, DATA_PAGES, Fault, World, elf};
 use crate::mm::around::AROUND;
 use crate::mm::{PAGE, TASK_SIZE};
 use crate::program::stack::STACK_TOP;
@@ -42,6 +42,17 @@ fn a_program_is_loaded_with_data_zeros_and_stack() {
     assert_eq!(value(5), Some(2), "AT_PHNUM");
     assert_eq!(value(9), Some(CODE + 0x100), "AT_ENTRY");
     assert_eq!(aux.last(), Some(&(0, 0)));
+}
+
+#[test]
+fn the_page_in_which_a_programs_file_ends_has_zeros_to_its_end() {
+    let mut elf = elf();
+    // The memory of the second segment ends in the page in which its file does, and there is more in the file.
+    elf[64 + 56 + 40..][..8].copy_from_slice(&0x900u64.to_le_bytes());
+    elf[0x10800..0x11000].fill(0xff);
+    let (w, t) = World::with(16384, &[("bin/prog", &elf)], &["/bin/prog"]);
+    assert_eq!(w.load(t, DATA, 4).unwrap(), b"data");
+    assert_eq!(w.load(t, DATA + 0x800, 0x800).unwrap(), [0; 0x800]);
 }
 
 #[test]
