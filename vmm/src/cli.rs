@@ -1,5 +1,7 @@
 //! The command line.
 
+use cache::hierarchy::Shapes;
+use cache::shape::Shape;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use profile::format::Format;
 use std::ffi::OsString;
@@ -35,6 +37,8 @@ pub enum Command {
     GdbCore(GdbCore),
     /// Show what a profile tells of a run (`--profile FILE`, as it was recorded)
     Report(Report),
+    /// Show what caches make of a trace of memory accesses
+    Trace(Trace),
 }
 
 #[derive(Args, Debug)]
@@ -62,6 +66,22 @@ pub struct Report {
     /// The profile
     #[arg(value_name = "PROFILE")]
     pub file: PathBuf,
+}
+
+#[derive(Args, Debug)]
+pub struct Trace {
+    /// The trace, as `cargo xtask bench cache` leaves it
+    #[arg(long, value_name = "FILE")]
+    pub cache: PathBuf,
+    /// First cache of instructions
+    #[arg(long, value_name = "SIZE:WAYS:LINE", default_value_t = Shapes::EPYC.l1i)]
+    pub l1i: Shape,
+    /// First cache of data
+    #[arg(long, value_name = "SIZE:WAYS:LINE", default_value_t = Shapes::EPYC.l1d)]
+    pub l1d: Shape,
+    /// The cache behind both
+    #[arg(long, value_name = "SIZE:WAYS:LINE", default_value_t = Shapes::EPYC.l2)]
+    pub l2: Shape,
 }
 
 #[derive(Args, Debug)]
@@ -252,5 +272,18 @@ mod tests {
         let error = parse(&["report", "p", "--format", "xml"]).unwrap_err().to_string();
         assert!(error.contains("known: table, jsonl"), "{error}");
         assert!(parse(&["report"]).is_err());
+    }
+
+    #[test]
+    fn caches_have_a_shape() {
+        let Some(Command::Trace(trace)) =
+            parse(&["trace", "--cache", "t", "--l1d", "8K:2:32"]).unwrap().command
+        else {
+            panic!("another command")
+        };
+        assert_eq!((trace.l1i, trace.l1d), (Shapes::EPYC.l1i, Shapes::PENTIUM.l1d));
+        let error = parse(&["trace", "--cache", "t", "--l2", "8K"]).unwrap_err().to_string();
+        assert!(error.contains("not SIZE:WAYS:LINE"), "{error}");
+        assert!(parse(&["trace"]).is_err());
     }
 }

@@ -10,7 +10,7 @@
 //! - [`events`], [`output`], [`terminal`]: the world around it
 //! - [`debug`]: what a debugger sees and does; [`gdb`]: how GDB says it
 //! - [`inspect`], [`monitor`]: what the guest's kernel says about it, in structures and in words; [`report`]: what its servers say
-//! - [`profile`]: what a machine did when, and how long it took
+//! - [`profile`]: what a machine did when, and how long it took; [`trace`]: what caches make of a trace of memory accesses
 //! - [`core`]: what is left of a guest that has died
 //! - [`ending`], [`symbols`], [`log`], [`error`]: what the user is told
 //! - [`doctor`]: what this host can do
@@ -48,6 +48,7 @@ pub mod slots;
 pub mod socket;
 pub mod symbols;
 pub mod terminal;
+pub mod trace;
 pub mod vcpu;
 pub mod virtio;
 pub mod vm;

@@ -108,15 +108,19 @@ enum mark mark_of(const uint8_t *data, size_t size)
 	return displacement > MARKS && displacement < MARKS + MARK_LIMIT ? displacement - MARKS : NO_MARK;
 }
 
-/* Recognises what nobody writes with a prefix. */
 static void recognise(struct instruction *instruction, const uint8_t *data, size_t size)
 {
 	instruction->mark = mark_of(data, size);
+	/* A REX prefix says which general register is meant. */
+	if (size && (data[0] & 0xf0) == 0x40) {
+		data++;
+		size--;
+	}
 	if (is(data, size, "\x0f\x05", 2)) {
 		instruction->kind = SYSCALL;
 	} else if (is(data, size, "\x0f\x01\xd8", 3)) {
 		instruction->kind = VMRUN;
-	} else if (is(data, size, "\x0f\x22", 2) && (data[2] >> 3 & 7) == 3) {
+	} else if (size == 3 && is(data, size, "\x0f\x22", 2) && (data[2] >> 3 & 7) == 3) {
 		instruction->kind = SWITCH;
 	}
 }

@@ -62,7 +62,7 @@ pub fn dispatch() -> Result<ExitCode> {
         Command::Soak(args) => commands::soak::soak(&args),
         Command::Bochs(args) => commands::bochs::bochs(&args),
         Command::Gdb(args) => commands::gdb::gdb(&args, rest),
-        Command::Bench(args) => commands::bench::bench(&args),
+        Command::Bench(args) => commands::bench::bench(&args, rest),
         Command::Setup => commands::setup::setup(),
         Command::Fmt(args) => commands::fmt::fmt(args.check),
         Command::Lint => commands::lint::lint(),

@@ -7,6 +7,7 @@
 //! - [`conformance`]: the µ-kernel by itself, under a server set of its own
 //! - [`idle`]: a CPU that is interrupted just before it sleeps
 //! - [`counts`]: what the µ-kernel's paths and the shortest system calls take
+//! - [`events`]: what a system call is made of
 //! - [`trace`]: whether records tell the same
 //! - [`paper`]: the paper's measurements
 //! - [`soak`]: random system calls
@@ -27,6 +28,7 @@ mod debuggee;
 mod driven;
 mod driver_profile;
 mod drivers;
+mod events;
 mod gdb;
 mod gdb_hostile;
 mod idle;
@@ -63,6 +65,7 @@ fn main() {
     trials.extend(conformance::trials(&context));
     trials.extend(idle::trials(&context));
     trials.extend(counts::trials(&context));
+    trials.extend(events::trials(&context));
     trials.extend(trace::trials(&context));
     trials.extend(paper::trials(&context));
     trials.extend(soak::trials(&context));

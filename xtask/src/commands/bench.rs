@@ -30,6 +30,7 @@ mod ticks;
 
 use anyhow::Result;
 use clap::Subcommand;
+use std::ffi::OsString;
 use std::process::ExitCode;
 
 #[derive(clap::Args)]
@@ -52,11 +53,14 @@ enum What {
     Debugger(debugger::Args),
     /// Run the paper's measurements on the L4 system and on stock Linux, in the lab; writes docs/paper.md
     Paper(paper::Args),
+    /// Trace what memory the paper's measurements touch, or PROGRAM behind `--`, and model caches; writes docs/paper.md
+    Cache(paper::cache::Args),
     /// Say what has changed between two files of results; status 1 if a figure has grown
     Compare(compare::Args),
 }
 
-pub fn bench(args: &Args) -> Result<ExitCode> {
+/// `rest`: `--` and what follows.
+pub fn bench(args: &Args, rest: Option<&[OsString]>) -> Result<ExitCode> {
     match &args.what {
         What::Boot => boot::boot(),
         What::Ipc(args) => ipc::ipc(args),
@@ -64,6 +68,7 @@ pub fn bench(args: &Args) -> Result<ExitCode> {
         What::Devices(args) => devices::devices(args),
         What::Debugger(args) => debugger::debugger(args),
         What::Paper(args) => paper::paper(args),
+        What::Cache(args) => paper::cache::cache(args, rest),
         What::Compare(args) => compare::compare(args),
     }
 }

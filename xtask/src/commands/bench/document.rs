@@ -14,6 +14,7 @@ pub enum Part {
     Debugger,
     Paper,
     Events,
+    Cache,
     Lmbench,
 }
 
@@ -33,7 +34,7 @@ const PAGES: [Page; 2] = [
     Page {
         path: "docs/paper.md",
         title: "The paper's measurements",
-        parts: &[Part::Paper, Part::Events, Part::Lmbench],
+        parts: &[Part::Paper, Part::Events, Part::Cache, Part::Lmbench],
     },
 ];
 
@@ -49,6 +50,7 @@ impl Part {
             Self::Debugger => "\n<!-- cargo xtask bench debugger -->\n",
             Self::Paper => "\n<!-- cargo xtask bench paper -->\n",
             Self::Events => "\n<!-- cargo xtask bench paper --events -->\n",
+            Self::Cache => "\n<!-- cargo xtask bench cache -->\n",
             Self::Lmbench => "\n<!-- cargo xtask bench paper --lmbench DIR -->\n",
         }
     }

@@ -3,13 +3,14 @@
 //! The same static programs (`tests/programs/paper`), in the same root file system, on every system, in the lab.
 //!
 //! - [`system`]: what is measured; [`programs`]: with what; [`run`]: a run in the lab; [`native`]: the µ-kernel without Linux
-//! - [`events`]: what the rounds are made of, and modelled cycles
+//! - [`events`]: what the rounds are made of, and modelled cycles; [`cache`]: what memory they touch
 //! - [`place`]: where; [`here`]: on this machine
 //! - [`lmbench`]: lmbench's own programs, if somebody provides them
 //! - [`table2`], [`figure6`], [`tables45`], [`anchors`], [`boots`]: sections of the page; [`cells`]: figures in tables; [`part`]: all of them together
 
 mod anchors;
 mod boots;
+pub mod cache;
 pub mod cells;
 mod events;
 mod figure6;

@@ -8,7 +8,7 @@
 //! - [`metric`]: a metric taken apart; [`section`]: the page
 
 mod cost;
-mod counts;
+pub mod counts;
 mod cycles;
 mod event;
 mod metric;

@@ -2,7 +2,7 @@
 
 use super::Selection;
 use crate::commands::bench::{boot, image};
-use crate::paths;
+use crate::{paths, process};
 use anyhow::{Context, Result};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -29,12 +29,21 @@ pub fn initrd(selection: &Selection) -> Result<PathBuf> {
     let hello = [&flags[..], &["-nostdlib"]].concat();
     let hello = image::compile(folder.join("hello"), &[suite.join("hello.c")], &hello)?;
     let first = boot::first(&folder)?;
+    let files = [("/bench/paper", &*paper), ("/bench/hello", &hello), (FIRST, &first)];
+    with(&files, &selection.arguments())
+}
 
-    let mut archive = image::with(&[("/bench/paper", &paper), ("/bench/hello", &hello), (FIRST, &first)])?;
+/// The same with another program in the suite's place.
+pub fn initrd_of(program: &Path, arguments: &[String]) -> Result<PathBuf> {
+    with(&[("/bench/paper", program)], arguments)
+}
+
+fn with(files: &[(&str, &Path)], arguments: &[String]) -> Result<PathBuf> {
+    let mut archive = image::with(files)?;
     archive.file("/init", 0o755, INIT.into())?;
-    let script = SCRIPT.replace("{arguments}", &selection.arguments().join(" "));
-    archive.file(MEASURE, 0o755, script.into())?;
-    image::write(&archive, folder.join("paper.cpio"))
+    let arguments: Vec<_> = arguments.iter().map(|word| process::quote(word)).collect();
+    archive.file(MEASURE, 0o755, SCRIPT.replace("{arguments}", &arguments.join(" ")).into())?;
+    image::write(&archive, folder()?.join("paper.cpio"))
 }
 
 /// The suite's sources. `hello.c` is a program of its own.

@@ -37,6 +37,13 @@ impl Plugin {
     pub fn counting_into(&self, counts: &Path) -> OsString {
         format!("{},counts={}", option(&self.0), option(counts)).into()
     }
+
+    /// The same, and where their instructions and data are goes into `trace`, up to so many bytes.
+    pub fn tracing_into(&self, counts: &Path, trace: &Path, limit: u64) -> OsString {
+        let mut options = self.counting_into(counts);
+        options.push(format!(",trace={},limit={limit}", option(trace)));
+        options
+    }
 }
 
 /// A path as a part of QEMU's options.
