@@ -63,11 +63,11 @@ pub trait Sink {
     }
     /// Puts `n` zero bytes.
     fn put_zeros(&mut self, n: usize) -> Result<usize> {
-        let zeros = [0; BLOCK];
+        static ZEROS: [u8; BLOCK] = [0; BLOCK];
         let n = n.min(self.remaining());
         let mut done = 0;
         while done < n {
-            match self.put(&zeros[..(n - done).min(BLOCK)]) {
+            match self.put(&ZEROS[..(n - done).min(BLOCK)]) {
                 Ok(0) => break,
                 Ok(put) => done += put,
                 Err(e) if done == 0 => return Err(e),

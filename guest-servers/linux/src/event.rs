@@ -1,4 +1,4 @@
-//! What the server is told: messages of the µ-kernel in the name of a program, and of the console.
+//! What the server is told beside system calls: messages of the µ-kernel in the name of a program, and of the console.
 
 use ukernel_abi::{Rights, ThreadId};
 
@@ -24,11 +24,6 @@ pub struct PageFault {
 /// One thing that happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Event<'a> {
-    Syscall {
-        thread: ThreadId,
-        nr: u64,
-        args: [u64; 6],
-    },
     PageFault {
         thread: ThreadId,
         fault: PageFault,

@@ -111,8 +111,12 @@ pub trait Machine {
     fn ticks(&self) -> u64;
     /// What so many ticks of it are in nanoseconds.
     fn ticks_to_ns(&self, ticks: u64) -> u64;
+    /// Nanoseconds from the machine's start to such a reading.
+    fn monotonic_ns_at(&self, ticks: u64) -> u64;
     /// Nanoseconds since the machine started.
-    fn monotonic_ns(&self) -> u64;
+    fn monotonic_ns(&self) -> u64 {
+        self.monotonic_ns_at(self.ticks())
+    }
     /// Nanoseconds since 1970.
     fn wall_ns(&self) -> u64;
     /// The best seed for random numbers that this machine has.

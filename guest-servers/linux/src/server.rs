@@ -1,31 +1,28 @@
 //! The server: the state that everything shares, and what to do about one event.
 //!
-//! [`Server::handle`] is the body of the event loop. It never waits: what has to wait becomes a task of the executor, and is
+//! [`Server::handle`], and [`Server::call`] for a system call, is the body of the event loop. It never waits: what has to wait becomes a task of the executor, and is
 //! polled again at the end of an event that has woken it. How long the loop may wait for the next event is
 //! [`Server::next_deadline`].
 
-use crate::errno::Errno;
 use crate::event::{Event, Exception, PageFault};
-use crate::exec::{Executor, First, Timers};
+use crate::exec::{Executor, Timers};
 use crate::frames::FramePool;
 use crate::fs::Vfs;
 use crate::futex::Futexes;
 use crate::machine::Machine;
 use crate::mm::fault::FaultError;
 use crate::process::table::ProcessTable;
-use crate::process::thread::CallInProgress;
 use crate::process::threads::Runner;
-use crate::process::usage::{Meter, Times};
+use crate::process::usage::{Meter, Times, Usage};
 use crate::process::{Process, Thread, exit};
 use crate::profile::{self, Profile};
 use crate::random::Random;
-use crate::signal::deliver::{Resume, value_of};
+use crate::signal::deliver::Resume;
 use crate::signal::frame::LastFault;
 use crate::signal::info::{self, SigInfo};
 use crate::signal::set::Signal;
 use crate::strace::{Mode, Trace};
-use crate::syscall::immediate::Immediate;
-use crate::syscall::{Ctx, Handler, Outcome, Pending, SysResult, table};
+use crate::syscall::Ctx;
 use crate::trampoline::Trampoline;
 use crate::tty::Console;
 use crate::tty::terminal::WindowSize;
@@ -45,11 +42,9 @@ pub struct Server {
     pub vfs: Vfs,
     pub trace: Trace,
     pub(crate) profile: Profile,
-    /// Whether calls are traced or there is a profile.
-    is_watched: bool,
     pub random: RefCell<Random>,
     /// The L4 thread whose message is being handled.
-    current: Cell<ThreadId>,
+    pub(crate) current: Cell<ThreadId>,
     pub meter: Meter,
     /// What system calls come through, if they do not come from the µ-kernel.
     pub trampoline: Option<Trampoline>,
@@ -88,7 +83,6 @@ impl Server {
             vfs,
             trace: Trace::new(mode, machine.clone()),
             profile: Profile::new(machine.clone()),
-            is_watched: mode != Mode::Off || machine.is_profiled(),
             random,
             current: Cell::new(ThreadId::NIL),
             meter: Meter::default(),
@@ -99,13 +93,12 @@ impl Server {
         })
     }
 
-    /// Deals with one event and with everything that it has made ready.
+    /// Deals with one event, other than a system call ([`Server::call`]), and with everything that it has made ready.
     pub fn handle(self: &Rc<Self>, event: Event<'_>) {
         let received = self.machine.ticks();
-        self.timers.advance(self.machine.monotonic_ns());
+        self.timers.advance(self.machine.monotonic_ns_at(received));
         let source = match event {
-            Event::Syscall { thread, .. }
-            | Event::PageFault { thread, .. }
+            Event::PageFault { thread, .. }
             | Event::Exception { thread, .. }
             | Event::MapFailed { thread } => thread,
             _ => ThreadId::NIL,
@@ -115,24 +108,23 @@ impl Server {
         self.meter.received(usage, received);
         self.current.set(source);
         match (event, &runner) {
-            (Event::Syscall { nr, args, .. }, Some(r)) => self.syscall(r, nr, args),
-            (Event::PageFault { fault, .. }, Some(r)) => self.page_fault(&r.thread, fault),
-            (Event::Exception { exception, .. }, Some(r)) => self.exception(&r.thread, exception),
+            (Event::PageFault { fault, .. }, Some(r)) => self.page_fault(r, fault),
+            (Event::Exception { exception, .. }, Some(r)) => self.exception(r, exception),
             // If it is still there it has gone on, and will fault again.
             (Event::MapFailed { .. }, Some(r)) => _ = self.out_of_memory(&r.thread),
             // A message that was under way when its thread was ended.
-            (
-                Event::Syscall { .. }
-                | Event::PageFault { .. }
-                | Event::Exception { .. }
-                | Event::MapFailed { .. },
-                None,
-            ) => {}
+            (Event::PageFault { .. } | Event::Exception { .. } | Event::MapFailed { .. }, None) => {}
             (Event::Input(bytes), _) => self.terminal_input(bytes),
             (Event::InputEnd, _) => self.console.input_ended(),
             (Event::Resize { rows, cols }, _) => self.terminal_resize(rows, cols),
             (Event::Tick, _) => {}
         }
+        self.settle(usage, received);
+    }
+
+    /// What has come at `received` by a process, or by nobody, has been dealt with: now comes what that has made ready.
+    #[inline(always)]
+    pub(crate) fn settle(&self, by: Option<&Usage>, received: u64) {
         self.current.set(ThreadId::NIL);
         self.executor.run_ready();
         if !self.wants_input() {
@@ -140,7 +132,7 @@ impl Server {
             self.executor.run_ready();
         }
         self.profile.turn_over();
-        self.meter.done(usage, received, self.machine.ticks());
+        self.meter.done(by, received, self.machine.ticks());
     }
 
     /// When [`Event::Tick`] is wanted at the latest, in nanoseconds of the monotonic clock.
@@ -192,108 +184,7 @@ impl Server {
         thread.l4.get() == self.current.get()
     }
 
-    fn syscall(self: &Rc<Self>, Runner { thread, process }: &Runner, nr: u64, args: [u64; 6]) {
-        // The number is an unsigned int.
-        let nr = nr & 0xffff_ffff;
-        let before = thread.call.replace(Some(CallInProgress { nr, task: None }));
-        // It has not waited for the answer, as a trampoline does, but calls again: so it gets none.
-        if let Some(CallInProgress { task: Some(task), .. }) = before {
-            self.executor.cancel(task);
-        }
-        let c = Ctx { server: self.clone(), thread: thread.clone(), proc: process.clone(), args };
-        let Some(entry) = table::lookup(nr) else {
-            self.trace.missing(nr);
-            let result = Err(Errno::ENOSYS);
-            if self.is_watched {
-                self.trace.enter(&c, nr, None);
-                self.profile.start(thread.l4.get(), nr);
-                self.profile.end(thread.l4.get(), &result);
-            }
-            return self.finish(&c, nr, result);
-        };
-        self.trace.enter(&c, nr, Some(entry));
-        match entry.handler {
-            Handler::Immediate(f) => {
-                let call = || Ok(f(&Immediate { thread, process, argument: args[0] }));
-                let result = self.profile.call(thread.l4.get(), nr, call);
-                self.finish(&c, nr, result);
-            }
-            Handler::Sync(f) => {
-                let result = self.profile.call(thread.l4.get(), nr, || f(&c));
-                self.finish(&c, nr, result);
-            }
-            Handler::Async(f) => self.start_async(c, nr, f),
-            Handler::Control(f) => self.control(&c, nr, f),
-        }
-    }
-
-    fn control(self: &Rc<Self>, c: &Ctx, nr: u64, f: fn(&Ctx) -> Outcome) {
-        let (thread, l4) = (&c.thread, c.thread.l4.get());
-        self.profile.start(l4, nr);
-        match f(c) {
-            Outcome::Return(result) => {
-                self.profile.end(l4, &result);
-                self.finish(c, nr, result);
-            }
-            Outcome::Resumed => {
-                self.profile.end(l4, &Ok(0));
-                self.trace.leave(c, nr, &Ok(0));
-                thread.call.set(None);
-                self.go_on(thread, Resume::Running);
-            }
-            Outcome::State(state) => {
-                self.profile.end(l4, &Ok(state.regs.rax));
-                self.trace.leave(c, nr, &Ok(state.regs.rax));
-                thread.call.set(None);
-                self.go_on(thread, Resume::State(state));
-            }
-            Outcome::Gone => {}
-        }
-    }
-
-    fn start_async(self: &Rc<Self>, c: Ctx, nr: u64, f: fn(Ctx) -> Pending) {
-        let l4 = c.thread.l4.get();
-        self.profile.start(l4, nr);
-        // As when it is polled again: what it does to its own process it does from outside.
-        self.current.set(ThreadId::NIL);
-        let mut call = f(c.clone());
-        match self.executor.poll_first(call.as_mut()) {
-            Ok(First::Ready(result)) => {
-                self.profile.end(l4, &result);
-                self.finish(&c, nr, result);
-            }
-            // Its thread has been ended by what it did.
-            Ok(First::Waits(_)) if c.thread.call.get().is_none() => {}
-            Ok(First::Waits(place)) => {
-                let (server, thread) = (self.clone(), c.thread.clone());
-                let task = place.fill(async move {
-                    let result = call.await;
-                    server.profile.end(c.thread.l4.get(), &result);
-                    server.finish(&c, nr, result);
-                });
-                thread.call.set(Some(CallInProgress { nr, task: Some(task) }));
-            }
-            Err(e) => {
-                self.profile.end(l4, &Err(e));
-                self.finish(&c, nr, Err(e));
-            }
-        }
-    }
-
-    /// A call has ended: answers it, unless its thread has ended too.
-    fn finish(self: &Rc<Self>, c: &Ctx, nr: u64, result: SysResult) {
-        if c.thread.call.take().is_none() {
-            return;
-        }
-        self.trace.leave(c, nr, &result);
-        if c.thread.just_goes_on(&c.proc) && !result.is_err_and(Errno::is_restart) {
-            return self.machine.reply_call(c.thread.l4.get(), value_of(&result));
-        }
-        self.go_on(&c.thread, Resume::Call { nr, result });
-    }
-
-    fn page_fault(self: &Rc<Self>, thread: &Rc<Thread>, fault: PageFault) {
-        let Some(process) = thread.process.upgrade() else { return };
+    fn page_fault(self: &Rc<Self>, Runner { thread, process }: &Runner, fault: PageFault) {
         self.profile.start(thread.l4.get(), profile::fault(PAGE_FAULT));
         let result = process.mm().space.borrow_mut().fault(fault.addr, fault.access);
         self.profile.end(thread.l4.get(), &Ok(0));
@@ -313,7 +204,7 @@ impl Server {
             }
         };
         thread.last_fault.set(LastFault { vector: PAGE_FAULT, code: fault.code, cr2: fault.addr });
-        self.fault_signal(thread, &process, SigInfo::fault(signal, code, fault.addr));
+        self.fault_signal(thread, process, SigInfo::fault(signal, code, fault.addr));
     }
 
     /// There is no memory for a page that a program needs. As with Linux, the process that has the most is ended, and process 1 last; of several with about
@@ -327,8 +218,7 @@ impl Server {
         thread.process.upgrade().is_some_and(|process| !process.is_zombie())
     }
 
-    fn exception(self: &Rc<Self>, thread: &Rc<Thread>, e: Exception) {
-        let Some(process) = thread.process.upgrade() else { return };
+    fn exception(self: &Rc<Self>, Runner { thread, process }: &Runner, e: Exception) {
         if e.vector == DEBUG && self.trampoline.as_ref().is_some_and(|t| t.holds(e.ip)) {
             // A program that steps through itself does not see these steps; the next one that it sees is behind its system call.
             return self.go_on(thread, Resume::Fault(Vec::new()));
@@ -338,7 +228,7 @@ impl Server {
         let signal =
             crate::signal::fault::signal_for(&e, || self.machine.state(thread.l4.get()).ok().map(|s| s.fpu));
         self.profile.end(thread.l4.get(), &Ok(0));
-        self.fault_signal(thread, &process, signal);
+        self.fault_signal(thread, process, signal);
     }
 
     /// What a thread has done gets it this signal; or another, or none, if a debugger wants it so.

@@ -13,12 +13,33 @@ use core::task::{Context, Poll, Waker};
 #[derive(Clone, Default)]
 pub struct Timers(Rc<Inner>);
 
-#[derive(Default)]
 struct Inner {
     now: Cell<u64>,
     serial: Cell<u64>,
     /// By deadline, then by age.
     sleepers: RefCell<BTreeMap<(u64, u64), Waker>>,
+    /// The first of these deadlines: both questions that every event asks are answered by one look at it. [`NEVER`] if there is none.
+    first: Cell<u64>,
+}
+
+/// No deadline.
+const NEVER: u64 = u64::MAX;
+
+impl Default for Inner {
+    fn default() -> Self {
+        Self {
+            now: Cell::default(),
+            serial: Cell::default(),
+            sleepers: RefCell::default(),
+            first: Cell::new(NEVER),
+        }
+    }
+}
+
+impl Inner {
+    fn note_first(&self, sleepers: &BTreeMap<(u64, u64), Waker>) {
+        self.first.set(sleepers.first_key_value().map_or(NEVER, |(&(deadline, _), _)| deadline));
+    }
 }
 
 impl Timers {
@@ -32,9 +53,17 @@ impl Timers {
     }
 
     /// Sets the time and wakes those whose deadline has come. Time never goes back.
+    #[inline]
     pub fn advance(&self, now: u64) {
-        self.0.now.set(self.0.now.get().max(now));
-        let now = self.0.now.get();
+        let now = self.0.now.get().max(now);
+        self.0.now.set(now);
+        if self.0.first.get() <= now {
+            self.wake(now);
+        }
+    }
+
+    #[inline(never)]
+    fn wake(&self, now: u64) {
         let mut sleepers = self.0.sleepers.borrow_mut();
         while let Some(first) = sleepers.first_entry() {
             if first.key().0 > now {
@@ -42,11 +71,13 @@ impl Timers {
             }
             first.remove().wake();
         }
+        self.0.note_first(&sleepers);
     }
 
     /// When the next sleeper is to be woken.
+    #[inline]
     pub fn next_deadline(&self) -> Option<u64> {
-        self.0.sleepers.borrow().first_key_value().map(|(&(deadline, _), _)| deadline)
+        Some(self.0.first.get()).filter(|&first| first != NEVER)
     }
 
     /// Completes when the time is `deadline` or later.
@@ -82,7 +113,9 @@ impl Future for Sleep {
             inner.serial.set(inner.serial.get() + 1);
             inner.serial.get()
         });
-        inner.sleepers.borrow_mut().insert((self.deadline, serial), cx.waker().clone());
+        let mut sleepers = inner.sleepers.borrow_mut();
+        sleepers.insert((self.deadline, serial), cx.waker().clone());
+        inner.note_first(&sleepers);
         Poll::Pending
     }
 }
@@ -90,7 +123,9 @@ impl Future for Sleep {
 impl Drop for Sleep {
     fn drop(&mut self) {
         if let Some(serial) = self.serial {
-            self.timers.0.sleepers.borrow_mut().remove(&(self.deadline, serial));
+            let mut sleepers = self.timers.0.sleepers.borrow_mut();
+            sleepers.remove(&(self.deadline, serial));
+            self.timers.0.note_first(&sleepers);
         }
     }
 }

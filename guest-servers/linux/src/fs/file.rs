@@ -136,14 +136,25 @@ impl File {
 
     /// Reads at the file's offset, or at `at` (pread). Waits if it has to and may.
     pub async fn read(&self, caller: &dyn Caller, sink: &mut dyn Sink, at: Option<u64>) -> Result<usize> {
+        match self.try_read(caller, sink, at, false) {
+            Err(Errno::EAGAIN) if !self.is_nonblocking() => self.read_later(caller, sink, at).await,
+            result => result,
+        }
+    }
+
+    /// Reads when something has changed: for who has tried and may wait.
+    pub async fn read_later(
+        &self,
+        caller: &dyn Caller,
+        sink: &mut dyn Sink,
+        at: Option<u64>,
+    ) -> Result<usize> {
         let started = caller.timers().now();
-        let mut timed_out = false;
         loop {
+            let deadline = self.ops.read_deadline(started);
+            let timed_out = poll::wait_for_change(caller, self, deadline).await?;
             match self.try_read(caller, sink, at, timed_out) {
-                Err(Errno::EAGAIN) if !self.is_nonblocking() => {
-                    let deadline = self.ops.read_deadline(started);
-                    timed_out = poll::wait_for_change(caller, self, deadline).await?;
-                }
+                Err(Errno::EAGAIN) if !self.is_nonblocking() => {}
                 result => return result,
             }
         }
@@ -182,7 +193,18 @@ impl File {
         source: &mut dyn Source,
         at: Option<u64>,
     ) -> Result<usize> {
-        let (mut done, mut since_turn) = (0, 0);
+        self.write_rest(caller, source, at, 0).await
+    }
+
+    /// As [`write`](Self::write), of which `done` bytes have been written.
+    pub async fn write_rest(
+        &self,
+        caller: &dyn Caller,
+        source: &mut dyn Source,
+        at: Option<u64>,
+        mut done: usize,
+    ) -> Result<usize> {
+        let mut since_turn = done;
         loop {
             let result = match self.try_write(caller, source, at.map(|at| at + done as u64)) {
                 Err(Errno::EAGAIN) if !self.is_nonblocking() => {

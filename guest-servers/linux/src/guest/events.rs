@@ -3,7 +3,7 @@
 //! Programs are L4 threads and could send messages of their own. What the µ-kernel says in their name has a label that they
 //! cannot use; input is only taken from the input thread; everything else is dropped.
 //!
-//! System calls that can be answered at once ([`linux::syscall::immediate`]) never leave [`EventLoop::exchange`].
+//! System calls whose result is all that is to be sent never leave [`EventLoop::exchange`].
 
 use super::kernel::{Held, Kernel, answer};
 use alloc::rc::Rc;
@@ -79,9 +79,8 @@ impl EventLoop {
             let held = self.kernel.take_held();
             let to = held.as_ref().map_or(ThreadId::NIL, |h| h.to);
             match self.exchange::<PROFILED>(held) {
-                // A program has tried to send to somebody else.
-                Ok(received) if ipc::turn_away(&received) => {}
-                Ok(received) => self.dispatch(&received),
+                Ok(Some(received)) => self.dispatch(&received),
+                Ok(None) => {}
                 Err(Status::MapFailed) => self.server.handle(Event::MapFailed { thread: to }),
                 // The time has come, or the answer went to a thread that does not wait any more.
                 Err(_) => self.server.handle(Event::Tick),
@@ -90,10 +89,10 @@ impl EventLoop {
         }
     }
 
-    /// Sends what has been held back and waits for a message that cannot be answered at once. Nothing else is in this function, so that the loop has all
-    /// registers for itself.
+    /// Sends what has been held back and waits for a message that is no system call; `None` if after a system call there is more to do than to
+    /// send its result. Nothing else is in this function, so that the loop has all registers for itself.
     #[inline(never)]
-    fn exchange<const PROFILED: bool>(&self, held: Option<Held>) -> Result<Received, Status> {
+    fn exchange<const PROFILED: bool>(&self, held: Option<Held>) -> Result<Option<Received>, Status> {
         let mut next = match (self.kernel.take_result(), held) {
             (Some((to, value)), _) => self.send::<PROFILED>(to, &answer(value)),
             (None, Some(held)) => self.send::<PROFILED>(held.to, &held.message),
@@ -104,8 +103,19 @@ impl EventLoop {
             if PROFILED {
                 self.kernel.record(trace::Event::RECEIVED, received.from.0);
             }
-            let Some(value) = self.answer_at_once::<PROFILED>(&received) else { return Ok(received) };
-            next = self.send::<PROFILED>(received.from, &answer(value));
+            let now = tsc();
+            // What is redirected, because it was meant for somebody else, has another tag.
+            if received.message.tag != self.call {
+                return Ok(Some(received));
+            }
+            let (to, value) = match self.answer_at_once::<PROFILED>(&received, now) {
+                Some(value) => (received.from, value),
+                None => match self.call(&received, now) {
+                    Some(result) => result,
+                    None => return Ok(None),
+                },
+            };
+            next = self.send::<PROFILED>(to, &answer(value));
         }
     }
 
@@ -119,9 +129,8 @@ impl EventLoop {
     }
 
     #[inline(always)]
-    fn answer_at_once<const PROFILED: bool>(&self, received: &Received) -> Option<u64> {
-        let now = tsc();
-        if received.message.tag != self.call || now >= self.alarm.tsc {
+    fn answer_at_once<const PROFILED: bool>(&self, received: &Received, now: u64) -> Option<u64> {
+        if now >= self.alarm.tsc {
             return None;
         }
         let [nr, argument, ..] = received.message.words;
@@ -133,13 +142,25 @@ impl EventLoop {
         self.server.answer_at_once(received.from, nr as u32, argument, now, tsc, record)
     }
 
+    /// Has a system call carried out. Whom to send which result, if then nothing else is to be done.
+    #[inline(always)]
+    fn call(&self, received: &Received, now: u64) -> Option<(ThreadId, u64)> {
+        let [nr, args @ ..] = received.message.words;
+        self.server.call(received.from, nr, args, now);
+        if self.input_waits || self.server.next_deadline() != self.alarm.deadline {
+            return None;
+        }
+        self.kernel.take_result()
+    }
+
     fn dispatch(&mut self, received: &Received) {
+        // A program has tried to send to somebody else.
+        if ipc::turn_away(received) {
+            return;
+        }
         let Received { from: thread, message, .. } = *received;
-        let [w0, w1, w2, w3, w4, w5, w6] = message.words;
+        let [w0, w1, w2, w3, ..] = message.words;
         match message.tag.label() {
-            _ if message.tag == self.call => {
-                self.server.handle(Event::Syscall { thread, nr: w0, args: [w1, w2, w3, w4, w5, w6] });
-            }
             Label::PAGE_FAULT => {
                 let fault = PageFault { addr: w0, ip: w1, access: Rights(w2 as u8), code: w3 };
                 self.server.handle(Event::PageFault { thread, fault });

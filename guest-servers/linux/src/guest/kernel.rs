@@ -269,8 +269,8 @@ impl Machine for Kernel {
     fn ticks_to_ns(&self, ticks: u64) -> u64 {
         self.clock.ticks_to_ns(ticks)
     }
-    fn monotonic_ns(&self) -> u64 {
-        self.clock.monotonic_ns(tsc())
+    fn monotonic_ns_at(&self, ticks: u64) -> u64 {
+        self.clock.monotonic_ns(ticks)
     }
     fn wall_ns(&self) -> u64 {
         self.clock.wall_ns(tsc())

@@ -289,8 +289,8 @@ impl Machine for MockMachine {
     fn ticks_to_ns(&self, ticks: u64) -> u64 {
         ticks
     }
-    fn monotonic_ns(&self) -> u64 {
-        self.now.get()
+    fn monotonic_ns_at(&self, ticks: u64) -> u64 {
+        ticks
     }
     fn wall_ns(&self) -> u64 {
         1_700_000_000_000_000_000 + self.now.get()

@@ -237,6 +237,16 @@ impl Source for UserSlice {
             crate::buf::copy_cells(&dst[at..at + cells.len()], cells)
         })
     }
+    fn skip(&mut self, n: usize) -> usize {
+        let mut done = 0;
+        while done < n {
+            let Some((_, len)) = self.front() else { break };
+            let step = len.min(n - done);
+            self.advance(step);
+            done += step;
+        }
+        done
+    }
 }
 
 impl Sink for UserSlice {

@@ -1,6 +1,6 @@
 //! System calls as text on the log, as strace(1) prints them, and the list of what is missing.
 //!
-//! What is missing is always counted; whether anything is printed is the [`Mode`]. A line is printed when its call returns: arguments that
+//! What is printed is the [`Mode`]'s to say; if that is nothing, nothing is counted either. A line is printed when its call returns: arguments that
 //! the call reads are decoded when it is made, those that it writes when it is done ([`decode`]).
 
 mod decode;
@@ -184,6 +184,9 @@ impl Trace {
 
     /// A call that does not exist here was made.
     pub fn missing(&self, nr: u64) {
+        if !self.is_on() {
+            return;
+        }
         let mut missing = self.missing_calls.borrow_mut();
         if let Some(count) = missing.get_mut(&nr) {
             *count += 1;
@@ -195,6 +198,9 @@ impl Trace {
 
     /// A flag or operation that does not exist here was asked for.
     pub fn missing_flag(&self, c: &Ctx, what: &'static str) {
+        if !self.is_on() {
+            return;
+        }
         let nr = c.thread.call.get().map_or(u64::MAX, |call| call.nr);
         let name = linux::name(nr).unwrap_or("?");
         self.count_missing(Cow::Owned(format!("{name}: {what}")));

@@ -5,6 +5,8 @@
 //! ([`Server::answer_at_once`]), without making an event of it; that is as many instructions as a system call of a kernel that runs in the program's own
 //! address space. Otherwise it takes the way of all calls ([`Server::handle`]), on which it gives the same answer.
 //!
+//! A call that does not exist here is answered so, too: that cannot fail either.
+//!
 //! Nothing else is due if nothing traces calls, no signal is pending for the caller, and its process is neither stopped nor ended. (The event loop knows
 //! of timers.)
 

@@ -1,9 +1,11 @@
 //! System calls: the table, and what every handler is given.
 //!
 //! A handler is a plain function from a [`Ctx`] to a [`SysResult`]. Those that may have to wait are async: they get their
-//! `Ctx` by value and return a boxed future ([`Pending`]), which the executor polls until it is done.
+//! `Ctx` by value and return a boxed future ([`Pending`]), which the executor polls until it is done. Those of which most do not have to
+//! wait after all try first, and make a future of the rest ([`Step`]).
 //!
 //! - [`table`]: number → [`Entry`], put together from one list a family
+//! - `dispatch`: from the number to the handler, and from its result to the answer
 //! - [`immediate`]: calls that are answered where they are received
 //! - [`args`]: how arguments look in a trace
 //! - `fs_calls`: files; `time`, `ids`, `limits`, `memory`, `process`, `control`, `signals`, `system`, `futex`: everything else
@@ -14,6 +16,7 @@
 pub mod args;
 mod caller;
 mod control;
+mod dispatch;
 mod fs_calls;
 mod futex;
 mod ids;
@@ -68,10 +71,22 @@ impl Ctx {
     pub async fn interruptible<F: Future>(&self, future: F) -> Result<F::Output, Errno> {
         self.thread.interrupt.guard(future).await.map_err(|_| Errno::ERESTARTSYS)
     }
+    /// What an immediate call gets to see.
+    fn immediate(&self) -> immediate::Immediate<'_> {
+        immediate::Immediate { thread: &self.thread, process: &self.proc, argument: self.args[0] }
+    }
     /// Access to the memory of the process.
     pub fn user(&self) -> UserMemory {
         UserMemory::new(&self.proc)
     }
+}
+
+/// What has come of a call that may have to wait.
+pub enum Step {
+    /// It need not.
+    Done(SysResult),
+    /// This is still to be done.
+    Waits(Pending),
 }
 
 /// How a call ends that does not just return a value.
@@ -93,6 +108,8 @@ pub enum Handler {
     Immediate(immediate::Function),
     /// Answered at once, without allocation.
     Sync(fn(&Ctx) -> SysResult),
+    /// May wait, but mostly need not, and allocates nothing then.
+    Prompt(fn(&Ctx) -> Step),
     /// May wait.
     Async(fn(Ctx) -> Pending),
     /// Changes the caller's own thread in ways that a value does not describe (`exit`, `execve`, `rt_sigreturn`).
@@ -128,6 +145,9 @@ impl Entry {
     }
     pub const fn sync(nr: u32, name: &'static str, args: &'static [Arg], f: fn(&Ctx) -> SysResult) -> Self {
         Self { nr: nr as u16, name, args, coverage: Coverage::Full, handler: Handler::Sync(f) }
+    }
+    pub const fn prompt(nr: u32, name: &'static str, args: &'static [Arg], f: fn(&Ctx) -> Step) -> Self {
+        Self { nr: nr as u16, name, args, coverage: Coverage::Full, handler: Handler::Prompt(f) }
     }
     pub const fn wait(nr: u32, name: &'static str, args: &'static [Arg], f: fn(Ctx) -> Pending) -> Self {
         Self { nr: nr as u16, name, args, coverage: Coverage::Full, handler: Handler::Async(f) }

@@ -4,6 +4,7 @@ use super::{
     Coverage, Entry, Handler, control, fs_calls, futex, ids, immediate, limits, memory, process, signals,
     system, time,
 };
+use crate::errno::Errno;
 use alloc::string::String;
 use core::fmt::Write;
 
@@ -56,23 +57,27 @@ pub fn lookup(nr: u64) -> Option<&'static Entry> {
     TABLE.get(usize::try_from(nr).ok()?)?.as_ref()
 }
 
-/// What answers the immediate calls, in a table of its own: a word an entry.
+/// What answers the immediate calls, and those that do not exist, in a table of its own: a word an entry.
 static IMMEDIATE: [Option<immediate::Function>; SIZE] = {
     let mut functions = [None; SIZE];
     let mut nr = 0;
     while nr < SIZE {
-        if let Some(Entry { handler: Handler::Immediate(f), .. }) = TABLE[nr] {
-            functions[nr] = Some(f);
-        }
+        functions[nr] = match TABLE[nr] {
+            Some(Entry { handler: Handler::Immediate(f), .. }) => Some(f),
+            Some(_) => None,
+            None => MISSING,
+        };
         nr += 1;
     }
     functions
 };
 
-/// What answers a call, if it is an immediate one.
+const MISSING: Option<immediate::Function> = Some(|_| Errno::ENOSYS.to_return_value());
+
+/// What answers a call, if it is an immediate one or does not exist.
 #[inline(always)]
 pub fn immediate(nr: u32) -> Option<immediate::Function> {
-    *IMMEDIATE.get(nr as usize)?
+    *IMMEDIATE.get(nr as usize).unwrap_or(&MISSING)
 }
 
 /// The table of `docs/linux.md`.

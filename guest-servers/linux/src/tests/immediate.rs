@@ -40,8 +40,17 @@ pub(super) fn both_ways_give_the_same_answer() {
 #[test]
 pub(super) fn others_take_the_way_of_all_calls() {
     let (w, t) = World::new();
-    for nr in [__NR_read, __NR_exit, 511, 512, u32::MAX] {
+    for nr in [__NR_read, __NR_exit, __NR_uname] {
         assert_eq!(at_once(&w, t, nr, 0), None, "call {nr}");
+    }
+}
+
+#[test]
+pub(super) fn what_does_not_exist_is_refused_at_once() {
+    let (w, t) = World::new();
+    for nr in [__NR_io_uring_setup, 511, 512, u32::MAX] {
+        let refused = at_once(&w, t, nr, 0).map(|value| value as i64);
+        assert_eq!((refused, w.err(t, nr, &[])), (Some(-38), 38), "call {nr}");
     }
 }
 

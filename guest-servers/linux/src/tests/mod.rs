@@ -165,7 +165,7 @@ impl World {
         if trampoline::is_wanted() {
             trampoline::pass(self, t);
         }
-        self.server.handle(Event::Syscall { thread: t, nr: nr as u64, args: all });
+        self.server.call(t, nr as u64, all, self.machine.now.get());
         self.result(t, rip)
     }
 

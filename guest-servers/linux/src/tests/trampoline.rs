@@ -46,8 +46,8 @@ with_trampoline! {
         fork_fails_when_there_are_no_tasks fork_until_memory_is_gone exec_replaces_the_program scripts_are_run_by_their_interpreters
         hostile_programs_are_not_run a_missing_program_is_told process_groups_and_sessions unknown_calls_are_counted;
     immediate:
-        both_ways_give_the_same_answer others_take_the_way_of_all_calls strangers_and_the_dead_get_no_answer
-        not_while_a_signal_is_pending_or_the_process_stopped not_while_calls_are_traced its_time_is_booked;
+        both_ways_give_the_same_answer others_take_the_way_of_all_calls what_does_not_exist_is_refused_at_once
+        strangers_and_the_dead_get_no_answer not_while_a_signal_is_pending_or_the_process_stopped not_while_calls_are_traced its_time_is_booked;
 }
 
 /// What a call leaves in the registers that it does not keep.

@@ -64,6 +64,17 @@ impl Program {
 }
 
 #[test]
+fn nobody_looks_at_what_goes_to_null() {
+    let p = Program::new();
+    let null = p.open("/dev/null", O_WRONLY);
+    assert_eq!(p.ok(__NR_write, &[null, 8, 100]), 100, "from an address where nothing is");
+    for (n, word) in [8, 100, BUFFER, 20].into_iter().enumerate() {
+        p.w.store_u64(p.t, BUFFER + 8 * n as u64, word);
+    }
+    assert_eq!(p.ok(__NR_writev, &[null, BUFFER, 2]), 120);
+}
+
+#[test]
 fn a_file_is_written_read_and_measured() {
     let p = Program::new();
     let fd = p.open("/tmp/f", O_CREAT | O_RDWR);

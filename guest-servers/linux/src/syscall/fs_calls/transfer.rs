@@ -6,7 +6,7 @@ use crate::errno::Errno;
 use crate::fs::{FileKind, attributes};
 use crate::mm::user::UserSlice;
 use crate::syscall::args::Arg::{Enum, Fd, Hex, In, Int, Iovec, Out, Str, Uint};
-use crate::syscall::{Ctx, Entry, Pending, SysResult};
+use crate::syscall::{Ctx, Entry, Step, SysResult};
 use alloc::boxed::Box;
 use linux_raw_sys::general::*;
 
@@ -19,27 +19,17 @@ const WHENCE: &[(u64, &str)] = &[
 ];
 
 pub const CALLS: &[Entry] = &[
-    Entry::wait(__NR_read, "read", &[Fd, Out, Uint], |c| Box::pin(async move { read(&c, None).await })),
-    Entry::wait(__NR_write, "write", &[Fd, In, Uint], |c| Box::pin(async move { write(&c, None).await })),
-    Entry::wait(__NR_pread64, "pread64", &[Fd, Out, Uint, Int], |c| {
-        Box::pin(async move { read(&c, Some(3)).await })
-    }),
-    Entry::wait(__NR_pwrite64, "pwrite64", &[Fd, In, Uint, Int], |c| {
-        Box::pin(async move { write(&c, Some(3)).await })
-    }),
-    Entry::wait(__NR_readv, "readv", &[Fd, Iovec, Uint], |c| Box::pin(async move { readv(&c, None).await })),
-    Entry::wait(__NR_writev, "writev", &[Fd, Iovec, Uint], |c| {
-        Box::pin(async move { writev(&c, None).await })
-    }),
-    Entry::wait(__NR_preadv, "preadv", &[Fd, Iovec, Uint, Int], |c| {
-        Box::pin(async move { readv(&c, Some(3)).await })
-    }),
-    Entry::wait(__NR_pwritev, "pwritev", &[Fd, Iovec, Uint, Int], |c| {
-        Box::pin(async move { writev(&c, Some(3)).await })
-    }),
-    Entry::wait(__NR_preadv2, "preadv2", &[Fd, Iovec, Uint, Int, Int, Hex], |c| vector2(c, false))
+    Entry::prompt(__NR_read, "read", &[Fd, Out, Uint], |c| step(read(c, None))),
+    Entry::prompt(__NR_write, "write", &[Fd, In, Uint], |c| step(write(c, None))),
+    Entry::prompt(__NR_pread64, "pread64", &[Fd, Out, Uint, Int], |c| step(read(c, Some(3)))),
+    Entry::prompt(__NR_pwrite64, "pwrite64", &[Fd, In, Uint, Int], |c| step(write(c, Some(3)))),
+    Entry::prompt(__NR_readv, "readv", &[Fd, Iovec, Uint], |c| step(readv(c, None))),
+    Entry::prompt(__NR_writev, "writev", &[Fd, Iovec, Uint], |c| step(writev(c, None))),
+    Entry::prompt(__NR_preadv, "preadv", &[Fd, Iovec, Uint, Int], |c| step(readv(c, Some(3)))),
+    Entry::prompt(__NR_pwritev, "pwritev", &[Fd, Iovec, Uint, Int], |c| step(writev(c, Some(3)))),
+    Entry::prompt(__NR_preadv2, "preadv2", &[Fd, Iovec, Uint, Int, Int, Hex], |c| step(vector2(c, false)))
         .partial("flags are EOPNOTSUPP"),
-    Entry::wait(__NR_pwritev2, "pwritev2", &[Fd, Iovec, Uint, Int, Int, Hex], |c| vector2(c, true))
+    Entry::prompt(__NR_pwritev2, "pwritev2", &[Fd, Iovec, Uint, Int, Int, Hex], |c| step(vector2(c, true)))
         .partial("flags are EOPNOTSUPP"),
     Entry::sync(__NR_lseek, "lseek", &[Fd, Int, Enum(WHENCE)], lseek),
     Entry::sync(__NR_truncate, "truncate", &[Str, Int], truncate),
@@ -63,20 +53,25 @@ fn position(c: &Ctx, n: Option<usize>) -> Result<Option<u64>, Errno> {
     }
 }
 
-async fn read(c: &Ctx, at: Option<usize>) -> SysResult {
-    read_into(c, c.user().slice(c.args[1], length(c)?), at).await
+/// What has come of a call that may fail before it comes to reading or writing.
+fn step(attempt: Result<Step, Errno>) -> Step {
+    attempt.unwrap_or_else(|e| Step::Done(Err(e)))
 }
 
-async fn write(c: &Ctx, at: Option<usize>) -> SysResult {
-    write_from(c, c.user().slice(c.args[1], length(c)?), at).await
+fn read(c: &Ctx, at: Option<usize>) -> Result<Step, Errno> {
+    read_into(c, c.user().slice(c.args[1], length(c)?), at)
 }
 
-async fn readv(c: &Ctx, at: Option<usize>) -> SysResult {
-    read_into(c, c.user().iovecs(c.args[1], c.args[2])?, at).await
+fn write(c: &Ctx, at: Option<usize>) -> Result<Step, Errno> {
+    write_from(c, c.user().slice(c.args[1], length(c)?), at)
 }
 
-async fn writev(c: &Ctx, at: Option<usize>) -> SysResult {
-    write_from(c, c.user().iovecs(c.args[1], c.args[2])?, at).await
+fn readv(c: &Ctx, at: Option<usize>) -> Result<Step, Errno> {
+    read_into(c, c.user().iovecs(c.args[1], c.args[2])?, at)
+}
+
+fn writev(c: &Ctx, at: Option<usize>) -> Result<Step, Errno> {
+    write_from(c, c.user().iovecs(c.args[1], c.args[2])?, at)
 }
 
 /// The `size_t` of a buffer. Linux refuses what is negative as a signed number.
@@ -84,25 +79,37 @@ pub(super) fn length(c: &Ctx) -> Result<u64, Errno> {
     if c.args[2] as i64 >= 0 { Ok(c.args[2]) } else { Err(Errno::EINVAL) }
 }
 
-async fn read_into(c: &Ctx, mut to: UserSlice, at: Option<usize>) -> SysResult {
+fn read_into(c: &Ctx, mut to: UserSlice, at: Option<usize>) -> Result<Step, Errno> {
     let file = c.proc.files().get_open(c.int(0))?;
-    Ok(file.read(c, &mut to, position(c, at)?).await? as u64)
+    let at = position(c, at)?;
+    match file.try_read(c, &mut to, at, false) {
+        Err(Errno::EAGAIN) if !file.is_nonblocking() => {
+            let c = c.clone();
+            Ok(Step::Waits(Box::pin(async move { Ok(file.read_later(&c, &mut to, at).await? as u64) })))
+        }
+        result => Ok(Step::Done(result.map(|n| n as u64))),
+    }
 }
 
-async fn write_from(c: &Ctx, mut from: UserSlice, at: Option<usize>) -> SysResult {
+fn write_from(c: &Ctx, mut from: UserSlice, at: Option<usize>) -> Result<Step, Errno> {
     let file = c.proc.files().get_open(c.int(0))?;
-    Ok(file.write(c, &mut from, position(c, at)?).await? as u64)
+    let at = position(c, at)?;
+    let done = match file.try_write(c, &mut from, at) {
+        Err(Errno::EAGAIN) if !file.is_nonblocking() => 0,
+        Ok(n) if n > 0 && !from.is_empty() => n,
+        result => return Ok(Step::Done(result.map(|n| n as u64))),
+    };
+    let c = c.clone();
+    Ok(Step::Waits(Box::pin(async move { Ok(file.write_rest(&c, &mut from, at, done).await? as u64) })))
 }
 
 /// preadv2, pwritev2: a position of −1 is the file's own.
-fn vector2(c: Ctx, writes: bool) -> Pending {
-    Box::pin(async move {
-        if c.args[5] != 0 {
-            return Err(Errno::EOPNOTSUPP);
-        }
-        let at = (c.args[3] as i64 != -1).then_some(3);
-        if writes { writev(&c, at).await } else { readv(&c, at).await }
-    })
+fn vector2(c: &Ctx, writes: bool) -> Result<Step, Errno> {
+    if c.args[5] != 0 {
+        return Err(Errno::EOPNOTSUPP);
+    }
+    let at = (c.args[3] as i64 != -1).then_some(3);
+    if writes { writev(c, at) } else { readv(c, at) }
 }
 
 fn lseek(c: &Ctx) -> SysResult {
