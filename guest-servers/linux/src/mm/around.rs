@@ -66,7 +66,7 @@ impl Space {
         }
         for addr in (near.start()..near.end()).step_by(PAGE as usize) {
             let index = (addr - vma.span.start()).wrapping_add(*offset) / PAGE;
-            if !self.pages.contains_key(&addr)
+            if !self.pages.contains(addr)
                 && file.source.is_ready(index)
                 && let Ok(frame) = file.source.page(index)
             {
@@ -78,7 +78,7 @@ impl Space {
     /// Present pages in `window` that the program could be given more of. The page at `fault` is among them in any case.
     fn stretches(&self, vma: &Vma, window: Span, fault: u64) -> Vec<Stretch> {
         let mut out: Vec<Stretch> = Vec::new();
-        for (&addr, page) in self.pages.range(window.start()..window.end()) {
+        for (addr, page) in self.pages.range(window.start()..window.end()) {
             let rights = vma.page_rights(page.is_exclusive());
             let has_it = page.mapped.contains(rights) && !page.stale;
             if addr != fault && (has_it || rights.is_empty()) {

@@ -65,7 +65,7 @@ impl Space {
             return Err(FaultError::Denied);
         }
         let write = access.contains(Rights::W);
-        match self.pages.get(&page.start()) {
+        match self.pages.get(page.start()) {
             None => self.populate(&vma, page, write),
             Some(p) if write && !vma.backing.is_shared() && !p.is_exclusive() => self.copy_block(&vma, page),
             Some(_) => Ok(page),
@@ -118,7 +118,7 @@ impl Space {
                 && self.pages.range(block.start()..block.end()).next().is_none()
                 && let Ok(frames) = self.frames.alloc_run(n as usize, (n * PAGE) as usize)
             {
-                self.insert_frames(block, frames);
+                self.pages.insert_run(block.start(), frames);
                 return Ok(block);
             }
             n /= 2;
@@ -126,12 +126,6 @@ impl Space {
         let frame = self.frames.alloc_zeroed()?;
         self.pages.insert(page.start(), Page::new(frame));
         Ok(page)
-    }
-
-    fn insert_frames(&mut self, block: Span, frames: Vec<Frame>) {
-        for (i, frame) in frames.into_iter().enumerate() {
-            self.pages.insert(block.start() + i as u64 * PAGE, Page::new(frame));
-        }
     }
 
     fn shared_frame(&self, pages: &SharedPages, offset: u64) -> Result<Frame, FaultError> {
@@ -161,7 +155,7 @@ impl Space {
         let block = vma.span.block_around(page.start(), COPY_BLOCK * PAGE).unwrap_or(page);
         for addr in (block.start()..block.end()).step_by(PAGE as usize) {
             let index = file_index(vma, offset, addr);
-            if self.pages.contains_key(&addr) || !file.source.is_ready(index) {
+            if self.pages.contains(addr) || !file.source.is_ready(index) {
                 continue;
             }
             let Ok(frame) = file.source.page(index) else { continue };
@@ -184,7 +178,7 @@ impl Space {
         } else {
             vma.span.block_around(page.start(), COPY_BLOCK * PAGE).unwrap_or(page)
         };
-        let shared = |(addr, p): (&u64, &Page)| (!p.is_exclusive()).then_some(*addr);
+        let shared = |(addr, p): (u64, &Page)| (!p.is_exclusive()).then_some(addr);
         let addrs: Vec<u64> = self.pages.range(block.start()..block.end()).filter_map(shared).collect();
         // File pages stay as they are until they are written: there may be many, and most are only read.
         let is_file = matches!(vma.backing, Backing::File { .. });
@@ -192,7 +186,7 @@ impl Space {
             if is_file && addr != page.start() {
                 continue;
             }
-            let Some(old) = self.pages.get(&addr).map(|p| p.frame.clone()) else { continue };
+            let Some(old) = self.pages.get(addr).map(|p| p.frame.clone()) else { continue };
             match self.copy_of(&old) {
                 Ok(copy) => self.replace(addr, copy),
                 Err(e) if addr == page.start() => return Err(e.into()),
@@ -204,7 +198,7 @@ impl Space {
 
     /// Puts another frame behind an address.
     fn replace(&mut self, addr: u64, frame: Frame) {
-        let mapped = self.pages.get(&addr).map_or(Rights::NONE, |p| p.mapped);
+        let mapped = self.pages.get(addr).map_or(Rights::NONE, |p| p.mapped);
         self.pages.insert(addr, Page { frame, mapped, stale: !mapped.is_empty() });
     }
 

@@ -34,11 +34,11 @@ impl Space {
 
         let writable = self.private_writable_pages();
         let copies = writable.len() <= limit && self.frames.free_frames() > writable.len() + KEEP_FREE;
-        if copies {
-            self.copy_pages(&writable, &mut child)?;
-        }
-        for (addr, page) in &self.pages {
-            child.pages.entry(*addr).or_insert_with(|| Page::new(page.frame.clone()));
+        let mut copied = if copies { self.copies(&writable)? } else { Vec::new() }.into_iter().peekable();
+        for (addr, page) in self.pages.iter() {
+            let copy = copied.next_if(|(at, _)| *at == addr);
+            let frame = copy.map_or_else(|| page.frame.clone(), |(_, frame)| frame);
+            child.pages.insert(addr, Page::new(frame));
         }
         if !copies {
             self.revoke_private_writes();
@@ -51,13 +51,14 @@ impl Space {
         let mut out = Vec::new();
         for vma in self.vmas.values().filter(|v| is_private_writable(v)) {
             let pages = self.pages.range(vma.span.start()..vma.span.end());
-            out.extend(pages.filter(|(_, p)| p.is_exclusive()).map(|(a, _)| *a));
+            out.extend(pages.filter(|(_, p)| p.is_exclusive()).map(|(a, _)| a));
         }
         out
     }
 
-    /// Copies pages into the child, neighbours into neighbouring frames, so that few flexpages map them.
-    fn copy_pages(&self, addrs: &[u64], child: &mut Space) -> Result<(), Errno> {
+    /// Copies of pages, those of neighbours in neighbouring frames, so that few flexpages map them.
+    fn copies(&self, addrs: &[u64]) -> Result<Vec<(u64, Frame)>, Errno> {
+        let mut out = Vec::with_capacity(addrs.len());
         let mut rest = addrs;
         while let Some(&first) = rest.first() {
             let n = aligned_run(rest);
@@ -67,25 +68,23 @@ impl Space {
                     (0..n).map(|_| self.frames.alloc_to_overwrite()).collect::<Result<Vec<Frame>, _>>()?
                 }
             };
-            for (i, frame) in frames.into_iter().enumerate() {
-                let addr = first + i as u64 * PAGE;
-                if let Some(page) = self.pages.get(&addr) {
-                    frame.copy_from(&page.frame);
-                    child.pages.insert(addr, Page::new(frame));
-                }
+            let originals = self.pages.range(first..first + n as u64 * PAGE);
+            for (frame, (addr, page)) in frames.into_iter().zip(originals) {
+                frame.copy_from(&page.frame);
+                out.push((addr, frame));
             }
             rest = &rest[n..];
         }
-        Ok(())
+        Ok(out)
     }
 
     /// Takes the right to write private pages from the parent, with one call to the µ-kernel. Shared pages lose it
     /// too, and get it back at the next fault: that is cheaper than leaving them out.
     fn revoke_private_writes(&mut self) {
         let mapped = |p: &Page| p.mapped.contains(Rights::W);
-        let mut writable = self.pages.iter().filter(|(_, p)| mapped(p)).map(|(a, _)| *a);
+        let mut writable = self.pages.iter().filter(|(_, p)| mapped(p)).map(|(a, _)| a);
         let Some(first) = writable.next() else { return };
-        let last = writable.next_back().unwrap_or(first);
+        let last = writable.last().unwrap_or(first);
         if let Some(span) = Span::between(first, last + PAGE) {
             self.revoke(span, Rights::W);
         }

@@ -204,9 +204,9 @@ impl Space {
         self.revoke(old, Rights::RWX);
         self.take_vmas(old);
         let backing = vma.backing.advanced(old.start() - vma.span.start());
-        let addrs: Vec<u64> = self.pages.range(old.start()..old.end()).map(|(a, _)| *a).collect();
+        let addrs: Vec<u64> = self.pages.range(old.start()..old.end()).map(|(a, _)| a).collect();
         for from in addrs {
-            if let Some(page) = self.pages.remove(&from)
+            if let Some(page) = self.pages.remove(from)
                 && let Some(to) = target.start().checked_add(from - old.start())
                 && target.contains(to)
             {

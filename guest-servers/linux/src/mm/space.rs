@@ -1,14 +1,15 @@
 //! The areas and pages of one address space.
 
 use super::TaskHandle;
+use super::pages::Pages;
 use super::span::Span;
 use super::vma::Vma;
-use super::{MMAP_MIN, PAGE, TASK_SIZE};
+use super::{MMAP_MIN, TASK_SIZE};
 use crate::errno::Errno;
 use crate::frames::{Frame, FramePool};
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
-use ukernel_abi::{Fpage, Rights};
+use ukernel_abi::Rights;
 
 /// Most areas that a program may have (`vm.max_map_count`).
 pub const MAX_VMAS: usize = 65530;
@@ -35,11 +36,11 @@ impl Page {
 /// One address space.
 pub struct Space {
     pub(super) frames: FramePool,
-    task: TaskHandle,
+    pub(super) task: TaskHandle,
     /// By start address; they do not overlap.
     pub(super) vmas: BTreeMap<u64, Vma>,
-    /// By address. Every page lies in an area.
-    pub(super) pages: BTreeMap<u64, Page>,
+    /// Every page lies in an area.
+    pub(super) pages: Pages,
     pub brk_start: u64,
     pub brk: u64,
     /// Mappings without a wish are put below this address.
@@ -56,7 +57,7 @@ impl Space {
             frames,
             task,
             vmas: BTreeMap::new(),
-            pages: BTreeMap::new(),
+            pages: Pages::default(),
             brk_start: 0,
             brk: 0,
             mmap_top: TASK_SIZE,
@@ -147,63 +148,7 @@ impl Space {
     /// Forgets the pages in `span`, after taking them from the program.
     pub fn drop_pages(&mut self, span: Span) {
         self.revoke(span, Rights::RWX);
-        let addrs: Vec<u64> = self.pages.range(span.start()..span.end()).map(|(a, _)| *a).collect();
-        for addr in addrs {
-            self.pages.remove(&addr);
-        }
-    }
-
-    /// Takes `rights` to `span` back from the program, with as few calls to the µ-kernel as that takes.
-    ///
-    /// A flexpage may well be larger than the span: what matters is only that no page outside of it has such
-    /// rights to lose.
-    pub fn revoke(&mut self, span: Span, rights: Rights) {
-        if let Some(thread) = self.task.thread() {
-            let mut fpages = Vec::new();
-            self.cover(0, 47, span, rights, &mut fpages);
-            for fpage in fpages {
-                self.task.machine.unmap(thread, fpage);
-            }
-        }
-        for (_, page) in self.pages.range_mut(span.start()..span.end()) {
-            // Taking away the right to read takes away everything.
-            page.mapped = if rights.contains(Rights::R) { Rights::NONE } else { page.mapped.without(rights) };
-        }
-    }
-
-    /// Takes frames from the program that have been replaced and that it still has.
-    pub(super) fn flush_stale(&mut self, span: Span) {
-        let stale = |(addr, page): (&u64, &Page)| page.stale.then_some(*addr);
-        let mut addrs = self.pages.range(span.start()..span.end()).filter_map(stale);
-        let Some(first) = addrs.next() else { return };
-        let last = addrs.next_back().unwrap_or(first);
-        // Pages between them that are not stale lose their mappings too: one call is cheaper than several.
-        if let Some(span) = Span::between(first, last + PAGE) {
-            self.revoke(span, Rights::RWX);
-        }
-    }
-
-    /// Finds flexpages that hold all pages of `span` with some of `rights` mapped, and no such page outside of `span`.
-    fn cover(&self, base: u64, log2: u32, span: Span, rights: Rights, out: &mut Vec<Fpage>) {
-        let end = base + (1 << log2);
-        let loses = |from: u64, to: u64| {
-            from < to && self.pages.range(from..to).any(|(_, p)| !p.mapped.intersection(rights).is_empty())
-        };
-        let (from, to) = (span.start().max(base), span.end().min(end));
-        if !loses(from, to) {
-            return;
-        }
-        let half = base + (1 << (log2 - 1));
-        // Smaller blocks first where one half has nothing to lose: the µ-kernel need not look there.
-        let one_half = log2 > 12 && (!loses(from, to.min(half)) || !loses(from.max(half), to));
-        if log2 == 12
-            || (!one_half && !loses(base, span.start().min(end)) && !loses(span.end().max(base), end))
-        {
-            out.push(Fpage::memory(base, log2, rights));
-            return;
-        }
-        self.cover(base, log2 - 1, span, rights, out);
-        self.cover(half, log2 - 1, span, rights, out);
+        self.pages.remove_range(span.start()..span.end());
     }
 
     /// A free range of `len` bytes (page-aligned): the highest below `mmap_top`.
@@ -229,7 +174,7 @@ impl Space {
 
     /// Pages whose frames nobody else has: what would be free without this space.
     pub fn exclusive(&self) -> u64 {
-        self.pages.values().filter(|page| page.is_exclusive()).count() as u64
+        self.pages.iter().filter(|(_, page)| page.is_exclusive()).count() as u64
     }
 
     /// Bytes in all areas.
@@ -237,8 +182,8 @@ impl Space {
         self.vmas.values().map(|v| v.span.bytes()).sum()
     }
 
-    /// The page at a page-aligned address, if it is there.
+    /// The page that an address is in, if it is there.
     pub fn page(&self, addr: u64) -> Option<&Page> {
-        self.pages.get(&(addr & !(PAGE - 1)))
+        self.pages.get(addr)
     }
 }
