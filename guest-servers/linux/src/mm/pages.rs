@@ -97,7 +97,7 @@ fn split(address: u64) -> (u64, u64) {
 }
 
 impl Pages {
-    pub fn len(&self) -> usize {
+    pub fn count(&self) -> usize {
         self.len
     }
 
@@ -266,7 +266,7 @@ mod tests {
                         model.retain(|&address, _| !(from * PAGE..to * PAGE).contains(&address));
                     }
                 }
-                prop_assert_eq!(pages.len(), model.len());
+                prop_assert_eq!(pages.count(), model.len());
                 prop_assert!(pages.groups.iter().all(|group| group.present != 0));
             }
             let same = |address: &u64| pages.get(*address).unwrap().frame.addr() == model[address];

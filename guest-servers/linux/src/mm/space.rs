@@ -169,7 +169,7 @@ impl Space {
 
     /// Pages that are there.
     pub fn resident(&self) -> u64 {
-        self.pages.len() as u64
+        self.pages.count() as u64
     }
 
     /// Pages whose frames nobody else has: what would be free without this space.
