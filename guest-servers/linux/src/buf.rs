@@ -5,8 +5,9 @@
 //! copied to a program's frames without a buffer for the whole request between them, and let plain slices stand in
 //! for user memory in tests and inside the server.
 //!
-//! A copy from cells to cells goes through a small block on the stack. Without the block the compiler must assume
-//! that the two overlap, and (these crates being soft-float) copies byte by byte; with it both halves become `memcpy`.
+//! A copy from cells to cells goes through a block on the stack. Without the block the compiler must assume
+//! that the two overlap, and (these crates being soft-float) copies byte by byte; with it both halves become `memcpy`, and it sees that one `memmove` does
+//! as well.
 
 use core::cell::Cell;
 
@@ -79,11 +80,13 @@ pub trait Sink {
 }
 
 const BLOCK: usize = 512;
+/// What is mostly copied.
+const PAGE: usize = 4096;
 
 /// Copies `src` to `dst`. Both have the same length.
 pub fn copy_cells(dst: &[Cell<u8>], src: &[Cell<u8>]) {
-    let mut block = [0; BLOCK];
-    for (dst, src) in dst.chunks(BLOCK).zip(src.chunks(BLOCK)) {
+    let mut block = [0; PAGE];
+    for (dst, src) in dst.chunks(PAGE).zip(src.chunks(PAGE)) {
         let block = &mut block[..src.len()];
         read_cells(block, src);
         write_cells(dst, block);

@@ -19,7 +19,7 @@
 //! - [`profile`]: what a profile shows of the server
 //! - [`strace`]: system calls as text, and the list of those that are missing
 //! - [`time`], [`random`], [`futex`], [`bytes`]: smaller things
-//! - [`errno`], [`frames`], [`buf`], [`exec`]: error numbers, physical memory, buffers, the executor
+//! - [`errno`], [`frames`], [`sparse`], [`buf`], [`exec`]: error numbers, physical memory, pages by number, buffers, the executor
 //! - [`fs`], [`tty`]: files and the terminal
 
 #![cfg_attr(not(test), no_std)]
@@ -45,6 +45,7 @@ pub mod random;
 pub mod report;
 pub mod server;
 pub mod signal;
+pub mod sparse;
 pub mod strace;
 pub mod syscall;
 pub mod time;

@@ -11,6 +11,7 @@
 
 use crate::signal::set::Signal;
 use crate::tty::Channel;
+use alloc::boxed::Box;
 use alloc::string::String;
 use ukernel_abi::utcb::{FpuState, Regs, RunState};
 use ukernel_abi::{Fpage, MapItem, ThreadId};
@@ -67,8 +68,8 @@ pub trait Machine {
 
     /// The thread's registers and what it is doing.
     fn regs(&self, thread: ThreadId) -> Result<(RunState, Regs), MachineError>;
-    /// The whole state of a thread.
-    fn state(&self, thread: ThreadId) -> Result<ThreadState, MachineError>;
+    /// The whole state of a thread. It is large: 700 bytes.
+    fn state(&self, thread: ThreadId) -> Result<Box<ThreadState>, MachineError>;
     /// Sets the general registers and lets the thread go on with them: a fault, exception or foreign call it is in is
     /// over.
     fn set_regs(&self, thread: ThreadId, regs: &Regs) -> Result<(), MachineError>;

@@ -18,6 +18,7 @@ use userlib::thread::{Before, ExRegs, set_schedule};
 use userlib::utcb::Utcb;
 use userlib::{Me, cpu, debug, ipc, kip, names, root, task, trace};
 
+use alloc::boxed::Box;
 use alloc::string::{String, ToString};
 
 /// Priority of programs: below that of every server.
@@ -188,10 +189,10 @@ impl Machine for Kernel {
         let before = self.exchange(thread, ExRegs::new(ex_regs::GET_REGS))?;
         Ok((before.state, self.utcb.regs()))
     }
-    fn state(&self, thread: ThreadId) -> Result<ThreadState, MachineError> {
+    fn state(&self, thread: ThreadId) -> Result<Box<ThreadState>, MachineError> {
         self.exchange(thread, ExRegs::new(ex_regs::GET_REGS | ex_regs::GET_FPU))?;
         let (fs_base, gs_base) = self.utcb.bases();
-        Ok(ThreadState { regs: self.utcb.regs(), fpu: self.utcb.fpu(), fs_base, gs_base })
+        Ok(Box::new(ThreadState { regs: self.utcb.regs(), fpu: self.utcb.fpu(), fs_base, gs_base }))
     }
     fn set_regs(&self, thread: ThreadId, regs: &Regs) -> Result<(), MachineError> {
         self.utcb.set_regs(regs);

@@ -185,8 +185,8 @@ impl Machine for MockMachine {
         let thread = self.thread(thread).ok_or(MachineError::Refused)?;
         Ok((thread.run, thread.state.regs))
     }
-    fn state(&self, thread: ThreadId) -> Result<ThreadState, MachineError> {
-        Ok(self.thread(thread).ok_or(MachineError::Refused)?.state)
+    fn state(&self, thread: ThreadId) -> Result<Box<ThreadState>, MachineError> {
+        Ok(Box::new(self.thread(thread).ok_or(MachineError::Refused)?.state))
     }
     fn set_regs(&self, thread: ThreadId, regs: &Regs) -> Result<(), MachineError> {
         self.resume_with(thread, |t| t.state.regs = *regs)

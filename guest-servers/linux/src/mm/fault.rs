@@ -65,19 +65,21 @@ impl Space {
             return Err(FaultError::Denied);
         }
         let write = access.contains(Rights::W);
-        match self.pages.get(page.start()) {
+        match self.pages.get(page.start() / PAGE) {
             None => self.populate(&vma, page, write),
             Some(p) if write && !vma.backing.is_shared() && !p.is_exclusive() => self.copy_block(&vma, page),
             Some(_) => Ok(page),
         }
     }
 
+    /// The frame at `addr`, for the server's own use, if the program could use it so without a fault: what it has been given and not been deprived
+    /// of, the server may use, too.
+    pub fn frame_at_hand(&self, addr: u64, access: Rights) -> Option<&Frame> {
+        self.page(addr).filter(|page| page.mapped.contains(access) && !page.stale).map(|page| &page.frame)
+    }
+
     /// The frame at `addr`, for the server's own use.
     pub fn frame(&mut self, addr: u64, access: Rights) -> Result<Frame, FaultError> {
-        // What the program has been given and not been deprived of, the server may use, too.
-        if let Some(page) = self.page(addr).filter(|page| page.mapped.contains(access) && !page.stale) {
-            return Ok(page.frame.clone());
-        }
         let made = self.ensure(addr, access)?;
         self.flush_stale(made);
         self.page(addr).map(|p| p.frame.clone()).ok_or(FaultError::NoMapping)
@@ -93,7 +95,7 @@ impl Space {
             Backing::Shared { pages, offset } => {
                 let frame =
                     self.shared_frame(pages, (page.start() - vma.span.start()).wrapping_add(*offset))?;
-                self.pages.insert(page.start(), Page::new(frame));
+                self.pages.insert(page.start() / PAGE, Page::new(frame));
                 Ok(page)
             }
             Backing::File { file, offset, shared } => {
@@ -102,7 +104,7 @@ impl Space {
                     return self.populate_copies(vma, file, *offset, page);
                 }
                 let frame = file.source.page(file_index(vma, *offset, page.start()))?;
-                self.pages.insert(page.start(), Page::new(frame));
+                self.pages.insert(page.start() / PAGE, Page::new(frame));
                 Ok(page)
             }
         }
@@ -115,16 +117,16 @@ impl Space {
             let block = vma.span.block_around(page.start(), n * PAGE);
             if let Some(block) = block
                 && block.pages() == n
-                && self.pages.range(block.start()..block.end()).next().is_none()
+                && self.pages.range(block.numbers()).next().is_none()
                 && let Ok(frames) = self.frames.alloc_run(n as usize, (n * PAGE) as usize)
             {
-                self.pages.insert_run(block.start(), frames);
+                self.pages.insert_run(block.start() / PAGE, frames.into_iter().map(Page::new));
                 return Ok(block);
             }
             n /= 2;
         }
         let frame = self.frames.alloc_zeroed()?;
-        self.pages.insert(page.start(), Page::new(frame));
+        self.pages.insert(page.start() / PAGE, Page::new(frame));
         Ok(page)
     }
 
@@ -148,19 +150,20 @@ impl Space {
     ) -> Result<Span, FaultError> {
         let wanted = file.source.page(file_index(vma, offset, page.start()))?;
         let copy = self.copy_of(&wanted)?;
-        self.pages.insert(page.start(), Page::new(copy));
+        self.pages.insert(page.start() / PAGE, Page::new(copy));
         if self.is_low() {
             return Ok(page);
         }
         let block = vma.span.block_around(page.start(), COPY_BLOCK * PAGE).unwrap_or(page);
+        let pages = file.source.pages();
         for addr in (block.start()..block.end()).step_by(PAGE as usize) {
             let index = file_index(vma, offset, addr);
-            if self.pages.contains(addr) || !file.source.is_ready(index) {
+            if self.pages.contains(addr / PAGE) || index >= pages {
                 continue;
             }
             let Ok(frame) = file.source.page(index) else { continue };
             let Ok(copy) = self.copy_of(&frame) else { break };
-            self.pages.insert(addr, Page::new(copy));
+            self.pages.insert(addr / PAGE, Page::new(copy));
         }
         Ok(block)
     }
@@ -178,28 +181,29 @@ impl Space {
         } else {
             vma.span.block_around(page.start(), COPY_BLOCK * PAGE).unwrap_or(page)
         };
-        let shared = |(addr, p): (u64, &Page)| (!p.is_exclusive()).then_some(addr);
-        let addrs: Vec<u64> = self.pages.range(block.start()..block.end()).filter_map(shared).collect();
+        let shared = |(number, p): (u64, &Page)| (!p.is_exclusive()).then_some(number);
+        let numbers: Vec<u64> = self.pages.range(block.numbers()).filter_map(shared).collect();
         // File pages stay as they are until they are written: there may be many, and most are only read.
         let is_file = matches!(vma.backing, Backing::File { .. });
-        for addr in addrs {
-            if is_file && addr != page.start() {
+        for number in numbers {
+            let is_wanted = number * PAGE == page.start();
+            if is_file && !is_wanted {
                 continue;
             }
-            let Some(old) = self.pages.get(addr).map(|p| p.frame.clone()) else { continue };
+            let Some(old) = self.pages.get(number).map(|p| p.frame.clone()) else { continue };
             match self.copy_of(&old) {
-                Ok(copy) => self.replace(addr, copy),
-                Err(e) if addr == page.start() => return Err(e.into()),
+                Ok(copy) => self.replace(number, copy),
+                Err(e) if is_wanted => return Err(e.into()),
                 Err(_) => {}
             }
         }
         Ok(block)
     }
 
-    /// Puts another frame behind an address.
-    fn replace(&mut self, addr: u64, frame: Frame) {
-        let mapped = self.pages.get(addr).map_or(Rights::NONE, |p| p.mapped);
-        self.pages.insert(addr, Page { frame, mapped, stale: !mapped.is_empty() });
+    /// Puts another frame in the place of a page's.
+    fn replace(&mut self, number: u64, frame: Frame) {
+        let mapped = self.pages.get(number).map_or(Rights::NONE, |p| p.mapped);
+        self.pages.insert(number, Page { frame, mapped, stale: !mapped.is_empty() });
     }
 
     /// Makes the stack longer if `addr` is where it may grow to.
@@ -226,7 +230,7 @@ impl Space {
 }
 
 /// The page of the file that is behind `addr`.
-fn file_index(vma: &Vma, offset: u64, addr: u64) -> u64 {
+pub(super) fn file_index(vma: &Vma, offset: u64, addr: u64) -> u64 {
     (addr - vma.span.start()).wrapping_add(offset) / PAGE
 }
 

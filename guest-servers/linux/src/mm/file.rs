@@ -1,5 +1,6 @@
 //! Files as the source of pages.
 
+use super::PAGE;
 use crate::errno::Errno;
 use crate::frames::Frame;
 use crate::fs::Inode;
@@ -10,10 +11,12 @@ pub trait PageSource {
     /// The frame of page `index`. Everyone gets the same one: what is written to it is the file's content. EFAULT beyond
     /// the end of the file.
     fn page(&self, index: u64) -> Result<Frame, Errno>;
-    /// Whether `page` would neither wait nor allocate.
-    fn is_ready(&self, index: u64) -> bool;
     /// Bytes in the file.
     fn size(&self) -> u64;
+    /// Pages in the file.
+    fn pages(&self) -> u64 {
+        self.size().div_ceil(PAGE)
+    }
     /// Device and inode number.
     fn identity(&self) -> (u64, u64);
 }
@@ -24,9 +27,6 @@ pub struct InodePages(pub Rc<dyn Inode>);
 impl PageSource for InodePages {
     fn page(&self, index: u64) -> Result<Frame, Errno> {
         self.0.page(index)
-    }
-    fn is_ready(&self, index: u64) -> bool {
-        index.checked_mul(super::PAGE).is_some_and(|start| start < self.size())
     }
     fn size(&self) -> u64 {
         self.0.metadata().size

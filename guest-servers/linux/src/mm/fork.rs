@@ -35,10 +35,10 @@ impl Space {
         let writable = self.private_writable_pages();
         let copies = writable.len() <= limit && self.frames.free_frames() > writable.len() + KEEP_FREE;
         let mut copied = if copies { self.copies(&writable)? } else { Vec::new() }.into_iter().peekable();
-        for (addr, page) in self.pages.iter() {
-            let copy = copied.next_if(|(at, _)| *at == addr);
+        for (number, page) in self.pages.iter() {
+            let copy = copied.next_if(|(at, _)| *at == number);
             let frame = copy.map_or_else(|| page.frame.clone(), |(_, frame)| frame);
-            child.pages.insert(addr, Page::new(frame));
+            child.pages.insert(number, Page::new(frame));
         }
         if !copies {
             self.revoke_private_writes();
@@ -46,20 +46,20 @@ impl Space {
         Ok(child)
     }
 
-    /// Pages that would have to be copied when one side writes to them.
+    /// Numbers of the pages that would have to be copied when one side writes to them.
     fn private_writable_pages(&self) -> Vec<u64> {
         let mut out = Vec::new();
         for vma in self.vmas.values().filter(|v| is_private_writable(v)) {
-            let pages = self.pages.range(vma.span.start()..vma.span.end());
-            out.extend(pages.filter(|(_, p)| p.is_exclusive()).map(|(a, _)| a));
+            let pages = self.pages.range(vma.span.numbers());
+            out.extend(pages.filter(|(_, p)| p.is_exclusive()).map(|(number, _)| number));
         }
         out
     }
 
     /// Copies of pages, those of neighbours in neighbouring frames, so that few flexpages map them.
-    fn copies(&self, addrs: &[u64]) -> Result<Vec<(u64, Frame)>, Errno> {
-        let mut out = Vec::with_capacity(addrs.len());
-        let mut rest = addrs;
+    fn copies(&self, numbers: &[u64]) -> Result<Vec<(u64, Frame)>, Errno> {
+        let mut out = Vec::with_capacity(numbers.len());
+        let mut rest = numbers;
         while let Some(&first) = rest.first() {
             let n = aligned_run(rest);
             let frames = match self.frames.alloc_run_to_overwrite(n, n * PAGE as usize) {
@@ -68,10 +68,10 @@ impl Space {
                     (0..n).map(|_| self.frames.alloc_to_overwrite()).collect::<Result<Vec<Frame>, _>>()?
                 }
             };
-            let originals = self.pages.range(first..first + n as u64 * PAGE);
-            for (frame, (addr, page)) in frames.into_iter().zip(originals) {
+            let originals = self.pages.range(first..first + n as u64);
+            for (frame, (number, page)) in frames.into_iter().zip(originals) {
                 frame.copy_from(&page.frame);
-                out.push((addr, frame));
+                out.push((number, frame));
             }
             rest = &rest[n..];
         }
@@ -82,10 +82,10 @@ impl Space {
     /// too, and get it back at the next fault: that is cheaper than leaving them out.
     fn revoke_private_writes(&mut self) {
         let mapped = |p: &Page| p.mapped.contains(Rights::W);
-        let mut writable = self.pages.iter().filter(|(_, p)| mapped(p)).map(|(a, _)| a);
+        let mut writable = self.pages.iter().filter(|(_, p)| mapped(p)).map(|(number, _)| number);
         let Some(first) = writable.next() else { return };
         let last = writable.last().unwrap_or(first);
-        if let Some(span) = Span::between(first, last + PAGE) {
+        if let Some(span) = Span::between(first * PAGE, (last + 1) * PAGE) {
             self.revoke(span, Rights::W);
         }
     }
@@ -95,13 +95,13 @@ fn is_private_writable(vma: &Vma) -> bool {
     !vma.backing.is_shared() && vma.prot.rights().contains(Rights::W)
 }
 
-/// How many addresses from the first on make a naturally aligned block of consecutive pages: a power of two, at most 16.
-fn aligned_run(addrs: &[u64]) -> usize {
+/// How many pages from the first on are a naturally aligned block: a power of two, at most 16.
+fn aligned_run(numbers: &[u64]) -> usize {
     let mut n = 1;
     while n < 16 {
         let next = 2 * n;
-        let aligned = addrs[0].is_multiple_of(next as u64 * PAGE);
-        let consecutive = addrs.len() >= next && (0..next).all(|i| addrs[i] == addrs[0] + i as u64 * PAGE);
+        let aligned = numbers[0].is_multiple_of(next as u64);
+        let consecutive = numbers.len() >= next && (0..next).all(|i| numbers[i] == numbers[0] + i as u64);
         if !aligned || !consecutive {
             break;
         }

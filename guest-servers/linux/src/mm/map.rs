@@ -204,13 +204,13 @@ impl Space {
         self.revoke(old, Rights::RWX);
         self.take_vmas(old);
         let backing = vma.backing.advanced(old.start() - vma.span.start());
-        let addrs: Vec<u64> = self.pages.range(old.start()..old.end()).map(|(a, _)| a).collect();
-        for from in addrs {
+        let numbers: Vec<u64> = self.pages.range(old.numbers()).map(|(number, _)| number).collect();
+        for from in numbers {
             if let Some(page) = self.pages.remove(from)
-                && let Some(to) = target.start().checked_add(from - old.start())
+                && let Some(to) = target.start().checked_add(from * PAGE - old.start())
                 && target.contains(to)
             {
-                self.pages.insert(to, page);
+                self.pages.insert(to / PAGE, page);
             }
         }
         self.insert(Vma { span: target, backing, ..vma.clone() })?;

@@ -6,8 +6,7 @@
 //!
 //! - [`span`]: page-aligned ranges of addresses
 //! - [`vma`]: areas; [`file`]: the files behind them
-//! - [`space`]: the areas and pages of one address space; [`pages`]: how the pages are kept
-//! - [`revoke`]: taking rights back
+//! - [`space`]: the areas and pages of one address space; `revoke`: taking rights back
 //! - [`fault`]: making a page present; [`around`]: answering with its neighbours as well
 //! - [`map`]: mmap, munmap, mprotect, mremap, brk, madvise
 //! - [`fork`]: copying an address space
@@ -18,7 +17,6 @@ pub mod fault;
 pub mod file;
 pub mod fork;
 pub mod map;
-pub mod pages;
 mod revoke;
 pub mod space;
 pub mod span;

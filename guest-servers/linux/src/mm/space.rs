@@ -1,12 +1,13 @@
 //! The areas and pages of one address space.
 
 use super::TaskHandle;
-use super::pages::Pages;
+use super::around::Sequence;
 use super::span::Span;
 use super::vma::Vma;
-use super::{MMAP_MIN, TASK_SIZE};
+use super::{MMAP_MIN, PAGE, TASK_SIZE};
 use crate::errno::Errno;
 use crate::frames::{Frame, FramePool};
+use crate::sparse::Sparse;
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use ukernel_abi::Rights;
@@ -39,8 +40,8 @@ pub struct Space {
     pub(super) task: TaskHandle,
     /// By start address; they do not overlap.
     pub(super) vmas: BTreeMap<u64, Vma>,
-    /// Every page lies in an area.
-    pub(super) pages: Pages,
+    /// By number. Every page lies in an area.
+    pub(super) pages: Sparse<Page>,
     pub brk_start: u64,
     pub brk: u64,
     /// Mappings without a wish are put below this address.
@@ -49,6 +50,7 @@ pub struct Space {
     pub stack_limit: u64,
     /// Page faults answered.
     pub fault_count: u64,
+    pub(super) sequence: Sequence,
 }
 
 impl Space {
@@ -57,12 +59,13 @@ impl Space {
             frames,
             task,
             vmas: BTreeMap::new(),
-            pages: Pages::default(),
+            pages: Sparse::default(),
             brk_start: 0,
             brk: 0,
             mmap_top: TASK_SIZE,
             stack_limit: 8 << 20,
             fault_count: 0,
+            sequence: Sequence::default(),
         }
     }
 
@@ -148,7 +151,7 @@ impl Space {
     /// Forgets the pages in `span`, after taking them from the program.
     pub fn drop_pages(&mut self, span: Span) {
         self.revoke(span, Rights::RWX);
-        self.pages.remove_range(span.start()..span.end());
+        self.pages.remove_range(span.numbers());
     }
 
     /// A free range of `len` bytes (page-aligned): the highest below `mmap_top`.
@@ -184,6 +187,6 @@ impl Space {
 
     /// The page that an address is in, if it is there.
     pub fn page(&self, addr: u64) -> Option<&Page> {
-        self.pages.get(addr)
+        self.pages.get(addr / PAGE)
     }
 }

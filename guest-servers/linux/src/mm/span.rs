@@ -1,6 +1,7 @@
 //! Page-aligned ranges of addresses.
 
 use super::{PAGE, TASK_SIZE};
+use core::ops::Range;
 
 /// A range of whole pages below [`TASK_SIZE`]. Never empty, and its arithmetic cannot overflow.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -40,6 +41,10 @@ impl Span {
     }
     pub const fn pages(self) -> u64 {
         self.bytes() / PAGE
+    }
+    /// The numbers of the pages: their addresses in pages.
+    pub const fn numbers(self) -> Range<u64> {
+        self.start / PAGE..self.end / PAGE
     }
     pub const fn contains(self, addr: u64) -> bool {
         self.start <= addr && addr < self.end

@@ -9,7 +9,6 @@ use super::{Mm, PAGE, TASK_SIZE};
 use crate::buf::{Sink, Source};
 use crate::bytes::u64_at;
 use crate::errno::Errno;
-use crate::frames::Frame;
 use crate::process::Process;
 use alloc::rc::Rc;
 use alloc::vec::Vec;
@@ -37,9 +36,18 @@ impl UserMemory {
         Self { mm }
     }
 
-    fn frame(&self, addr: u64, access: Rights) -> Result<Frame, Errno> {
-        let mut space = self.mm.space.borrow_mut();
-        space.frame(addr, access).map_err(|e| match e {
+    /// Shows the page that `addr` is in to `look`, which must not use this address space.
+    fn with_page<T>(
+        &self,
+        addr: u64,
+        access: Rights,
+        look: impl FnOnce(&[Cell<u8>]) -> T,
+    ) -> Result<T, Errno> {
+        if let Some(frame) = self.mm.space.borrow().frame_at_hand(addr, access) {
+            return Ok(look(frame.cells()));
+        }
+        let frame = self.mm.space.borrow_mut().frame(addr, access);
+        frame.map(|frame| look(frame.cells())).map_err(|e| match e {
             FaultError::NoMemory => Errno::ENOMEM,
             _ => Errno::EFAULT,
         })
@@ -58,8 +66,8 @@ impl UserMemory {
             let at = addr.checked_add(done as u64).filter(|a| *a < TASK_SIZE).ok_or((Errno::EFAULT, done))?;
             let offset = (at % PAGE) as usize;
             let n = (PAGE as usize - offset).min(len - done);
-            let frame = self.frame(at, access).map_err(|e| (e, done))?;
-            each(&frame.cells()[offset..offset + n], done);
+            self.with_page(at, access, |cells| each(&cells[offset..offset + n], done))
+                .map_err(|e| (e, done))?;
             done += n;
         }
         Ok(done)
@@ -109,12 +117,14 @@ impl UserMemory {
             let at = addr.checked_add(out.len() as u64).filter(|a| *a < TASK_SIZE).ok_or(Errno::EFAULT)?;
             let offset = (at % PAGE) as usize;
             let n = (PAGE as usize - offset).min(max - out.len());
-            let frame = self.frame(at, Rights::R)?;
-            for cell in &frame.cells()[offset..offset + n] {
-                match cell.get() {
-                    0 => return Ok(out),
-                    byte => out.push(byte),
-                }
+            let is_whole = self.with_page(at, Rights::R, |cells| {
+                let part = &cells[offset..offset + n];
+                let end = part.iter().position(|cell| cell.get() == 0);
+                out.extend(part[..end.unwrap_or(n)].iter().map(Cell::get));
+                end.is_some()
+            })?;
+            if is_whole {
+                return Ok(out);
             }
         }
         Err(Errno::ENAMETOOLONG)

@@ -15,6 +15,7 @@ use crate::process::{Process, Thread};
 use crate::server::Server;
 use crate::syscall::SysResult;
 use crate::trampoline::Doing;
+use alloc::boxed::Box;
 use alloc::rc::Rc;
 use alloc::vec::Vec;
 use linux_raw_sys::general::__NR_restart_syscall;
@@ -29,7 +30,7 @@ pub enum Resume {
     /// It was running, and nobody has stopped it yet.
     Running,
     /// This state, in place of what it had (`rt_sigreturn`).
-    State(alloc::boxed::Box<ThreadState>),
+    State(Box<ThreadState>),
 }
 
 /// What a thread of a stopped process goes on from when the process is continued.
@@ -58,7 +59,7 @@ impl Server {
         if process.is_stopped() {
             return self.hold(thread, resume);
         }
-        let mut state = None;
+        let mut state: Option<Box<ThreadState>> = None;
         let mut resume = resume;
         loop {
             match self.next_signal(thread, &process) {
@@ -66,17 +67,17 @@ impl Server {
                 Next::Halted if process.is_stopped() => return self.hold_with(thread, resume, state),
                 Next::Halted => return,
                 Next::Handler(info, action) => {
+                    // When the handler begins, the call has had its result; what remains is the state.
+                    let before = core::mem::replace(&mut resume, Resume::Running);
                     let mut s = match state.take() {
                         Some(s) => s,
-                        None => match self.state_before_handler(thread, &process, &resume, &action) {
+                        None => match self.state_before_handler(thread, &process, before, &action) {
                             Ok(s) => s,
                             Err(why) => return self.lost(&process, why),
                         },
                     };
-                    // The call has had its result; what remains is the state.
                     self.push_frame(thread, &process, &mut s, &info, &action);
                     state = Some(s);
-                    resume = Resume::Running;
                 }
             }
         }
@@ -95,9 +96,9 @@ impl Server {
         *thread.held.borrow_mut() = Some(Held(resume));
     }
 
-    fn hold_with(&self, thread: &Thread, resume: Resume, state: Option<ThreadState>) {
+    fn hold_with(&self, thread: &Thread, resume: Resume, state: Option<Box<ThreadState>>) {
         match state {
-            Some(state) => self.hold(thread, Resume::State(alloc::boxed::Box::new(state))),
+            Some(state) => self.hold(thread, Resume::State(state)),
             None => self.hold(thread, resume),
         }
     }
@@ -145,11 +146,11 @@ impl Server {
         &self,
         thread: &Thread,
         process: &Process,
-        resume: &Resume,
+        resume: Resume,
         action: &SigAction,
-    ) -> Result<ThreadState, Errno> {
+    ) -> Result<Box<ThreadState>, Errno> {
         if let Resume::State(state) = resume {
-            return Ok(**state);
+            return Ok(state);
         }
         let doing = if let Resume::Call { .. } = resume { Doing::Call } else { Doing::Running };
         let mut state = self.program_state(thread, process, doing)?;
@@ -160,10 +161,10 @@ impl Server {
                 _ => false,
             };
             if again {
-                state.regs.rax = *nr;
+                state.regs.rax = nr;
                 state.regs.rip = state.regs.rip.wrapping_sub(SYSCALL_LEN);
             } else {
-                state.regs.rax = value_of(result);
+                state.regs.rax = value_of(&result);
             }
         }
         Ok(state)

@@ -21,6 +21,7 @@ use crate::bytes::{put_u16, put_u32, put_u64, u32_at, u64_at};
 use crate::errno::Errno;
 use crate::machine::ThreadState;
 use crate::mm::user::UserMemory;
+use alloc::boxed::Box;
 use ukernel_abi::utcb::{FPU_BYTES, FpuState, Regs};
 
 const UC_FLAGS: usize = 8;
@@ -135,8 +136,7 @@ pub fn push(
 
 /// What rt_sigreturn goes back to.
 pub struct Restored {
-    pub regs: Regs,
-    pub fpu: FpuState,
+    pub state: Box<ThreadState>,
     pub mask: SigSet,
     pub alt: Result<AltStack, Errno>,
 }
@@ -144,20 +144,20 @@ pub struct Restored {
 /// Takes the frame apart that lies just below `sp` (the restorer's `ret` has popped its first word).
 pub fn pop(memory: &UserMemory, sp: u64) -> Result<Restored, Errno> {
     let frame: [u8; FRAME_SIZE] = memory.read_array(sp.wrapping_sub(8))?;
-    let mut regs = Regs::default();
-    for (i, reg) in sigcontext(&mut regs).into_iter().enumerate() {
+    let mut state = Box::new(ThreadState::new(Regs::default()));
+    for (i, reg) in sigcontext(&mut state.regs).into_iter().enumerate() {
         *reg = u64_at(&frame, MCONTEXT + 8 * i);
     }
-    let mut fpu = FpuState::INIT;
     let fpstate = u64_at(&frame, FPSTATE);
     if fpstate != 0 {
-        memory.read(fpstate, &mut fpu.0)?;
+        let fpu = &mut state.fpu.0;
+        memory.read(fpstate, fpu)?;
         // Reserved bits would make the processor refuse the state.
-        let mxcsr = u32_at(&fpu.0, MXCSR) & MXCSR_BITS;
-        put_u32(&mut fpu.0, MXCSR, mxcsr);
+        let mxcsr = u32_at(fpu, MXCSR) & MXCSR_BITS;
+        put_u32(fpu, MXCSR, mxcsr);
     }
     let mut stack = [0; STACK_T_SIZE];
     stack.copy_from_slice(&frame[UC_STACK..UC_STACK + STACK_T_SIZE]);
     let mask = SigSet(u64_at(&frame, UC_MASK)).without(Signal::UNBLOCKABLE);
-    Ok(Restored { regs, fpu, mask, alt: AltStack::from_bytes(&stack) })
+    Ok(Restored { state, mask, alt: AltStack::from_bytes(&stack) })
 }

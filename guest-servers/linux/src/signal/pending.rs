@@ -1,9 +1,9 @@
 //! Signals that have been sent and not been delivered.
 
 use super::info::SigInfo;
-use super::set::{SigSet, Signal};
+use super::set::SigSet;
 use crate::errno::Errno;
-use alloc::collections::VecDeque;
+use alloc::vec::Vec;
 
 /// Most queued real-time signals (RLIMIT_SIGPENDING of a small machine).
 const QUEUE_LIMIT: usize = 1024;
@@ -12,7 +12,8 @@ const QUEUE_LIMIT: usize = 1024;
 #[derive(Default)]
 pub struct PendingSignals {
     set: SigSet,
-    infos: VecDeque<SigInfo>,
+    /// In the order in which they came. Mostly there is one.
+    infos: Vec<SigInfo>,
 }
 
 impl PendingSignals {
@@ -28,7 +29,7 @@ impl PendingSignals {
         if info.signal.is_realtime() && self.infos.len() >= QUEUE_LIMIT {
             return Err(Errno::EAGAIN);
         }
-        self.infos.push_back(info);
+        self.infos.push(info);
         self.set = self.set.union(SigSet::one(info.signal));
         Ok(())
     }
@@ -37,8 +38,11 @@ impl PendingSignals {
     pub fn take(&mut self, wanted: SigSet) -> Option<SigInfo> {
         let signal = self.set.intersection(wanted).first()?;
         let at = self.infos.iter().position(|i| i.signal == signal)?;
-        let info = self.infos.remove(at)?;
-        self.update(signal);
+        let info = self.infos.remove(at);
+        // An ordinary one is there once.
+        if !signal.is_realtime() || !self.infos.iter().any(|i| i.signal == signal) {
+            self.set = self.set.without(SigSet::one(signal));
+        }
         Some(info)
     }
 
@@ -47,17 +51,12 @@ impl PendingSignals {
         self.infos.retain(|i| !signals.contains(i.signal));
         self.set = self.set.without(signals);
     }
-
-    fn update(&mut self, signal: Signal) {
-        if !self.infos.iter().any(|i| i.signal == signal) {
-            self.set = self.set.without(SigSet::one(signal));
-        }
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::signal::set::Signal;
 
     const RT: fn() -> Signal = || Signal::new(40).unwrap();
     const ALL: SigSet = SigSet(u64::MAX);

@@ -5,7 +5,6 @@ use super::{Ctx, Entry, Outcome};
 use crate::errno::Errno;
 use crate::fs::FsContext;
 use crate::fs::path::Base;
-use crate::machine::ThreadState;
 use crate::mm::user::UserMemory;
 use crate::process::exit::exited;
 use crate::program::exec::Request;
@@ -14,7 +13,6 @@ use crate::signal::frame;
 use crate::signal::info::SigInfo;
 use crate::signal::set::Signal;
 use crate::trampoline::Doing;
-use alloc::boxed::Box;
 use alloc::vec::Vec;
 use linux_raw_sys::general::*;
 
@@ -104,8 +102,7 @@ fn rt_sigreturn(c: &Ctx) -> Outcome {
             if let Ok(alt) = r.alt {
                 c.thread.alt_stack.set(alt);
             }
-            let state = ThreadState { fpu: r.fpu, ..ThreadState::new(r.regs) };
-            Outcome::State(Box::new(state))
+            Outcome::State(r.state)
         }
         Err(_) => {
             c.server.force_signal(&c.thread, &c.proc, SigInfo::kernel(Signal::SIGSEGV));

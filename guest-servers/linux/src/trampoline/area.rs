@@ -47,9 +47,6 @@ impl PageSource for Everywhere {
     fn page(&self, _index: u64) -> Result<Frame, Errno> {
         Ok(self.0.clone())
     }
-    fn is_ready(&self, _index: u64) -> bool {
-        true
-    }
     fn size(&self) -> u64 {
         SIZE
     }

@@ -20,6 +20,7 @@ use crate::mm::user::UserMemory;
 use crate::process::{Process, Thread};
 use crate::server::Server;
 use crate::signal::deliver::SYSCALL_LEN;
+use alloc::boxed::Box;
 use ukernel_abi::layout::GATE;
 use ukernel_abi::utcb::Regs;
 
@@ -39,25 +40,32 @@ impl Server {
         thread: &Thread,
         process: &Process,
         doing: Doing,
-    ) -> Result<ThreadState, Errno> {
+    ) -> Result<Box<ThreadState>, Errno> {
         let mut state = self.machine.state(thread.l4.get())?;
-        state.regs = self.outside(thread, process, doing, &state.regs)?;
+        self.put_outside(thread, process, doing, &mut state.regs)?;
         Ok(state)
     }
 
     /// A thread's registers, as its program sees them.
     pub fn program_regs(&self, thread: &Thread, process: &Process, doing: Doing) -> Result<Regs, Errno> {
-        let (_, regs) = self.machine.regs(thread.l4.get())?;
-        self.outside(thread, process, doing, &regs)
+        let (_, mut regs) = self.machine.regs(thread.l4.get())?;
+        self.put_outside(thread, process, doing, &mut regs)?;
+        Ok(regs)
     }
 
-    fn outside(&self, thread: &Thread, process: &Process, doing: Doing, regs: &Regs) -> Result<Regs, Errno> {
-        match &self.trampoline {
-            Some(trampoline) => {
-                trampoline.outside(regs, doing, &UserMemory::new(process), thread.l4.get().lthread())
-            }
-            None => Ok(*regs),
+    /// Makes a thread's registers those that its program sees.
+    fn put_outside(
+        &self,
+        thread: &Thread,
+        process: &Process,
+        doing: Doing,
+        regs: &mut Regs,
+    ) -> Result<(), Errno> {
+        if let Some(trampoline) = &self.trampoline {
+            let memory = UserMemory::new(process);
+            *regs = trampoline.outside(regs, doing, &memory, thread.l4.get().lthread())?;
         }
+        Ok(())
     }
 }
 

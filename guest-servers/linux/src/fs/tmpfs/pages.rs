@@ -1,10 +1,9 @@
 //! The content of a file: its size and those of its pages that were ever written.
 
-use alloc::collections::BTreeMap;
-
 use crate::buf;
 use crate::errno::{Errno, Result};
 use crate::frames::{FRAME_SIZE, Frame};
+use crate::sparse::Sparse;
 
 /// The largest size of a file (Linux: `MAX_LFS_FILESIZE`, as offsets are signed).
 pub const MAX_SIZE: u64 = i64::MAX as u64;
@@ -15,7 +14,7 @@ const PAGE: u64 = FRAME_SIZE as u64;
 #[derive(Default)]
 pub struct Pages {
     size: u64,
-    frames: BTreeMap<u64, Frame>,
+    frames: Sparse<Frame>,
 }
 
 impl Pages {
@@ -25,17 +24,17 @@ impl Pages {
 
     /// Frames in use.
     pub fn frames(&self) -> usize {
-        self.frames.len()
+        self.frames.count()
     }
 
     pub fn get(&self, index: u64) -> Option<Frame> {
-        self.frames.get(&index).cloned()
+        self.frames.get(index).cloned()
     }
 
     /// Adds a page that was missing.
     pub fn insert(&mut self, index: u64, frame: Frame) {
-        let before = self.frames.insert(index, frame);
-        debug_assert!(before.is_none(), "page {index} was there");
+        debug_assert!(!self.frames.contains(index), "page {index} is there");
+        self.frames.insert(index, frame);
     }
 
     /// Makes the file reach at least to `end`.
@@ -50,7 +49,7 @@ impl Pages {
         }
         let mut given = 0;
         if size < self.size {
-            given = self.frames.split_off(&size.div_ceil(PAGE)).len();
+            given = self.frames.remove_range(size.div_ceil(PAGE)..u64::MAX);
             self.clear_within(size, size.next_multiple_of(PAGE));
         }
         self.size = size;
@@ -66,16 +65,13 @@ impl Pages {
         }
         self.clear_within(start, first * PAGE);
         self.clear_within(last * PAGE, end);
-        let mut tail = self.frames.split_off(&first);
-        let mut rest = tail.split_off(&last);
-        self.frames.append(&mut rest);
-        tail.len()
+        self.frames.remove_range(first..last)
     }
 
     /// Clears bytes that lie in one page.
     fn clear_within(&self, start: u64, end: u64) {
         if start < end
-            && let Some(frame) = self.frames.get(&(start / PAGE))
+            && let Some(frame) = self.frames.get(start / PAGE)
         {
             let from = (start % PAGE) as usize;
             buf::fill_cells(&frame.cells()[from..from + (end - start) as usize], 0);
@@ -86,11 +82,11 @@ impl Pages {
     pub fn seek(&self, from: u64, data: bool) -> Result<u64> {
         let page = from / PAGE;
         if data {
-            let next = self.frames.range(page..).next().ok_or(Errno::ENXIO)?;
+            let next = self.frames.range(page..u64::MAX).next().ok_or(Errno::ENXIO)?;
             return Ok((next.0 * PAGE).max(from));
         }
         let mut hole = page;
-        for (&index, _) in self.frames.range(page..) {
+        for (index, _) in self.frames.range(page..u64::MAX) {
             if index != hole {
                 break;
             }
