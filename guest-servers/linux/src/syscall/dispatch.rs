@@ -40,7 +40,8 @@ impl Server {
         let Some(entry) = table::lookup(nr) else {
             self.trace.missing(nr);
             self.trace.enter(c, nr, None);
-            return self.finish(c, nr, Err(Errno::ENOSYS));
+            let result = self.profile.call(c.thread.l4.get(), nr, || Err(Errno::ENOSYS));
+            return self.finish(c, nr, result);
         };
         self.trace.enter(c, nr, Some(entry));
         match entry.handler {
@@ -97,7 +98,10 @@ impl Server {
                 });
                 c.thread.call.set(Some(CallInProgress { nr, task: Some(task) }));
             }
-            Err(e) => self.finish(c, nr, Err(e)),
+            Err(e) => {
+                self.profile.end(c.thread.l4.get(), &Err(e));
+                self.finish(c, nr, Err(e));
+            }
         }
     }
 
