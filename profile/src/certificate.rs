@@ -2,7 +2,7 @@
 //!
 //! It says what was found, and no more than that: a paragraph that praises its clock would not be read.
 
-use crate::file::{Alignment, Certificate, Header, KernelMode, RingEnd, Ticks, Trailer, Vcpu};
+use crate::file::{Alignment, Certificate, Header, KernelMode, RingEnd, Sampling, Ticks, Trailer, Vcpu};
 
 /// The paragraph, without a line break.
 pub fn text(header: &Header, trailer: Option<&Trailer>) -> String {
@@ -17,6 +17,7 @@ pub fn text(header: &Header, trailer: Option<&Trailer>) -> String {
     sentences.extend(kernel_mode(header));
     sentences.push(alignment(header, certificate.alignment.as_ref()));
     sentences.extend(disturbances(certificate));
+    sentences.extend(certificate.sampling.as_ref().map(sampling));
     sentences.push(losses(&trailer.rings));
     sentences.join(" ")
 }
@@ -87,6 +88,23 @@ fn disturbances(certificate: &Certificate) -> Option<String> {
     ))
 }
 
+/// What looking at the guest has cost it.
+fn sampling(sampling: &Sampling) -> String {
+    let Sampling { hz, taken, missed, stopped_ns, asked, sampler_ns } = sampling;
+    let each = *stopped_ns as f64 / (*taken).max(1) as f64 / 1e3;
+    let missed = if *missed > 0 { format!(", {missed} more were missed") } else { String::new() };
+    let asked = match asked {
+        0 => String::new(),
+        asked => format!(", the {} among them when it was held for its Linux programs' symbols", times(*asked)),
+    };
+    let thread = sampler_ns.map(|ns| format!("; working them out took {} of a CPU", ms(ns))).unwrap_or_default();
+    format!(
+        "Samples were taken {hz} times a second of each vCPU: {taken} of them{missed}. Each is an exit of its vCPU, and kept it out of the guest for {each:.0} µs on the \
+         average, {} in all{asked}{thread}. That time is in the others' figures.",
+        ms(*stopped_ns)
+    )
+}
+
 fn losses(rings: &[RingEnd]) -> String {
     let sum = |of: fn(&RingEnd) -> u64| rings.iter().map(of).fold(0, u64::saturating_add);
     let records = sum(|ring| ring.records);
@@ -152,6 +170,20 @@ mod tests {
              seen on another CPU than before once, were preempted 2 times, waited 2.0 ms for a CPU; the host itself was kept from its CPUs for 10.0 ms; \
              reading the rings took 3.0 ms of a CPU. All 5 records are there."
         );
+    }
+
+    #[test]
+    fn samples_say_what_they_cost() {
+        let mut trailer = trailer();
+        let sampling = Sampling { hz: 997, taken: 1000, missed: 0, stopped_ns: 50_000_000, ..Sampling::default() };
+        trailer.certificate.sampling = Some(sampling);
+        let told = text(&header(), Some(&trailer));
+        assert!(told.contains("997 times a second of each vCPU: 1000 of them. Each is an exit of its vCPU, and kept it out of the guest for 50 µs on the average, 50.0 ms in all. That"), "{told}");
+        trailer.certificate.sampling = Some(Sampling { missed: 3, asked: 2, sampler_ns: Some(1_000_000), ..sampling });
+        let told = text(&header(), Some(&trailer));
+        for part in ["3 more were missed", "the 2 times among them", "took 1.0 ms of a CPU"] {
+            assert!(told.contains(part), "{told}");
+        }
     }
 
     #[test]

@@ -1,8 +1,13 @@
 //! The forms that a profile can be had in.
 //!
-//! - [`table`], [`jsonl`], [`hdr`], [`html`]: made of a [`Report`](crate::report::Report); [`units`], [`words`]: how they write numbers and sentences
+//! - [`table`], [`jsonl`], [`hdr`], [`html`]: made of a [`Report`](crate::report::Report); [`units`], [`words`]: how they write numbers and sentences; [`escape`]: text in
+//!   HTML and SVG
 //! - [`perfetto`]: made of the records as they are gone through
+//! - [`folded`], [`flamegraph`]: made of the samples
 
+mod escape;
+pub mod flamegraph;
+pub mod folded;
 pub mod hdr;
 pub mod html;
 pub mod jsonl;
@@ -24,8 +29,10 @@ pub enum Format {
     Hdr,
     /// Chrome's trace events, for the Perfetto UI.
     Perfetto,
-    /// Folded stacks, for flame graphs.
+    /// Folded stacks, for programs that draw flame graphs.
     Folded,
+    /// A flame graph, as a picture.
+    FlameGraph,
     /// A page for a browser.
     Html,
     /// As it was recorded: [`crate::file`].
@@ -33,20 +40,21 @@ pub enum Format {
 }
 
 /// Names, and extensions of files that mean them.
-const ALL: [(Format, &str, &str); 7] = [
+const ALL: [(Format, &str, &str); 8] = [
     (Format::Table, "table", "txt"),
     (Format::JsonLines, "jsonl", "jsonl"),
     (Format::Hdr, "hdr", "hlog"),
     (Format::Perfetto, "perfetto", "json"),
     (Format::Folded, "folded", "folded"),
+    (Format::FlameGraph, "flamegraph", "svg"),
     (Format::Html, "html", "html"),
     (Format::Raw, "raw", "raw"),
 ];
 
 impl Format {
     /// What users write.
-    pub const NAMES: [&str; 7] = {
-        let mut names = [""; 7];
+    pub const NAMES: [&str; 8] = {
+        let mut names = [""; 8];
         let mut n = 0;
         while n < names.len() {
             names[n] = ALL[n].1;
@@ -91,13 +99,13 @@ mod tests {
         }
         let of = |path: &str| Format::of_path(Path::new(path));
         assert_eq!(
-            (of("a/b.json"), of("b.hlog"), of("x.txt")),
-            (Some(Format::Perfetto), Some(Format::Hdr), Some(Format::Table))
+            (of("a/b.json"), of("b.hlog"), of("x.txt"), of("c.svg")),
+            (Some(Format::Perfetto), Some(Format::Hdr), Some(Format::Table), Some(Format::FlameGraph))
         );
         assert_eq!((of("profile"), of("a.out"), of("txt")), (None, None, None));
         assert_eq!(
             "JSON".parse::<Format>().unwrap_err().to_string(),
-            "there is no format \"JSON\"; known: table, jsonl, hdr, perfetto, folded, html, raw"
+            "there is no format \"JSON\"; known: table, jsonl, hdr, perfetto, folded, flamegraph, html, raw"
         );
     }
 }

@@ -5,6 +5,7 @@
 use crate::file::{Block, Header, ReadError, Reader, Ring, Trailer, records};
 use crate::merge::Entry;
 use crate::names::NameBook;
+use crate::stacks::Stacks;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
 use std::io::{self, BufReader, Read, Seek, SeekFrom};
@@ -21,6 +22,7 @@ pub struct Input<F> {
     /// `None` of a file that was cut off.
     pub trailer: Option<Trailer>,
     pub names: NameBook,
+    pub stacks: Stacks,
     rings: BTreeMap<Ring, VecDeque<Part>>,
     file: RefCell<F>,
     /// What went wrong while a ring was read.
@@ -45,6 +47,7 @@ impl<F: Read + Seek> Input<F> {
         let mut reader = Reader::new(BufReader::new(&mut file))?;
         let header = reader.header().clone();
         let (mut trailer, mut names, mut rings) = (None, NameBook::default(), BTreeMap::new());
+        let mut stacks = Stacks::default();
         let mut parts = 0;
         while let Some(block) = reader.next_block()? {
             let (ring, part) = match block {
@@ -54,6 +57,10 @@ impl<F: Read + Seek> Input<F> {
                 Block::Dropped { ring, records } => (ring, Part::Lost(records)),
                 Block::Names(more) => {
                     names.add(more);
+                    continue;
+                }
+                Block::Samples(more) => {
+                    stacks.add(more);
                     continue;
                 }
                 Block::Trailer(end) => {
@@ -68,7 +75,7 @@ impl<F: Read + Seek> Input<F> {
             }
         }
         let (file, problem) = (RefCell::new(file), RefCell::new(None));
-        Ok(Self { header, trailer, names, rings, file, problem })
+        Ok(Self { header, trailer, names, stacks, rings, file, problem })
     }
 
     /// The rings and what is in them. If something cannot be read, that ring ends there, and [`Self::check`] says why.

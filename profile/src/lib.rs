@@ -9,6 +9,7 @@
 //! - [`cost`], [`point`]: what measuring costs
 //! - [`kind`], [`phase`], [`span`]: requests; [`thread`], [`cpu`], [`roles`]: what is known meanwhile
 //! - [`stats`], [`metric`], [`bins`]: figures; [`names`], [`clock`]: what they mean
+//! - [`stacks`]: what was called by whom when samples were taken; [`flame`]: as boxes in rows
 //! - [`certificate`]: how far the clock can be trusted, in words
 //! - [`format`]: the forms that a profile can be had in; [`report`]: makes them
 //! - [`mock`]: a guest's records without a guest, for tests
@@ -21,6 +22,7 @@ pub mod clock;
 pub mod cost;
 pub mod cpu;
 pub mod file;
+pub mod flame;
 pub mod follow;
 pub mod format;
 pub mod input;
@@ -35,6 +37,7 @@ pub mod report;
 pub mod roles;
 pub mod sink;
 pub mod span;
+pub mod stacks;
 pub mod stats;
 pub mod summary;
 pub mod thread;

@@ -1,6 +1,7 @@
 //! A guest that is only thought up: its records, at the times that a test wants.
 
 use crate::cost::Costs;
+use crate::file::samples::Tree;
 use crate::file::{Header, Names, Ring, RingEnd, Trailer, Writer};
 use crate::follow::Follower;
 use crate::follow::counts::Counts;
@@ -27,6 +28,8 @@ pub struct Guest {
     rings: BTreeMap<Ring, Vec<Entry>>,
     /// Sequence numbers that nobody has.
     skipped: u32,
+    /// Of which stacks are made.
+    samples: Tree,
 }
 
 impl Guest {
@@ -70,6 +73,12 @@ impl Guest {
         let sequence = entries.iter().filter(|entry| matches!(entry, Entry::Record(_))).count() as u64 + 1;
         let sequence = sequence + u64::from(self.skipped);
         entries.push(Entry::Record(Record::new(event, cpu, sequence, thread, self.now, argument)));
+        self
+    }
+
+    /// Somebody looks, and finds the first CPU here.
+    pub fn sample(&mut self, stack: &[&str]) -> &mut Self {
+        self.samples.add(self.now, 0, stack.iter().copied());
         self
     }
 
@@ -154,6 +163,7 @@ impl Guest {
     pub fn file(&self, header: &Header, names: &Names, mut trailer: Trailer) -> Cursor<Vec<u8>> {
         let mut writer = Writer::new(Vec::new(), header).expect("room for a header");
         writer.names(names).expect("room for names");
+        writer.samples(&self.samples.clone().take()).expect("room for samples");
         for (ring, entries) in &self.rings {
             let mut end = RingEnd { ring: *ring, records: 0, dropped: 0, incomplete: 0 };
             for part in entries.chunk_by(|one, next| is_record(one) && is_record(next)) {
@@ -206,6 +216,7 @@ pub fn sample() -> Cursor<Vec<u8>> {
         .kernel(0, 10, Event::EXIT, cat, 0)
         .kernel(0, 10, Event::ENTER_SYSCALL, cat, 231)
         .kernel(0, 10, Event::COMMIT, cat, linux);
+    guest.sample(&["linux: cat[7]", "main", "read", "enter_[k]"]).sample(&["linux", "<reply as &Fn>::run"]);
     let header = Header {
         ukvmm: "0.1.0".into(),
         command: ["--servers", "linux", "--", "cat", "<a&b>"].map(String::from).to_vec(),

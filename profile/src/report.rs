@@ -6,11 +6,12 @@ use crate::cost::{Cost, Costs};
 use crate::file::{Header, ReadError, Trailer};
 use crate::follow::Follower;
 use crate::follow::counts::Counts;
-use crate::format::{Format, hdr, html, jsonl, perfetto, table};
+use crate::format::{Format, flamegraph, folded, hdr, html, jsonl, perfetto, table};
 use crate::input::Input;
 use crate::merge::Timeline;
 use crate::names::NameBook;
 use crate::sink::Sink;
+use crate::stacks::Stacks;
 use crate::summary::Summary;
 use std::io::{self, Read, Seek, Write};
 use ukernel_abi::ThreadId;
@@ -20,7 +21,7 @@ pub enum ReportError {
     /// Said of the file.
     #[error(transparent)]
     Read(#[from] ReadError),
-    #[error("has no samples, of which stacks could be made")]
+    #[error("has no samples, of which stacks could be made (`--profile FILE,hz=997` takes some)")]
     NoSamples,
     #[error("the report cannot be written: {0}")]
     Write(#[source] io::Error),
@@ -32,6 +33,7 @@ pub struct Report {
     /// `None` if the file was cut off.
     pub trailer: Option<Trailer>,
     pub names: NameBook,
+    pub stacks: Stacks,
     pub clock: Clock,
     pub summary: Summary,
     pub outcome: Outcome,
@@ -53,9 +55,9 @@ impl Report {
         let input = Input::open(file)?;
         let mut summary = Summary::default();
         let outcome = analyse(&input, &mut summary)?;
-        let Input { header, trailer, names, .. } = input;
+        let Input { header, trailer, names, stacks, .. } = input;
         let clock = Clock::of(&header, trailer.as_ref());
-        Ok(Self { header, trailer, names, clock, summary, outcome })
+        Ok(Self { header, trailer, names, stacks, clock, summary, outcome })
     }
 
     /// How far it can be trusted.
@@ -84,6 +86,12 @@ fn name_costs(mut costs: Costs, names: &NameBook) -> Vec<(String, Cost)> {
     kernel.chain(servers).collect()
 }
 
+/// A file of which stacks can be made.
+fn samples<F: Read + Seek>(file: F) -> Result<Input<F>, ReportError> {
+    let input = Input::open(file)?;
+    if input.stacks.total() == 0 { Err(ReportError::NoSamples) } else { Ok(input) }
+}
+
 /// Writes the profile in `file` to `out` in that format.
 pub fn write<F: Read + Seek>(mut file: F, format: Format, out: &mut dyn Write) -> Result<(), ReportError> {
     let result = match format {
@@ -99,8 +107,11 @@ pub fn write<F: Read + Seek>(mut file: F, format: Format, out: &mut dyn Write) -
             trace.end()
         }
         Format::Raw => file.rewind().and_then(|()| io::copy(&mut file, out)).map(drop),
-        // Nothing takes samples yet.
-        Format::Folded => return Err(ReportError::NoSamples),
+        Format::Folded => folded::write(&samples(file)?.stacks, out),
+        Format::FlameGraph => {
+            let input = samples(file)?;
+            flamegraph::write(&input.header, &input.stacks, out)
+        }
     };
     result.and_then(|()| out.flush()).map_err(ReportError::Write)
 }

@@ -6,6 +6,7 @@ use profile::input::Input;
 use profile::report;
 use profile::sink::Sink;
 use profile::span::Span;
+use profile::stacks::Stacks;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::BufReader;
@@ -18,6 +19,7 @@ pub struct Profile {
     pub rings: BTreeMap<Ring, Vec<Record>>,
     /// Of tasks.
     pub names: Vec<String>,
+    pub stacks: Stacks,
     /// What threads have asked for.
     pub requests: Vec<Span>,
     /// What a record costs, by who writes it.
@@ -47,6 +49,8 @@ impl Profile {
                 // The trailer has their number.
                 Block::Dropped { .. } => {}
                 Block::Names(more) => names.extend(more.tasks.into_values()),
+                // They are read below.
+                Block::Samples(_) => {}
                 Block::Trailer(last) => trailer = Some(*last),
             }
         }
@@ -57,7 +61,7 @@ impl Profile {
             .and_then(|file| Input::open(file).map_err(|e| error(&e)))?;
         let mut requests = Requests::default();
         let costs = report::analyse(&input, &mut requests).map_err(|e| error(&e))?.costs;
-        Ok(Self { header, trailer, rings, names, requests: requests.0, costs })
+        Ok(Self { header, trailer, rings, names, stacks: input.stacks, requests: requests.0, costs })
     }
 
     /// What a record costs that the kernel makes of `event`.

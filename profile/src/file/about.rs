@@ -116,6 +116,26 @@ pub struct Certificate {
     pub steal_ns: Option<u64>,
     /// Nanoseconds for which the thread of `ukvmm` that empties the rings had a CPU. Where there is but one CPU, the guest had none meanwhile.
     pub reader_ns: Option<u64>,
+    /// Of a run of which samples were taken.
+    pub sampling: Option<Sampling>,
+}
+
+/// How samples were taken, and what that has cost.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Sampling {
+    /// Samples a second that were wanted of each vCPU.
+    pub hz: u32,
+    /// That were taken. Each is an exit of a vCPU.
+    pub taken: u64,
+    /// That were not, since the vCPU's thread, or the one that takes samples, had no time.
+    pub missed: u64,
+    /// Nanoseconds for which vCPUs were kept out of the guest for it, all together.
+    pub stopped_ns: u64,
+    /// How often the guest was held to find out what a Linux program is made of. The time is part of `stopped_ns`.
+    pub asked: u64,
+    /// Nanoseconds for which the thread that takes samples had a CPU.
+    pub sampler_ns: Option<u64>,
 }
 
 /// What the TSC counts.

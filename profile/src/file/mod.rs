@@ -22,6 +22,7 @@
 //! 3      names of tasks, JSON: Names. As often as there is something new
 //! 4      the trailer, JSON: Trailer. The last block; a file that has none was cut off
 //! 5      of one ring, that it was full: u64, how many records were dropped between those before this block and those behind it
+//! 6      samples, JSON: Samples. As often as there are some
 //! ```
 //!
 //! All numbers are little-endian. Blocks of another kind are left out by readers, and so are members of an object that they do not know.
@@ -29,19 +30,21 @@
 //! Within a ring, times nearly always ascend; a thread that was interrupted between taking its place and reading the TSC comes late. Among rings there is no
 //! order. A block is never longer than [`BLOCK_MAX`].
 //!
-//! - [`about`]: header, names, trailer
+//! - [`about`]: header, names, trailer; [`samples`]: where vCPUs were found
 //! - [`write`], [`read`]
 
 pub mod about;
 pub mod read;
 mod ring;
+pub mod samples;
 pub mod write;
 
 pub use about::{
-    Alignment, Certificate, Ending, Header, KernelMode, Names, Program, RingEnd, Ticks, Trailer, Vcpu,
+    Alignment, Certificate, Ending, Header, KernelMode, Names, Program, RingEnd, Sampling, Ticks, Trailer, Vcpu,
 };
 pub use read::{Block, ReadError, Reader, records};
 pub use ring::Ring;
+pub use samples::{Sample, Samples};
 pub use write::Writer;
 
 /// What a file begins with.
@@ -59,6 +62,7 @@ const RECORDS: u32 = 2;
 const NAMES: u32 = 3;
 const TRAILER: u32 = 4;
 const DROPPED: u32 = 5;
+const SAMPLES: u32 = 6;
 
 #[cfg(test)]
 mod tests;

@@ -3,7 +3,8 @@
 //! Of what the records say nothing is checked, not even that there is such an event.
 
 use super::{
-    BLOCK_MAX, DROPPED, HEAD, HEADER, Header, MAGIC, NAMES, Names, RECORDS, Ring, TRAILER, Trailer, VERSION,
+    BLOCK_MAX, DROPPED, HEAD, HEADER, Header, MAGIC, NAMES, Names, RECORDS, Ring, SAMPLES, Samples, TRAILER,
+    Trailer, VERSION,
 };
 use serde::de::DeserializeOwned;
 use std::io::{self, Read};
@@ -37,6 +38,7 @@ pub enum Block {
         records: u64,
     },
     Names(Names),
+    Samples(Samples),
     /// The last one.
     Trailer(Box<Trailer>),
 }
@@ -124,6 +126,7 @@ impl<R: Read> Reader<R> {
                     return Ok(Some(Block::Dropped { ring: ring()?, records }));
                 }
                 NAMES => return Ok(Some(Block::Names(json("names", at, &content)?))),
+                SAMPLES => return Ok(Some(Block::Samples(json("samples", at, &content)?))),
                 TRAILER => {
                     let trailer = json("the trailer", at, &content)?;
                     self.state = State::Complete;

@@ -28,6 +28,11 @@ fn names() -> Names {
     Names { tsc: 5, tasks: BTreeMap::from([(3, "linux".into()), (4, "linux: sh[12]".into())]) }
 }
 
+fn samples() -> Samples {
+    let taken = vec![Sample { tsc: 3, cpu: 1, call: 1 }];
+    Samples { names: vec!["main".into()], calls: vec![(0, 0)], taken }
+}
+
 fn trailer() -> Trailer {
     let rings = vec![RingEnd { ring: Ring::Host(1), records: 3, dropped: 1, incomplete: 2 }];
     let alignment = Alignment { offset: u64::MAX, error: 26, ..Alignment::default() };
@@ -45,6 +50,7 @@ fn sample() -> Vec<u8> {
     let mut writer = Writer::new(Vec::new(), &header()).unwrap();
     writer.records(Ring::Cpu(1), &bytes(&[record(1), record(2)])).unwrap();
     writer.names(&names()).unwrap();
+    writer.samples(&samples()).unwrap();
     writer.dropped(Ring::User(0), 17).unwrap();
     writer.records(Ring::User(0), &bytes(&[record(3)])).unwrap();
     writer.end(&trailer()).unwrap()
@@ -67,6 +73,7 @@ fn what_is_written_is_read() {
     let records = |ring, records| Some(Block::Records { ring, records });
     assert_eq!(reader.next_block().unwrap(), records(Ring::Cpu(1), vec![record(1), record(2)]));
     assert_eq!(reader.next_block().unwrap(), Some(Block::Names(names())));
+    assert_eq!(reader.next_block().unwrap(), Some(Block::Samples(samples())));
     let dropped = Block::Dropped { ring: Ring::User(0), records: 17 };
     assert_eq!(reader.next_block().unwrap(), Some(dropped));
     assert_eq!(reader.next_block().unwrap(), records(Ring::User(0), vec![record(3)]));
@@ -114,6 +121,7 @@ fn what_is_wrong_is_said() {
     assert!(with(32, 0x2020_2020).contains("the header"));
     assert!(with(first, 1).contains("second header"));
     assert!(with(first, 3).contains("names"));
+    assert!(with(first, 6).contains("samples"));
     assert!(with(first + 4, 0x3_0000).contains(&format!("unknown ring 0x30000 at offset {first}")));
     assert!(with(first + 8, BLOCK_MAX as u32 + 1).contains("a block of 4194305 bytes"));
 }

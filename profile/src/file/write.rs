@@ -1,7 +1,8 @@
 //! Writes a file.
 
 use super::{
-    BLOCK_MAX, DROPPED, HEAD, HEADER, Header, MAGIC, NAMES, Names, RECORDS, Ring, TRAILER, Trailer, VERSION,
+    BLOCK_MAX, DROPPED, HEAD, HEADER, Header, MAGIC, NAMES, Names, RECORDS, Ring, SAMPLES, Samples, TRAILER,
+    Trailer, VERSION,
 };
 use serde::Serialize;
 use std::io::{self, Write};
@@ -42,6 +43,10 @@ impl<W: Write> Writer<W> {
     /// What has been written so far is to be there even if the writer dies.
     pub fn flush(&mut self) -> io::Result<()> {
         self.out.flush()
+    }
+
+    pub fn samples(&mut self, samples: &Samples) -> io::Result<()> {
+        self.json(SAMPLES, samples)
     }
 
     /// The last block.

@@ -1,22 +1,22 @@
 //! One page for a browser, with everything in it: it loads nothing, runs no script, and can be mailed or printed.
 //!
-//! - [`escape`]: text that is nothing but text
-//! - [`bars`]: where the time went; [`figures`]: tables; [`plot`]: how long it took, each; [`course`]: what the machine did in the course of time
+//! - [`bars`]: where the time went; [`figures`]: tables; [`plot`]: how long it took, each; [`course`]: what the machine did in the course of time;
+//!   [`flame`]: where vCPUs were found
 
 mod bars;
 mod course;
-mod escape;
 mod figures;
+mod flame;
 mod plot;
 
+use super::escape::escape;
 use super::units::{count, grouped, percent, time};
 use super::words;
 use crate::metric::Section;
 use crate::report::Report;
-use escape::escape;
 use std::io::{self, Write};
 
-const STYLE: &str = include_str!("html/style.css");
+const STYLE: &str = concat!(include_str!("html/style.css"), include_str!("flamegraph.css"));
 
 pub fn write(report: &Report, out: &mut dyn Write) -> io::Result<()> {
     let command = escape(&words::command(report));
@@ -31,6 +31,7 @@ pub fn write(report: &Report, out: &mut dyn Write) -> io::Result<()> {
     )?;
     tiles(report, out)?;
     course::write(report, out)?;
+    flame::write(report, out)?;
     for section in Section::ALL {
         let metrics = report.summary.section(section);
         if !metrics.is_empty() {

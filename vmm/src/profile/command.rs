@@ -74,6 +74,7 @@ fn create(output: &Path, of: &File) -> Result<File, Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use profile::file::{Header, Names, Trailer};
     use std::fs;
 
     fn sample(folder: &Path) -> PathBuf {
@@ -95,6 +96,8 @@ mod tests {
             ("a.json", None, "{\"displayTimeUnit\""),
             ("a.out", None, "--servers linux -- cat"),
             ("b.html", Some(Format::JsonLines), "{\"broken\""),
+            ("c.folded", None, "vm;linux;<reply"),
+            ("c.svg", None, "<?xml"),
         ] {
             let output = folder.path().join(name);
             report(file.clone(), Some(output.clone()), format).unwrap();
@@ -118,8 +121,10 @@ mod tests {
         fs::write(&other, "of another kind").unwrap();
         let error = report(other, None, None).unwrap_err();
         assert!(error.to_string().contains("is no profile"), "{error}");
-        let error = report(file, None, Some(Format::Folded)).unwrap_err();
-        assert!(error.to_string().ends_with("has no samples, of which stacks could be made"), "{error}");
+        let path = folder.path().join("without samples");
+        fs::write(&path, profile::mock::Guest::default().file(&Header::default(), &Names::default(), Trailer::default()).into_inner()).unwrap();
+        let error = report(path, None, Some(Format::Folded)).unwrap_err();
+        assert!(error.to_string().contains("has no samples, of which stacks could be made"), "{error}");
         assert_eq!(report(folder.path().into(), None, None).unwrap_err().status(), exit::VMM);
     }
 }

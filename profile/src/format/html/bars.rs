@@ -1,6 +1,6 @@
 //! Where the time of each call went: a bar that is divided as its phases are, on the average.
 
-use super::escape::escape;
+use crate::format::escape::escape;
 use crate::format::units::mean;
 use crate::metric::{Key, Metric};
 use crate::phase::Phase;

@@ -1,6 +1,6 @@
 //! Tables.
 
-use super::escape::escape;
+use crate::format::escape::escape;
 use crate::format::units::{count, percent, time};
 use crate::metric::{Key, Metric};
 use crate::report::Report;

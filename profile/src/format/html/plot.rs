@@ -1,6 +1,6 @@
 //! How the times of a call are distributed: how many took how long, on a logarithmic scale.
 
-use super::escape::escape;
+use crate::format::escape::escape;
 use crate::format::units::{count, time};
 use crate::metric::{Key, Metric};
 use crate::report::Report;

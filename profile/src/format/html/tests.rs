@@ -21,6 +21,8 @@ fn a_page_is_complete_in_itself() {
         "Distribution of the times of getpid",
         "7 → 8, linux: cat[7]",
         "own events",
+        "Flame graph",
+        "&lt;reply as &amp;Fn&gt;::run",
         "2000.000 MHz",
     ] {
         assert!(page.contains(part), "{part}");

@@ -2,7 +2,10 @@
 
 use super::Seed;
 use profile::certificate;
+use profile::file::samples::Tree;
 use profile::file::{BLOCK_MAX, Block, Header, Names, Reader, Ring, RingEnd, Trailer, Writer};
+use profile::flame;
+use profile::stacks::Stacks;
 use std::collections::BTreeMap;
 use vmm_abi::trace::{Event, Record};
 
@@ -11,14 +14,16 @@ pub fn run(bytes: &[u8]) {
         Ok(reader) => reader,
         Err(error) => return assert!(!error.to_string().is_empty()),
     };
-    let mut trailer = None;
+    let (mut trailer, mut stacks) = (None, Stacks::default());
     while let Ok(Some(block)) = reader.next_block() {
         match block {
             Block::Records { records, .. } => assert!(records.len() as u64 * 32 <= BLOCK_MAX),
             Block::Names(_) | Block::Dropped { .. } => {}
+            Block::Samples(samples) => stacks.add(samples),
             Block::Trailer(last) => trailer = Some(last),
         }
     }
+    assert!(flame::frames(&stacks).iter().all(|frame| frame.from + frame.samples <= stacks.total()));
     assert_eq!(trailer.is_some(), reader.is_complete());
     assert!(reader.position() <= bytes.len() as u64);
     assert!(!certificate::text(reader.header(), trailer.as_deref()).is_empty());
@@ -33,6 +38,10 @@ fn writer() -> Writer<Vec<u8>> {
     let bytes: Vec<u8> = records.flat_map(Record::to_words).flat_map(u64::to_le_bytes).collect();
     writer.records(Ring::Cpu(0), &bytes).expect("whole records");
     writer.names(&Names { tsc: 1, tasks: BTreeMap::from([(3, "linux".into())]) }).expect("a short name");
+    let mut tree = Tree::default();
+    tree.add(1, 0, ["linux: sh", "main", "read"]);
+    tree.add(2, 0, ["idle"]);
+    writer.samples(&tree.take()).expect("memory");
     writer
 }
 
