@@ -95,9 +95,12 @@ fn sampling(sampling: &Sampling) -> String {
     let missed = if *missed > 0 { format!(", {missed} more were missed") } else { String::new() };
     let asked = match asked {
         0 => String::new(),
-        asked => format!(", the {} among them when it was held for its Linux programs' symbols", times(*asked)),
+        asked => {
+            format!(", the {} among them when it was held for its Linux programs' symbols", times(*asked))
+        }
     };
-    let thread = sampler_ns.map(|ns| format!("; working them out took {} of a CPU", ms(ns))).unwrap_or_default();
+    let thread =
+        sampler_ns.map(|ns| format!("; working them out took {} of a CPU", ms(ns))).unwrap_or_default();
     format!(
         "Samples were taken {hz} times a second of each vCPU: {taken} of them{missed}. Each is an exit of its vCPU, and kept it out of the guest for {each:.0} µs on the \
          average, {} in all{asked}{thread}. That time is in the others' figures.",
@@ -175,11 +178,13 @@ mod tests {
     #[test]
     fn samples_say_what_they_cost() {
         let mut trailer = trailer();
-        let sampling = Sampling { hz: 997, taken: 1000, missed: 0, stopped_ns: 50_000_000, ..Sampling::default() };
+        let sampling =
+            Sampling { hz: 997, taken: 1000, missed: 0, stopped_ns: 50_000_000, ..Sampling::default() };
         trailer.certificate.sampling = Some(sampling);
         let told = text(&header(), Some(&trailer));
         assert!(told.contains("997 times a second of each vCPU: 1000 of them. Each is an exit of its vCPU, and kept it out of the guest for 50 µs on the average, 50.0 ms in all. That"), "{told}");
-        trailer.certificate.sampling = Some(Sampling { missed: 3, asked: 2, sampler_ns: Some(1_000_000), ..sampling });
+        trailer.certificate.sampling =
+            Some(Sampling { missed: 3, asked: 2, sampler_ns: Some(1_000_000), ..sampling });
         let told = text(&header(), Some(&trailer));
         for part in ["3 more were missed", "the 2 times among them", "took 1.0 ms of a CPU"] {
             assert!(told.contains(part), "{told}");

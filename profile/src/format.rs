@@ -67,6 +67,18 @@ impl Format {
         ALL.iter().find(|(format, ..)| *format == self).map_or("", |(_, name, _)| name)
     }
 
+    /// Samples that are usually taken a second of each vCPU for it; `Some(0)`: it keeps those that somebody asks for. `None`: it shows none. A number that has no factor in
+    /// common with what a guest does a thousand times a second.
+    pub fn samples(self) -> Option<u32> {
+        match self {
+            Self::Folded | Self::FlameGraph => Some(997),
+            // It is about times, too, which samples make longer.
+            Self::Html => Some(97),
+            Self::Raw => Some(0),
+            _ => None,
+        }
+    }
+
     /// What a file of this name is to hold, if its extension says so.
     pub fn of_path(path: &Path) -> Option<Self> {
         let given = path.extension()?;

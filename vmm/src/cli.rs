@@ -108,11 +108,12 @@ pub struct Run {
     #[arg(long, value_name = "FILE")]
     pub core: Option<PathBuf>,
     /// Record what the machine does and how long it takes, and write it to this file ("-": standard output) when the guest has ended; the
-    /// format is the extension's (.txt .jsonl .hlog .json .folded .html) or the one named, else raw
+    /// format is the extension's (.txt .jsonl .hlog .json .folded .svg .html) or the one named, else raw; hz: samples a second of where it is, for
+    /// folded (usually 997), flamegraph (997), html (97) and raw
     #[arg(
         long,
         allow_hyphen_values = true,
-        value_name = "FILE[,format=table|jsonl|hdr|perfetto|folded|html|raw]"
+        value_name = "FILE[,format=table|jsonl|hdr|perfetto|folded|flamegraph|html|raw][,hz=N]"
     )]
     pub profile: Option<OsString>,
     /// Command line of the kernel; a stock kernel gets it behind `console=ttyS0 panic=-1 reboot=panic_warm`

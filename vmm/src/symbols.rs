@@ -4,6 +4,7 @@
 use elf::ElfBytes;
 use elf::abi::{PT_LOAD, SHF_ALLOC, STT_FUNC, STT_NOTYPE};
 use elf::endian::LittleEndian;
+use std::cell::OnceCell;
 use std::path::Path;
 
 /// Larger kernels are not searched: nobody waits for a message.
@@ -65,42 +66,81 @@ pub fn find_function(path: &Path, name: &str) -> Option<u64> {
 
 fn search(file: &[u8], address: u64) -> Option<String> {
     let elf = ElfBytes::<LittleEndian>::minimal_parse(file).ok()?;
-    let (symbols, names) = elf.symbol_table().ok()??;
-    // An address outside all sections is in no function, whatever symbol is below it.
-    let sections = elf.section_headers()?;
-    let section = sections.iter().position(|s| {
-        s.sh_flags & u64::from(SHF_ALLOC) != 0
-            && address.checked_sub(s.sh_addr).is_some_and(|o| o < s.sh_size)
-    })?;
-    let symbol = symbols
-        .iter()
-        // Assembly's labels have no type.
-        .filter(|s| usize::from(s.st_shndx) == section && [STT_FUNC, STT_NOTYPE].contains(&s.st_symtype()))
-        .filter(|s| s.st_value <= address && (s.st_size == 0 || address - s.st_value < s.st_size))
-        // The nearest one below; of two at one address, the one that has a size.
-        .max_by_key(|s| (s.st_value, s.st_size))?;
-    let name = names.get(symbol.st_name as usize).ok().filter(|name| !name.is_empty())?;
-    Some(format!("{}+{:#x}", demangle(name), address - symbol.st_value))
+    let functions = Functions::of(&elf);
+    let (function, offset) = functions.at(address)?;
+    Some(format!("{function}+{offset:#x}"))
 }
 
-/// Makes `_ZN4core3fmt5write17h0123456789abcdefE` into `core::fmt::write`; other names stay.
+/// The functions of a file, by its own addresses.
+#[derive(Default)]
+pub struct Functions(Vec<Function>);
+
+struct Function {
+    start: u64,
+    /// The address behind its last.
+    end: u64,
+    symbol: String,
+    /// As people write it, once somebody has asked.
+    name: OnceCell<String>,
+}
+
+/// Functions that begin before an address and are looked at: some lie within others.
+const NESTED: usize = 16;
+
+impl Functions {
+    /// By the symbol table or, of a stripped file, by what it has for the dynamic linker.
+    pub fn of(elf: &ElfBytes<'_, LittleEndian>) -> Self {
+        let table = elf.symbol_table().ok().flatten();
+        let (Some((symbols, names)), Some(sections)) =
+            (table.or_else(|| elf.dynamic_symbol_table().ok().flatten()), elf.section_headers())
+        else {
+            return Self::default();
+        };
+        let mut all: Vec<_> = symbols
+            .iter()
+            // Assembly's labels have no type.
+            .filter(|s| [STT_FUNC, STT_NOTYPE].contains(&s.st_symtype()))
+            .filter_map(|s| {
+                // An address outside all sections is in no function, whatever symbol is below it.
+                let section = sections.get(s.st_shndx.into()).ok()?;
+                let name = names.get(s.st_name as usize).ok().filter(|name| !name.is_empty())?;
+                let is_loaded = section.sh_flags & u64::from(SHF_ALLOC) != 0;
+                let end = section.sh_addr.checked_add(section.sh_size)?;
+                (is_loaded && (section.sh_addr..end).contains(&s.st_value))
+                    .then_some((s.st_value, s.st_size, end, name))
+            })
+            .collect();
+        all.sort_by_key(|(start, size, ..)| (*start, *size));
+        Self(ranges(&all))
+    }
+
+    /// The function around `address`, as people write it, and how far into it that is: the nearest that begins below it.
+    pub fn at(&self, address: u64) -> Option<(&str, u64)> {
+        let before = self.0.partition_point(|function| function.start <= address);
+        let near = self.0[..before].iter().rev().take(NESTED);
+        let function = near.into_iter().find(|function| address < function.end)?;
+        Some((function.name.get_or_init(|| demangle(&function.symbol)), address - function.start))
+    }
+}
+
+/// One without a size reaches to the next symbol, or to the end of its section. Of two at one address, that counts which has a size.
+fn ranges(all: &[(u64, u64, u64, &str)]) -> Vec<Function> {
+    let mut functions = Vec::with_capacity(all.len());
+    let mut next = u64::MAX;
+    for &(start, size, section, symbol) in all.iter().rev() {
+        let end = if size == 0 { section.min(next) } else { start.saturating_add(size) };
+        if start < end {
+            functions.push(Function { start, end, symbol: symbol.into(), name: OnceCell::new() });
+        }
+        next = start;
+    }
+    functions.reverse();
+    functions
+}
+
+/// Makes a compiler's name of a Rust function into what it is called in the source, without hashes; other names stay.
 fn demangle(name: &str) -> String {
-    let plain = || name.to_string();
-    let Some(mut rest) = name.strip_prefix("_ZN").and_then(|n| n.strip_suffix('E')) else { return plain() };
-    let mut parts = Vec::new();
-    while !rest.is_empty() {
-        let digits = rest.len() - rest.trim_start_matches(|c: char| c.is_ascii_digit()).len();
-        let Ok(len) = rest[..digits].parse::<usize>() else { return plain() };
-        let Some(part) = rest.get(digits..digits.saturating_add(len)) else { return plain() };
-        parts.push(part);
-        rest = &rest[digits + len..];
-    }
-    let is_hash =
-        |p: &str| p.len() == 17 && p.starts_with('h') && p[1..].bytes().all(|b| b.is_ascii_hexdigit());
-    if parts.len() > 1 && parts.last().is_some_and(|p| is_hash(p)) {
-        parts.pop();
-    }
-    parts.join("::")
+    format!("{:#}", rustc_demangle::demangle(name))
 }
 
 #[cfg(test)]
@@ -128,11 +168,29 @@ mod tests {
     }
 
     #[test]
-    fn legacy_rust_names_are_made_readable() {
+    fn a_function_ends_where_its_symbol_says_or_the_next_begins() {
+        let all = [
+            (10, 0, 100, "label"),
+            (20, 20, 100, "outer"),
+            (25, 5, 100, "inner"),
+            (60, 0, 100, "a"),
+            (60, 10, 100, "b"),
+        ];
+        let functions = Functions(ranges(&all));
+        let at = |address| functions.at(address).map(|(name, _)| name);
+        assert_eq!([at(9), at(10), at(19)], [None, Some("label"), Some("label")]);
+        assert_eq!(
+            [at(24), at(29), at(30), at(39)],
+            [Some("outer"), Some("inner"), Some("outer"), Some("outer")]
+        );
+        assert_eq!([at(40), at(60), at(69), at(70)], [None, Some("b"), Some("b"), None]);
+        assert_eq!(functions.at(31).unwrap().1, 11);
+    }
+
+    #[test]
+    fn rust_names_are_made_readable() {
         assert_eq!(demangle("_ZN4core3fmt5write17h0123456789abcdefE"), "core::fmt::write");
-        for other in ["main", "_ZN", "_ZNE", "_ZN9xE", "_ZN99999999999999999999xE", "_ZN4coreQE"] {
-            let _ = demangle(other);
-        }
-        assert_eq!(demangle("_ZN9xE"), "_ZN9xE");
+        assert_eq!(demangle("_RNvNtCsg3SjgaGcPXb_4core3fmt5write"), "core::fmt::write");
+        assert_eq!((demangle("_ZN9xE"), demangle("main")), ("_ZN9xE".into(), "main".into()));
     }
 }

@@ -40,7 +40,8 @@ pub mod samples;
 pub mod write;
 
 pub use about::{
-    Alignment, Certificate, Ending, Header, KernelMode, Names, Program, RingEnd, Sampling, Ticks, Trailer, Vcpu,
+    Alignment, Certificate, Ending, Header, KernelMode, Names, Program, RingEnd, Sampling, Ticks, Trailer,
+    Vcpu,
 };
 pub use read::{Block, ReadError, Reader, records};
 pub use ring::Ring;

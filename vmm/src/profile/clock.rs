@@ -10,7 +10,7 @@ use crate::vm::{host_tsc, read_tsc};
 use core::arch::asm;
 use core::arch::x86_64::{__cpuid, _mm_lfence};
 use kvm_ioctls::VcpuFd;
-use profile::file::{Alignment, Certificate, Ticks};
+use profile::file::{Alignment, Certificate, Sampling, Ticks};
 use rustix::time::{ClockId, clock_gettime};
 
 /// Readings of which the best one counts.
@@ -124,7 +124,13 @@ impl Start {
     }
 
     /// What can be said of the clocks when the guest has ended, its vCPUs' threads with these words.
-    pub fn certify(&self, ends: &[End], tsc_khz: u64, reader_ns: Option<u64>) -> Certificate {
+    pub fn certify(
+        &self,
+        ends: &[End],
+        tsc_khz: u64,
+        reader_ns: Option<u64>,
+        sampling: Option<Sampling>,
+    ) -> Certificate {
         let steal_ns = procfs::steal_ns().zip(self.steal_ns).map(|(now, then)| now.saturating_sub(then));
         Certificate {
             ticks: if counts_instructions() { Ticks::Instructions } else { Ticks::Cycles },
@@ -135,6 +141,7 @@ impl Start {
             vcpus: ends.iter().map(|end| end.vcpu).collect(),
             steal_ns,
             reader_ns,
+            sampling,
         }
     }
 

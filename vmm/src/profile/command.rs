@@ -122,7 +122,13 @@ mod tests {
         let error = report(other, None, None).unwrap_err();
         assert!(error.to_string().contains("is no profile"), "{error}");
         let path = folder.path().join("without samples");
-        fs::write(&path, profile::mock::Guest::default().file(&Header::default(), &Names::default(), Trailer::default()).into_inner()).unwrap();
+        fs::write(
+            &path,
+            profile::mock::Guest::default()
+                .file(&Header::default(), &Names::default(), Trailer::default())
+                .into_inner(),
+        )
+        .unwrap();
         let error = report(path, None, Some(Format::Folded)).unwrap_err();
         assert!(error.to_string().contains("has no samples, of which stacks could be made"), "{error}");
         assert_eq!(report(folder.path().into(), None, None).unwrap_err().status(), exit::VMM);

@@ -8,14 +8,15 @@ use super::names::Sampler;
 use super::procfs;
 use super::ring::Wait;
 use super::rings::Rings;
+use super::sampling::sampler::News;
 use crate::error::{Error, host};
 use crate::vm::host_tsc;
 use profile::file::{Ring, RingEnd, Writer};
 use std::fs::File;
 use std::io::{self, BufWriter};
 use std::os::fd::AsRawFd;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 use vmm_abi::trace::Event;
@@ -55,6 +56,8 @@ pub struct Work {
     /// The vCPUs' threads'.
     pub logs: Arc<Vec<Log>>,
     pub names: Option<Sampler>,
+    /// What has been made of samples.
+    pub samples: News,
     pub writer: Records,
     /// The guest's TSC minus the host's.
     pub offset: u64,
@@ -145,6 +148,10 @@ impl Work {
             put(&mut self.writer, Ring::Host(log.cpu()), &buffer, dropped)?;
             buffer.clear();
         }
+        let samples = std::mem::take(&mut *self.samples.lock().unwrap_or_else(PoisonError::into_inner));
+        if !samples.is_empty() {
+            self.writer.samples(&samples)?;
+        }
         if has_taken {
             self.after(began, wait)?;
         }
@@ -194,7 +201,7 @@ mod tests {
         let writer = Writer::new(BufWriter::new(file.try_clone().unwrap()), &Header::default()).unwrap();
         let rings = Some(Rings::new(memory.clone(), 0, 1));
         let logs = Arc::new(vec![Log::new(0, 1000)]);
-        (Work { rings, logs, names: None, writer, offset: 1000 }, memory)
+        (Work { rings, logs, names: None, samples: News::default(), writer, offset: 1000 }, memory)
     }
 
     /// The kernel of such a guest records something in slot `n`.

@@ -5,6 +5,8 @@
 
 use super::clock::Offset;
 use super::procfs;
+use super::sampling::booth::Booth;
+use crate::vcpu::kick::Kicker;
 use crate::vm::host_tsc;
 use kvm_bindings::{
     KVM_EXIT_DEBUG, KVM_EXIT_FAIL_ENTRY, KVM_EXIT_HLT, KVM_EXIT_INTERNAL_ERROR, KVM_EXIT_INTR, KVM_EXIT_IO,
@@ -13,7 +15,7 @@ use kvm_bindings::{
 use kvm_ioctls::{Error, VcpuExit, VcpuFd};
 use profile::file;
 use std::cell::Cell;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use vmm_abi::trace::{CAPACITY, Event, Record};
 
 /// The log of one vCPU.
@@ -23,6 +25,8 @@ pub struct Log {
     offset: u64,
     pending: Mutex<Pending>,
     end: Mutex<Option<End>>,
+    /// If samples are taken.
+    booth: Option<Booth>,
 }
 
 /// What has not been taken out yet.
@@ -46,7 +50,16 @@ pub struct End {
 impl Log {
     /// Of vCPU `cpu`, whose TSC is ahead of the host's by this.
     pub fn new(cpu: u16, offset: u64) -> Self {
-        Self { cpu, offset, pending: Mutex::default(), end: Mutex::default() }
+        Self { cpu, offset, pending: Mutex::default(), end: Mutex::default(), booth: None }
+    }
+
+    /// The same with a place where samples are given.
+    pub fn with_booth(self, booth: Booth) -> Self {
+        Self { booth: Some(booth), ..self }
+    }
+
+    pub fn booth(&self) -> Option<&Booth> {
+        self.booth.as_ref()
     }
 
     pub fn cpu(&self) -> u16 {
@@ -107,8 +120,11 @@ pub struct Exits<'a> {
 }
 
 impl<'a> Exits<'a> {
-    /// To be called by the thread.
-    pub fn new(log: Option<&'a Log>) -> Self {
+    /// To be called by the thread, which `kicker` gets out of the guest.
+    pub fn new(log: Option<&'a Log>, kicker: &Arc<Kicker>) -> Self {
+        if let Some(booth) = log.and_then(Log::booth) {
+            booth.open(kicker);
+        }
         let place = Cell::new(log.map_or(0, |_| rustix::thread::sched_getcpu()));
         Self { log, reason: Cell::default(), place, migrations: Cell::default() }
     }
@@ -116,18 +132,31 @@ impl<'a> Exits<'a> {
     /// Enters the guest.
     pub fn run<'f>(&self, fd: &'f mut VcpuFd) -> Result<VcpuExit<'f>, Error> {
         let Some(log) = self.log else { return fd.run() };
+        let set_inside = |inside| log.booth().into_iter().for_each(|booth| booth.set_inside(inside));
         log.record(Event::VM_ENTRY, host_tsc(), self.reason.get());
+        set_inside(true);
         let exit = fd.run();
         let tsc = host_tsc();
+        set_inside(false);
         self.reason.set(exit.as_ref().map_or(KVM_EXIT_INTR, reason).into());
         log.record(Event::VM_EXIT, tsc, self.reason.get());
         self.look_around();
         exit
     }
 
+    /// To be called when [`Self::run`] was interrupted: gives a sample, if one is wanted.
+    pub fn interrupted(&self, fd: &VcpuFd) {
+        if let Some(booth) = self.log.and_then(Log::booth) {
+            booth.visit(fd);
+        }
+    }
+
     /// The guest will not be entered again.
     pub fn end(&self, fd: &VcpuFd) {
         let Some(log) = self.log else { return };
+        if let Some(booth) = log.booth() {
+            booth.close();
+        }
         self.look_around();
         let thread = procfs::thread();
         let vcpu = file::Vcpu {

@@ -10,6 +10,7 @@
 //! - [`rings`]: the guest's rings; [`ring`]: takes records out of one
 //! - [`sites`]: has the kernel record
 //! - [`exits`]: what the vCPUs' threads record
+//! - [`sampling`]: where vCPUs are found when one looks
 //! - [`drain`]: the thread that empties both; [`names`]: what it learns about tasks meanwhile
 //! - [`clock`], [`procfs`]: what the certificate says
 //! - [`command`]: `ukvmm report`
@@ -26,6 +27,7 @@ pub mod procfs;
 pub mod progress;
 pub mod ring;
 pub mod rings;
+pub mod sampling;
 pub mod session;
 pub mod sites;
 pub mod wish;

@@ -117,6 +117,6 @@ fn words(record: &[u8; Record::SIZE]) -> [u64; 4] {
 }
 
 /// The memory alone: the vCPUs' registers are in the guest.
-fn view(memory: &GuestMemory) -> Dead<'_> {
+pub fn view(memory: &GuestMemory) -> Dead<'_> {
     Dead::new(memory, &Reports { all: Vec::new(), first: None })
 }

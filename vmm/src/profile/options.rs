@@ -1,4 +1,4 @@
-//! `--profile FILE[,format=…]`
+//! `--profile FILE[,format=…][,hz=N]`
 
 use crate::options::{SubOptionError, SubOptions};
 use profile::format::Format;
@@ -12,7 +12,12 @@ use std::path::{Path, PathBuf};
 pub struct ProfileOptions {
     pub place: Place,
     pub format: Format,
+    /// Samples that are to be taken a second of each vCPU.
+    pub hz: Option<u32>,
 }
+
+/// Samples a second that can be had.
+const HZ_MAX: u32 = 10_000;
 
 /// Where it is to go.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -42,15 +47,36 @@ impl ProfileOptions {
             return Err(options.bad_value(&name, format_args!("a file; one of that name is ./{name}")));
         }
         let format = options.choice("format", &Format::NAMES)?;
-        options.finish()?;
         let format = format.and_then(|name| name.parse().ok());
-        Ok(match path == Path::new("-") {
-            true => Self { place: Place::StandardOutput, format: format.unwrap_or(Format::Table) },
+        let (place, format) = match path == Path::new("-") {
+            true => (Place::StandardOutput, format.unwrap_or(Format::Table)),
             false => {
                 let format = format.or_else(|| Format::of_path(&path)).unwrap_or(Format::Raw);
-                Self { place: Place::File(path), format }
+                (Place::File(path), format)
             }
-        })
+        };
+        let hz = hz(&mut options, format)?;
+        options.finish()?;
+        Ok(Self { place, format, hz })
+    }
+}
+
+/// What is asked for, or usual: 0 is none.
+fn hz(options: &mut SubOptions, format: Format) -> Result<Option<u32>, SubOptionError> {
+    let usual = format.samples();
+    let hz = match options.value("hz")? {
+        None => usual.unwrap_or(0),
+        Some(given) => {
+            let hz = given.parse().ok().filter(|hz| *hz <= HZ_MAX);
+            let expected = format!("a number of samples a second, 0 to {HZ_MAX}");
+            hz.ok_or_else(|| options.bad_value(&given, expected))?
+        }
+    };
+    match (hz, usual) {
+        (1.., None) => {
+            Err(options.bad_value(hz, format!("for the format {}, which shows no samples", format.name())))
+        }
+        _ => Ok(Some(hz).filter(|hz| *hz > 0)),
     }
 }
 
@@ -79,8 +105,22 @@ mod tests {
     }
 
     #[test]
+    fn samples_are_taken_for_formats_that_show_them() {
+        let hz = |given: &str| ProfileOptions::parse(given.as_ref()).unwrap().hz;
+        assert_eq!([hz("a.folded"), hz("a.svg"), hz("a.html")], [Some(997), Some(997), Some(97)]);
+        assert_eq!([hz("a.txt"), hz("a.json"), hz("a"), hz("a.html,hz=0")], [None; 4]);
+        assert_eq!(
+            [hz("a,hz=50"), hz("a.folded,hz=10000"), hz("hz=7,format=flamegraph,hz=1")],
+            [Some(50), Some(10_000), Some(1)]
+        );
+    }
+
+    #[test]
     fn mistakes_are_named() {
         for (given, says) in [
+            ("p.folded,hz=10001", "\"10001\" is not a number of samples a second, 0 to 10000"),
+            ("p.folded,hz=-1", "is not a number of samples"),
+            ("p.txt,hz=100", "\"100\" is not for the format table, which shows no samples"),
             ("", "a file, or - for standard output, which is missing"),
             ("--cpus", "\"--cpus\" is not a file; one of that name is ./--cpus"),
             ("p,format", "format needs a value"),

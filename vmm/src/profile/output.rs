@@ -51,7 +51,7 @@ pub struct Output {
 impl Output {
     /// Makes the files, so that it is known now whether they can be made. A profile that is there already is written over, as by compilers.
     pub fn open(options: ProfileOptions) -> Result<Self, OutputError> {
-        let ProfileOptions { place, format } = options;
+        let ProfileOptions { place, format, .. } = options;
         let records = match &place {
             Place::StandardOutput => unnamed(&std::env::temp_dir())?,
             Place::File(path) => {
@@ -93,7 +93,7 @@ mod tests {
     use std::io::{Read, Seek, Write};
 
     fn open(place: impl Into<PathBuf>, format: Format) -> Result<Output, OutputError> {
-        Output::open(ProfileOptions { place: Place::File(place.into()), format })
+        Output::open(ProfileOptions { place: Place::File(place.into()), format, hz: None })
     }
 
     #[test]

@@ -4,9 +4,13 @@ use super::clock::Start;
 use super::deposit::Deposit;
 use super::drain::{Drain, Work};
 use super::exits::{End, Log};
-use super::names::Sampler;
+use super::names::{Sampler, view};
 use super::output::{Output, OutputError};
 use super::rings::Rings;
+use super::sampling::booth::Booth;
+use super::sampling::moment::Guest;
+use super::sampling::resolve::Resolver;
+use super::sampling::sampler::{self, News};
 use super::sites;
 use super::wish::Wish;
 use crate::debug::programs::Programs;
@@ -14,6 +18,7 @@ use crate::doctor;
 use crate::ending::Ending;
 use crate::error::Error;
 use crate::events::eventfd;
+use crate::inspect::Kernel;
 use crate::loader::module::Module;
 use crate::vm::Vm;
 use kvm_ioctls::VcpuFd;
@@ -27,6 +32,8 @@ use vmm_abi::trace;
 const BUFFER: usize = 64 << 10;
 
 pub struct Session {
+    /// If samples are taken. Ends before the drain, which has to take what it tells.
+    sampler: Option<sampler::Sampler>,
     drain: Drain,
     logs: Arc<Vec<Log>>,
     start: Start,
@@ -43,7 +50,7 @@ impl Session {
         modules: &[Module],
         programs: Programs,
     ) -> Result<Self, Error> {
-        let Wish { output, header } = wish;
+        let Wish { output, header, hz } = wish;
         let rings = modules.iter().find(|module| module.name == trace::MODULE).map(Module::range);
         let cpus = vcpus.len() as u8;
         let start = Start::measure(vcpus)?;
@@ -63,15 +70,31 @@ impl Session {
             vm.trace_doorbell(&bell)?;
         }
         let offset = start.offset();
-        let logs: Arc<Vec<_>> = Arc::new((0..header.cpus).map(|cpu| Log::new(cpu, offset)).collect());
+        let guest = Arc::new(Guest {
+            memory: vm.memory().clone(),
+            kernel: Kernel::find(&view(vm.memory()), programs.kernel()),
+            vcpus: vcpus.len(),
+        });
+        let log = |cpu| {
+            let log = Log::new(cpu, offset);
+            let booth = hz.map(|_| Booth::new(cpu.into(), guest.clone(), offset));
+            booth.into_iter().fold(log, Log::with_booth)
+        };
+        let logs: Arc<Vec<_>> = Arc::new((0..header.cpus).map(log).collect());
+        let news = News::default();
+        let sampler = hz.map(|hz| {
+            sampler::Sampler::start(hz, logs.clone(), Resolver::new(guest, programs.clone()), news.clone())
+        });
+        let sampler = sampler.transpose()?;
         let work = Work {
             names: rings.as_ref().and_then(|_| Sampler::new(vm.memory().clone(), programs)),
             rings: rings.map(|rings| Rings::new(vm.memory().clone(), rings.start, cpus)),
             logs: logs.clone(),
+            samples: news,
             writer,
             offset,
         };
-        Ok(Self { drain: Drain::start(work, bell)?, logs, start, tsc_khz: header.tsc_khz, output })
+        Ok(Self { sampler, drain: Drain::start(work, bell)?, logs, start, tsc_khz: header.tsc_khz, output })
     }
 
     /// What the vCPUs' threads write to.
@@ -81,14 +104,15 @@ impl Session {
 
     /// The guest has ended: completes the records.
     pub fn end(self, ending: &Ending) -> Deposit {
-        let Self { drain, logs, start, tsc_khz, output } = self;
+        let Self { sampler, drain, logs, start, tsc_khz, output } = self;
+        let sampling = sampler.and_then(sampler::Sampler::end);
         let complete = || -> io::Result<u64> {
             let drained = drain.end()?;
             let ends: Vec<End> = logs.iter().filter_map(Log::end).collect();
             let trailer = Trailer {
                 ended_ns: SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos() as u64,
                 ending: file::Ending { status: ending.status.code(), message: ending.message.clone() },
-                certificate: start.certify(&ends, tsc_khz, drained.run_ns),
+                certificate: start.certify(&ends, tsc_khz, drained.run_ns, sampling),
                 rings: drained.rings,
             };
             drained.writer.end(&trailer)?;

@@ -46,6 +46,8 @@ pub struct Wish {
     pub output: Output,
     /// As far as it is known without a machine.
     pub header: Header,
+    /// Samples that are to be taken a second of each vCPU.
+    pub hz: Option<u32>,
 }
 
 impl Wish {
@@ -80,7 +82,7 @@ impl Wish {
                 kernel.path.display()
             );
         }
-        Ok(Self { output: Output::open(options)?, header })
+        Ok(Self { hz: options.hz, output: Output::open(options)?, header })
     }
 
     /// The module that the guest's rings are in.

@@ -31,6 +31,11 @@ pub fn is_started(vcpu: &VcpuFd) -> Result<bool, Error> {
 
 /// Reads them. For the vCPU's own thread: KVM has others wait until it leaves the guest.
 pub fn read(vcpu: &VcpuFd) -> Result<Registers, Error> {
+    Ok(Registers { kernel_gs_base: kernel_gs_base(vcpu)?, vector: vector(vcpu)?, ..scan(vcpu)? })
+}
+
+/// The same without those that take further ioctls: vector registers and the kernel's GS base are left out.
+pub fn scan(vcpu: &VcpuFd) -> Result<Registers, Error> {
     let (r, s) = (vcpu.get_regs()?, vcpu.get_sregs()?);
     let mut segments = [0; 6];
     for (index, segment) in [
@@ -53,14 +58,13 @@ pub fn read(vcpu: &VcpuFd) -> Result<Registers, Error> {
         segments,
         fs_base: s.fs.base,
         gs_base: s.gs.base,
-        kernel_gs_base: kernel_gs_base(vcpu)?,
         cr0: s.cr0,
         cr2: s.cr2,
         cr3: s.cr3,
         cr4: s.cr4,
         cr8: s.cr8,
         efer: s.efer,
-        vector: vector(vcpu)?,
+        ..Registers::default()
     })
 }
 

@@ -119,13 +119,13 @@ impl<F: FnOnce()> Drop for AtEnd<F> {
     }
 }
 
-fn run(id: usize, mut fd: VcpuFd, world: &World, kicker: &Kicker) -> Report {
+fn run(id: usize, mut fd: VcpuFd, world: &World, kicker: &Arc<Kicker>) -> Report {
     let _entered = kicker.enter();
     let moments = Moments::new(&fd, &world.told);
     if id == 0 {
         moments.first_run();
     }
-    let exits = Exits::new(world.logs.as_ref().and_then(|logs| logs.get(id)));
+    let exits = Exits::new(world.logs.as_ref().and_then(|logs| logs.get(id)), kicker);
     let stop = match &world.control {
         None => run_freely(&mut fd, world, kicker, &moments, &exits),
         Some(control) => control.run(id, &mut fd, world, &moments, &exits),
@@ -162,7 +162,10 @@ fn run_freely(
                 moments.exit(&exit);
                 handle(exit, &world.ports, &world.windows)
             }
-            Err(error) => handle_error(error, kicker.is_kicked()),
+            Err(error) => {
+                exits.interrupted(fd);
+                handle_error(error, kicker.is_kicked())
+            }
         };
         if let Next::Stop(stop) = next {
             return stop.with(&world.memory);

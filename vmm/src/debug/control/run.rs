@@ -46,6 +46,7 @@ impl Control {
                 }
                 Err(error) if error.errno() == libc::EINTR => {
                     station.exits().count_interrupted();
+                    exits.interrupted(fd);
                     match self.park(id, fd, Plight::None, &mut met) {
                         Way::Run | Way::Past => Next::Run,
                         Way::End | Way::Kicked => Next::Stop(Stop::Kicked),
