@@ -8,11 +8,13 @@
 //! - [`image`]: the lab's root file system, with the files that a command line names at the same paths as here
 //! - [`qemu`]: the machine, and following its output
 //! - [`profile`]: brings back what `--profile` asks for
+//! - [`symbols`]: what has no place in the lab as it is, since it is large
 //! - `init.sh`: the lab's first program; `hold.c`: keeps a virtual machine there
 
 mod image;
 mod profile;
 mod qemu;
+mod symbols;
 
 use crate::{paths, process, setup};
 use anyhow::{Context, Result, bail};

@@ -1,6 +1,7 @@
 //! The lab's root file system.
 
-use super::{Job, quoted};
+use super::profile::Profile;
+use super::{Job, quoted, symbols};
 use crate::archive::Archive;
 use crate::process;
 use crate::setup::{BUSYBOX, Kernel};
@@ -41,12 +42,21 @@ pub fn build(job: &Job, args: &[OsString], kernel: &Kernel, folder: &Path) -> Re
         archive.file("/lab/hold", 0o755, hold(folder)?)?;
     }
     for path in job.files.iter().chain([&job.program]) {
-        let name = path.to_str().with_context(|| format!("{} is no UTF-8", path.display()))?;
+        let name = text(path)?;
         if !archive.contains(name) {
             archive.file(name, fs::metadata(path)?.permissions().mode() & 0o777, read(path)?)?;
         }
     }
+    if job.profile().as_ref().is_some_and(Profile::has_samples) {
+        for (path, bytes) in symbols::of(&job.files, folder)? {
+            archive.file(text(&path)?, 0o644, bytes)?;
+        }
+    }
     archive.to_bytes()
+}
+
+fn text(path: &Path) -> Result<&str> {
+    path.to_str().with_context(|| format!("{} is no UTF-8", path.display()))
 }
 
 /// The shell script that becomes the job's program.

@@ -1,7 +1,6 @@
 //! `--profile FILE` on a command line for the lab: nothing that is written there comes back, but what is written to a port of the virtio console.
 //!
-//! So in the lab the records are written to such a port, as they are. What they are to become is made of them here: it is work for a CPU that is not emulated, and the
-//! files with the symbols are here as well.
+//! So in the lab the records are written to such a port, as they are. What they are to become is made of them here: it is work for a CPU that is not emulated.
 
 use anyhow::{Context, Result};
 use profile::format::Format;
@@ -22,6 +21,15 @@ pub struct Profile {
     /// `None`: standard output.
     file: Option<PathBuf>,
     format: Format,
+    /// Samples a second.
+    hz: u32,
+}
+
+/// What stands behind the file's name.
+#[derive(Default)]
+struct Options {
+    format: Option<Format>,
+    hz: Option<u32>,
 }
 
 impl Profile {
@@ -34,22 +42,27 @@ impl Profile {
                 [b'=', given @ ..] => Some((n, "--profile=", given)),
                 _ => None,
             })?;
-        let (path, format) = parse(given)?;
+        let (path, Options { format, hz }) = parse(given)?;
         let by_extension = Format::of_path(&path);
-        Some(match path == Path::new("-") {
-            true => Self { word, prefix, file: None, format: format.unwrap_or(Format::Table) },
-            false => {
-                let format = format.or(by_extension).unwrap_or(Format::Raw);
-                Self { word, prefix, file: Some(path), format }
-            }
-        })
+        let (file, format) = match path == Path::new("-") {
+            true => (None, format.unwrap_or(Format::Table)),
+            false => (Some(path), format.or(by_extension).unwrap_or(Format::Raw)),
+        };
+        let usual = format.samples();
+        let is_good = hz.unwrap_or(0) == 0 || usual.is_some();
+        is_good.then(|| Self { word, prefix, file, format, hz: hz.or(usual).unwrap_or(0) })
+    }
+
+    /// Whether it has samples, for which `ukvmm` wants symbols.
+    pub fn has_samples(&self) -> bool {
+        self.hz > 0
     }
 
     /// The words, with the records going to a file of the lab.
     pub fn redirected(&self, words: &[OsString], to: &str) -> Vec<OsString> {
         let mut words = words.to_vec();
         if let Some(word) = words.get_mut(self.word) {
-            *word = format!("{}{to},format=raw", self.prefix).into();
+            *word = format!("{}{to},format=raw,hz={}", self.prefix, self.hz).into();
         }
         words
     }
@@ -84,8 +97,8 @@ impl Profile {
     }
 }
 
-/// `FILE[,format=…]`, in which two commas are one of the file's name.
-fn parse(given: &[u8]) -> Option<(PathBuf, Option<Format>)> {
+/// `FILE[,format=…][,hz=…]`, in which two commas are one of the file's name.
+fn parse(given: &[u8]) -> Option<(PathBuf, Options)> {
     let mut path = Vec::new();
     let mut rest = given;
     loop {
@@ -94,17 +107,27 @@ fn parse(given: &[u8]) -> Option<(PathBuf, Option<Format>)> {
                 path.push(b',');
                 rest = more;
             }
-            [b',', option @ ..] => {
-                let name = str::from_utf8(option.strip_prefix(b"format=")?).ok()?;
-                return Some((OsStr::from_bytes(&path).into(), Some(name.parse().ok()?)));
+            [b',', options @ ..] => {
+                let options = Options::parse(str::from_utf8(options).ok()?)?;
+                return Some((OsStr::from_bytes(&path).into(), options));
             }
             [byte, more @ ..] => {
                 path.push(*byte);
                 rest = more;
             }
             [] if path.is_empty() => return None,
-            [] => return Some((OsStr::from_bytes(&path).into(), None)),
+            [] => return Some((OsStr::from_bytes(&path).into(), Options::default())),
         }
+    }
+}
+
+impl Options {
+    fn parse(text: &str) -> Option<Self> {
+        text.split(',').try_fold(Self::default(), |options, option| match option.split_once('=')? {
+            ("format", name) => Some(Self { format: Some(name.parse().ok()?), ..options }),
+            ("hz", number) => Some(Self { hz: Some(number.parse().ok()?), ..options }),
+            _ => None,
+        })
     }
 }
 
@@ -127,11 +150,18 @@ mod tests {
         assert_eq!(of("--profile=a,,b,format=html"), Some((file("a,b"), Format::Html)));
         assert_eq!(of("--profile p"), Some((file("p"), Format::Raw)));
         assert_eq!(of("--profile -"), Some((None, Format::Table)));
+        let hz = |line: &str| Profile::of(&words(line)).map(|profile| profile.hz);
+        assert_eq!(
+            [hz("--profile p"), hz("--profile p.svg"), hz("--profile p,hz=50,format=html")],
+            [Some(0), Some(997), Some(50)]
+        );
         for none in [
             "--kernel k -- --profile p",
             "--profile",
             "--profile p,format=x",
             "--profile p,x",
+            "--profile p,hz=x",
+            "--profile p.txt,hz=50",
             "--profiles p",
         ] {
             assert_eq!(of(none), None, "{none}");
@@ -146,16 +176,16 @@ mod tests {
         };
         assert_eq!(
             redirected("-v --profile a.txt -- --profile"),
-            words("-v --profile /dev/p,format=raw -- --profile")
+            words("-v --profile /dev/p,format=raw,hz=0 -- --profile")
         );
-        assert_eq!(redirected("--profile=a.txt -v"), words("--profile=/dev/p,format=raw -v"));
+        assert_eq!(redirected("--profile=a.folded -v"), words("--profile=/dev/p,format=raw,hz=997 -v"));
     }
 
     #[test]
     fn records_are_the_raw_profile_and_none_are_nothing() {
         let folder = tempfile::tempdir().unwrap();
         let (records, path) = (folder.path().join("records"), folder.path().join("p"));
-        let profile = Profile { word: 0, prefix: "", file: Some(path.clone()), format: Format::Raw };
+        let profile = Profile { word: 0, prefix: "", file: Some(path.clone()), format: Format::Raw, hz: 0 };
         fs::write(&records, "").unwrap();
         profile.make(&records).unwrap();
         assert!(!path.exists());
