@@ -25,6 +25,11 @@ enum Kind {
 }
 
 const STATIC: Kind = Kind::C(&["-static", "-no-pie"]);
+/// By what a profile finds callers: frame pointers alone, which optimized functions that call nothing do not set up, or the tables that exceptions need.
+const FRAME_POINTERS: Kind =
+    Kind::C(&["-static", "-no-pie", "-O0", "-fno-omit-frame-pointer", "-fno-asynchronous-unwind-tables"]);
+const UNWIND_TABLES: Kind =
+    Kind::C(&["-static", "-no-pie", "-fomit-frame-pointer", "-fasynchronous-unwind-tables"]);
 const NO_LIBRARY: Kind = Kind::C(&["-static", "-no-pie", "-nostdlib"]);
 const STATIC_PIE: Kind = Kind::C(&["-static-pie"]);
 
@@ -35,6 +40,8 @@ const PROGRAMS: &[(&str, &str, Kind)] = &[
     ("libc-pie", "libc.c", STATIC_PIE),
     ("crash", "crash.c", STATIC),
     ("events", "events.c", STATIC),
+    ("samples", "samples.c", FRAME_POINTERS),
+    ("samples-tables", "samples.c", UNWIND_TABLES),
     ("std", "std.rs", Kind::Rust),
 ];
 

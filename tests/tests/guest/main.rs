@@ -15,7 +15,7 @@
 //! - [`drivers`], [`console`], [`rng`], [`net`], [`share`]: drivers that are killed while they are used; [`driven`]: what most of them share;
 //!   [`driver_profile`]: what a profile shows of them
 //! - [`gdb`]: sessions of GDB; [`gdb_hostile`]: debuggers that talk nonsense; [`debuggee`]: a test that is the debugger itself
-//! - [`profile`]: profiles of whole runs; [`records`]: what servers and programs record
+//! - [`profile`]: profiles of whole runs; [`records`]: what servers and programs record; [`samples`]: where their time was
 //! - [`trials`]: tests of libtest-mimic, and what they share
 
 #![forbid(unsafe_code)]
@@ -38,6 +38,7 @@ mod profile;
 mod pvh;
 mod records;
 mod rng;
+mod samples;
 mod share;
 mod shell;
 mod soak;
@@ -79,6 +80,7 @@ fn main() {
     trials.extend(debuggee::trials(&context));
     trials.extend(profile::trials(&context));
     trials.extend(records::trials(&context));
+    trials.extend(samples::trials(&context));
     trials.extend(stock::trials(&context));
     libtest_mimic::run(&arguments, trials).exit();
 }

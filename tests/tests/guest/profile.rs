@@ -1,5 +1,6 @@
 //! Profiles of whole runs: that everything which should be in one is there, and that guest and host agree when it was.
 
+use crate::samples;
 use crate::trials::{Context, on_kvm, plain};
 use guest_tests::compare;
 use guest_tests::guest::{Boot, LAB_LIMIT};
@@ -83,8 +84,12 @@ fn check_events(recorded: &Profile, ticks: Ticks) -> Result<(), String> {
 
 /// The command line that profiles [`EVENTS`].
 fn events(context: &Context, options: &[&str], profile: &str) -> Result<Boot, String> {
+    profiled(context, options, profile, &EVENTS)
+}
+
+fn profiled(context: &Context, options: &[&str], profile: &str, program: &[&str]) -> Result<Boot, String> {
     let boot = Boot::linux(&context.build, &programs::image(&context.build)?)?.with(options);
-    Ok(boot.with(&["--profile", profile]).timeout(LIMIT).program(&EVENTS))
+    Ok(boot.with(&["--profile", profile]).timeout(LIMIT).program(program))
 }
 
 fn check_output(outcome: &Outcome) -> Result<(), String> {
@@ -146,9 +151,18 @@ fn on_standard_output(context: &Context) -> Result<(), String> {
 fn in_lab(context: &Context) -> Result<(), String> {
     let folder = folder()?;
     let path = folder.path().join("p");
-    let outcome = events(context, &[], &text(&path))?.run_lab(b"", LAB_LIMIT)?;
+    // With samples: where the time of the programs behind it is.
+    let profile = format!("{},hz=5000", text(&path));
+    let line = format!("{} && {}", EVENTS[0], samples::line(100, 50));
+    let outcome =
+        profiled(context, &[], &profile, &["/bin/busybox", "sh", "-c", &line])?.run_lab(b"", LAB_LIMIT)?;
     check_output(&outcome)?;
-    check_events(&Profile::read(&path)?, Ticks::Instructions)
+    let recorded = Profile::read(&path)?;
+    check_events(&recorded, Ticks::Instructions)?;
+    let folded = recorded.stacks.folded().into_iter();
+    samples::check(
+        &folded.map(|(path, count)| (path.into_iter().map(String::from).collect(), count)).collect(),
+    )
 }
 
 pub fn trials(context: &Arc<Context>) -> Vec<Trial> {
