@@ -82,6 +82,14 @@ fn check_events(recorded: &Profile, ticks: Ticks) -> Result<(), String> {
     })
 }
 
+/// Those that were taken are there, and it is said what they have cost.
+fn check_samples(recorded: &Profile) -> Result<(), String> {
+    let sampling = recorded.trailer.certificate.sampling.ok_or("nothing is said of samples")?;
+    let count = recorded.stacks.total();
+    let is_good = count > 0 && count <= sampling.taken && sampling.stopped_ns > 0;
+    ensure(is_good, || format!("{count} samples, and {sampling:?}"))
+}
+
 /// The command line that profiles [`EVENTS`].
 fn events(context: &Context, options: &[&str], profile: &str) -> Result<Boot, String> {
     profiled(context, options, profile, &EVENTS)
@@ -110,9 +118,12 @@ fn by_all_ways(context: &Context) -> Result<(), String> {
     let folder = folder()?;
     let (path, socket) = (folder.path().join("p"), format!("unix:{}", text(&folder.path().join("gdb"))));
     for options in [&[][..], &["--cpus", "2"], &["--gdb", &socket]] {
-        let outcome = events(context, options, &text(&path))?.run_kvm(b"", LIMIT)?;
+        let outcome = events(context, options, &format!("{},hz=499", text(&path)))?.run_kvm(b"", LIMIT)?;
         check_output(&outcome)?;
-        let checked = Profile::read(&path).and_then(|recorded| check_events(&recorded, Ticks::Cycles));
+        let checked = Profile::read(&path).and_then(|recorded| {
+            check_samples(&recorded)?;
+            check_events(&recorded, Ticks::Cycles)
+        });
         checked.map_err(|error| format!("{options:?}: {error}"))?;
     }
     Ok(())

@@ -24,11 +24,12 @@ pub fn write(report: &Report, out: &mut dyn Write) -> io::Result<()> {
     flamegraph::picture(&report.stacks, out)?;
     writeln!(
         out,
-        "</figure>\n<div class=\"wide\"><table>\n<tr><th>functions</th><th>itself</th><th>share</th><th>with what it calls</th><th>share</th></tr>"
+        "</figure>\n<div class=\"wide\"><table>\n<tr><th>functions</th><th class=\"less\">samples</th><th>itself</th><th class=\"less\">samples</th><th>with callees</th></tr>"
     )?;
     for (name, share) in report.stacks.functions().iter().take(FUNCTIONS) {
-        let cells = [share.own, share.total]
-            .map(|n| format!("<td>{}</td><td>{}</td>", count(n.into()), percent(n.into(), total.into())));
+        let cells = [share.own, share.total].map(|n| {
+            format!("<td class=\"less\">{}</td><td>{}</td>", count(n.into()), percent(n.into(), total.into()))
+        });
         writeln!(out, "<tr><td class=\"function\">{}</td>{}</tr>", escape(name), cells.concat())?;
     }
     writeln!(out, "</table></div>")

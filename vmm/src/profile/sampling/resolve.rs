@@ -1,6 +1,5 @@
 //! What is called what in a sample: from addresses to a stack of names.
 
-use super::super::names::view;
 use super::image::Image;
 use super::moment::{Doing, Guest, Moment, Place, Running};
 use super::programs::{self, Answer, LinuxPrograms, Process};
@@ -10,6 +9,7 @@ use crate::debug::programs::Programs;
 use crate::debug::view::View;
 use crate::inspect::names::Names;
 use crate::inspect::paging;
+use crate::profile::names::view;
 use profile::stacks::{IDLE, KERNEL_MARK};
 use std::collections::HashMap;
 use std::sync::Arc;

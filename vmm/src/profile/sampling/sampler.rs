@@ -4,15 +4,18 @@
 //! rounds the vCPUs are held, and the Linux server is asked. What that takes is no more than a fifth of the time: a shell that makes a process each millisecond shall not
 //! stand still for us.
 
-use super::super::exits::Log;
-use super::super::procfs;
 use super::booth::{Booth, Costs};
 use super::moment::Moment;
+use super::programs::Answer;
 use super::resolve::{Question, Resolver};
+use crate::debug::debuggee;
 use crate::error::{Error, host};
+use crate::profile::exits::Log;
+use crate::profile::procfs;
 use profile::file::samples::Tree;
 use profile::file::{Samples, Sampling};
 use std::collections::VecDeque;
+use std::mem;
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
@@ -21,7 +24,7 @@ use std::time::{Duration, Instant};
 /// Samples that wait for an answer at most.
 const PENDING: usize = 512;
 /// How long vCPUs may take to stand still for a question: they are there at once, unless one writes to somebody who does not read.
-const PATIENCE: Duration = Duration::from_millis(20);
+const PATIENCE: Duration = Duration::from_millis(250);
 /// A question may be asked when this many times as long as the last one took has gone by.
 const REST: u32 = 4;
 
@@ -121,16 +124,19 @@ impl Work {
     /// Names what has been given.
     fn sort(&mut self) {
         let given: Vec<_> = self.booths().flat_map(Booth::take).collect();
-        for moment in given {
-            match self.resolver.stack(&moment, true) {
-                Ok(stack) => self.add(&moment, &stack),
-                Err(_) => self.pending.push_back(moment),
-            }
-        }
+        given.into_iter().for_each(|moment| self.put(moment));
         while self.pending.len() > PENDING {
             self.give_up();
         }
         self.tell();
+    }
+
+    /// Names a sample, or lets it wait.
+    fn put(&mut self, moment: Moment) {
+        match self.resolver.stack(&moment, true) {
+            Ok(stack) => self.add(&moment, &stack),
+            Err(_) => self.pending.push_back(moment),
+        }
     }
 
     /// Asks about the process of the sample that has waited longest, and names what can be named then.
@@ -140,23 +146,15 @@ impl Work {
             let began = Instant::now();
             let answer = self.standing_still(&question);
             self.rest = Some(Instant::now() + began.elapsed() * REST);
-            let Some(answer) = answer else { return self.give_up() };
+            let Some(answer) = answer else { return };
             self.asked += 1;
             self.resolver.learn(question, answer);
         }
-        for moment in std::mem::take(&mut self.pending) {
-            match self.resolver.stack(&moment, true) {
-                Ok(stack) => self.add(&moment, &stack),
-                Err(_) => self.pending.push_back(moment),
-            }
-        }
+        mem::take(&mut self.pending).into_iter().for_each(|moment| self.put(moment));
     }
 
     /// Holds all vCPUs while it asks. [`None`] if one cannot be held.
-    fn standing_still(
-        &self,
-        question: &Question,
-    ) -> Option<Result<super::programs::Answer, crate::debug::debuggee::Error>> {
+    fn standing_still(&self, question: &Question) -> Option<Result<Answer, debuggee::Error>> {
         let deadline = Instant::now() + PATIENCE;
         self.booths().for_each(|booth| {
             booth.hold();
