@@ -9,6 +9,10 @@ pub struct Clock {
 }
 
 impl Clock {
+    pub const fn new(khz: u64, ticks: Ticks) -> Self {
+        Self { khz, is_counter: matches!(ticks, Ticks::Instructions) }
+    }
+
     pub fn of(header: &Header, trailer: Option<&Trailer>) -> Self {
         let is_counter = trailer.is_some_and(|trailer| trailer.certificate.ticks == Ticks::Instructions);
         Self { khz: header.tsc_khz, is_counter }

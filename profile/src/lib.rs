@@ -12,6 +12,7 @@
 //! - [`stacks`]: what was called by whom when samples were taken; [`flame`]: as boxes in rows
 //! - [`certificate`]: how far the clock can be trusted, in words
 //! - [`format`]: the forms that a profile can be had in; [`report`]: makes them
+//! - [`live`]: the same, of a machine that still runs
 //! - [`mock`]: a guest's records without a guest, for tests
 
 #![forbid(unsafe_code)]
@@ -27,6 +28,7 @@ pub mod follow;
 pub mod format;
 pub mod input;
 pub mod kind;
+pub mod live;
 pub mod merge;
 pub mod metric;
 pub mod mock;

@@ -5,6 +5,7 @@ use crate::file::samples::Tree;
 use crate::file::{Header, Names, Ring, RingEnd, Trailer, Writer};
 use crate::follow::Follower;
 use crate::follow::counts::Counts;
+use crate::live::batch::Part;
 use crate::merge::{Entry, Timeline};
 use crate::sink::Sink;
 use std::collections::BTreeMap;
@@ -142,6 +143,19 @@ impl Guest {
             .kernel(cpu, reply / 4, Event::ENTER_SYSCALL, server, IPC)
             .kernel(cpu, reply - 2 * (reply / 4), Event::COMMIT, server, client)
             .kernel(cpu, exit, Event::EXIT, client, 7)
+    }
+
+    /// The records of this time, to `until`, as they are taken out of the rings then.
+    pub fn between(&self, from: u64, until: u64) -> Vec<Part> {
+        let bytes = |entries: &Vec<Entry>| -> Vec<u8> {
+            let records = entries.iter().filter_map(|entry| match entry {
+                Entry::Record(record) => Some(*record),
+                Entry::Lost(_) => None,
+            });
+            let records = records.filter(|record| (from..until).contains(&record.tsc));
+            records.flat_map(Record::to_words).flat_map(u64::to_le_bytes).collect()
+        };
+        self.rings.iter().map(|(ring, entries)| Part::Records(*ring, bytes(entries))).collect()
     }
 
     /// Tells `sink` what an analysis finds.

@@ -28,6 +28,13 @@ impl NameBook {
         }
     }
 
+    /// Forgets all names of a task but the last.
+    pub fn forget_old(&mut self) {
+        for known in self.tasks.values_mut() {
+            known.drain(..known.len().saturating_sub(1));
+        }
+    }
+
     /// Of the task at that time: the last name that is not younger; for want of such a one, the first.
     pub fn task(&self, task: u16, tsc: u64) -> Option<&str> {
         let known = self.tasks.get(&task)?;
@@ -73,7 +80,10 @@ mod tests {
         book.add(names(100, "sh"));
         let at = |tsc| book.thread(ThreadId::new(5, 0, 1).0, tsc);
         assert_eq!([at(0), at(150), at(200), at(u64::MAX)], ["sh", "sh", "ls", "ls"]);
-        assert_eq!(book.thread(ThreadId::new(5, 2, 1).0, 0), "sh.2");
+        book.forget_old();
+        let at = |tsc| book.thread(ThreadId::new(5, 0, 1).0, tsc);
+        assert_eq!([at(0), at(200)], ["ls", "ls"]);
+        assert_eq!(book.thread(ThreadId::new(5, 2, 1).0, 0), "ls.2");
         assert_eq!(book.thread(ThreadId::new(6, 2, 1).0, 0), "6.2");
         assert_eq!(book.thread(ThreadId::ROOT.0, 0), "root");
         assert_eq!(book.thread(ThreadId::irq(4).0, 0), "irq 4");

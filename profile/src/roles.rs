@@ -36,6 +36,13 @@ impl Roles {
         }
     }
 
+    /// Forgets pairs of threads of which `lives` is not true, if there is no room for others.
+    pub fn make_room(&mut self, lives: impl Fn(u64) -> bool) {
+        if self.clients.len() >= PAIRS {
+            self.clients.retain(|(one, other), _| lives(*one) && lives(*other));
+        }
+    }
+
     pub fn is_client(&self, thread: u64, of: u64) -> bool {
         self.clients.get(&pair(thread, of)).is_some_and(|(client, _)| *client == thread)
     }
@@ -59,5 +66,16 @@ mod tests {
         roles.received(1, 2);
         roles.received(2, 1);
         assert!(roles.is_client(2, 1) && !roles.is_client(1, 2));
+    }
+
+    #[test]
+    fn the_dead_make_room() {
+        let mut roles = Roles::default();
+        (1..=PAIRS as u64).for_each(|n| roles.sent(n, 0));
+        roles.sent(0, 1 << 20);
+        assert!(!roles.is_client(0, 1 << 20), "there is no room");
+        roles.make_room(|thread| thread <= 5);
+        roles.sent(0, 1 << 20);
+        assert!(roles.is_client(0, 1 << 20) && roles.is_client(5, 0) && !roles.is_client(6, 0));
     }
 }

@@ -2,9 +2,14 @@
 //!
 //! Of one thread, CPU or server things come in the order of time, and they do not overlap.
 
+use crate::kind::Kind;
 use crate::span::Span;
 
 pub trait Sink {
+    /// A thread has entered the kernel because it wants something.
+    fn asked(&mut self, _thread: u64, _kind: Kind) {}
+    /// The kernel was at work since this thread entered it, for itself or by an interrupt, until anybody left it.
+    fn in_kernel(&mut self, _thread: u64, _stretch: Stretch) {}
     /// A request is over.
     fn span(&mut self, _span: &Span) {}
     /// A CPU has done something.

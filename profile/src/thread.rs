@@ -59,6 +59,12 @@ impl Threads {
         Some(thread)
     }
 
+    /// Whether the thread of that identifier is there, and no other has taken its place.
+    pub fn has(&self, id: u64) -> bool {
+        ThreadId(id).is_valid()
+            && self.threads.get(&ThreadId(id).index()).is_some_and(|thread| thread.id == id)
+    }
+
     /// The request that the thread waits for.
     pub fn open(&mut self, id: u64) -> Option<&mut Open> {
         self.get(id)?.open.as_mut()

@@ -100,6 +100,13 @@ impl Boot {
         [&[text(&self.ukvmm)], &self.words[..]].concat()
     }
 
+    /// The shell script, in which `{boot}` stands for all of it and `{ukvmm}` for the program alone.
+    fn script(&self, script: &str) -> String {
+        let quote = |word: &String| format!("'{}'", word.replace('\'', "'\\''"));
+        let quoted: Vec<_> = self.argv().iter().map(quote).collect();
+        script.replace("{boot}", &quoted.join(" ")).replace("{ukvmm}", &quoted[0])
+    }
+
     /// The files that options name.
     fn files(&self) -> impl Iterator<Item = &str> {
         let options = self.words.iter().take_while(|word| *word != "--");
@@ -203,9 +210,7 @@ pub fn run_script_in_lab(
     limit: Duration,
 ) -> Result<Outcome, String> {
     let path = build.tests().join(name);
-    let quoted: Vec<_> =
-        boot.argv().iter().map(|word| format!("'{}'", word.replace('\'', "'\\''"))).collect();
-    std::fs::write(&path, script.replace("{boot}", &quoted.join(" ")))
+    std::fs::write(&path, boot.script(script))
         .map_err(|e| format!("cannot write {}: {e}", path.display()))?;
     let mut lab = lab(limit);
     lab.args(["--exec", "busybox", "sh"]).arg(&path).args(files);
@@ -213,11 +218,23 @@ pub fn run_script_in_lab(
     process::run(lab, b"", limit + MARGIN)
 }
 
-/// Runs several command lines of `ukvmm` in one lab. Names and command lines.
-pub fn run_boots_in_lab(build: &Build, boots: &[(String, Boot)]) -> Results {
-    let job = |(name, boot): &(String, Boot)| Job {
-        name: name.clone(),
-        argv: boot.argv(),
+/// A command line of `ukvmm` that is run in the lab.
+pub struct LabBoot {
+    pub name: String,
+    pub boot: Boot,
+    /// In place of it a shell script; `{boot}` in it is the command line, and `{ukvmm}` the program.
+    pub script: Option<&'static str>,
+}
+
+/// Runs several command lines of `ukvmm` in one lab.
+pub fn run_boots_in_lab(build: &Build, boots: &[LabBoot]) -> Results {
+    let argv = |LabBoot { boot, script, .. }: &LabBoot| match script {
+        None => boot.argv(),
+        Some(script) => vec!["busybox".into(), "sh".into(), "-c".into(), boot.script(script)],
+    };
+    let job = |boot: &LabBoot| Job {
+        name: boot.name.clone(),
+        argv: argv(boot),
         stdin: "/dev/null".to_owned(),
         seconds: LAB_SHARE.as_secs(),
     };
@@ -228,7 +245,7 @@ pub fn run_boots_in_lab(build: &Build, boots: &[(String, Boot)]) -> Results {
         let mut lab = lab(left);
         // Every file that is named here is in the lab, at the same path.
         lab.args(["--exec", "busybox", "sh"]).arg(&path).args(build.boot_files()?);
-        lab.args(boots.iter().flat_map(|(_, boot)| boot.files()));
+        lab.args(boots.iter().flat_map(|boot| boot.boot.files()));
         process::run(lab, b"", left + MARGIN)
     })
 }

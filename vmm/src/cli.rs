@@ -39,6 +39,8 @@ pub enum Command {
     Report(Report),
     /// Show what caches make of a trace of memory accesses
     Trace(Trace),
+    /// Watch a machine that runs with `--live`: its threads, IPC and system calls, a second at a time
+    Top(Top),
 }
 
 #[derive(Args, Debug)]
@@ -85,6 +87,22 @@ pub struct Trace {
 }
 
 #[derive(Args, Debug)]
+#[command(
+    after_help = "Keys: q quits, h helps. Exit status: 0, also when the machine has ended; 125 error, 127 no such machine."
+)]
+pub struct Top {
+    /// Print one second's figures as text, and end
+    #[arg(long, conflicts_with = "batch")]
+    pub once: bool,
+    /// Print the figures of so many seconds as text. (Where standard output is no terminal, text is printed until the machine ends)
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub batch: Option<u64>,
+    /// The machine: its process, or its socket. Without this, the only one that runs
+    #[arg(value_name = "PID|SOCKET")]
+    pub machine: Option<OsString>,
+}
+
+#[derive(Args, Debug)]
 pub struct Run {
     /// Kernel to run: ukvmm's own, or Linux (vmlinuz, or a vmlinux with a PVH entry)
     #[arg(long, value_name = "FILE", required = true)]
@@ -116,6 +134,9 @@ pub struct Run {
         value_name = "FILE[,format=table|jsonl|hdr|perfetto|folded|flamegraph|html|raw][,hz=N]"
     )]
     pub profile: Option<OsString>,
+    /// Let `ukvmm top` watch the machine; with a path, by a socket there, which others may use too
+    #[arg(long, value_name = "SOCKET", num_args = 0..=1, require_equals = true, default_missing_value = "")]
+    pub live: Option<OsString>,
     /// Command line of the kernel; a stock kernel gets it behind `console=ttyS0 panic=-1 reboot=panic_warm`
     #[arg(long, value_name = "STRING", default_value = "")]
     pub cmdline: String,

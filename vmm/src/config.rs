@@ -125,7 +125,7 @@ pub struct Config {
     pub vsock: Option<(Cid, Host)>,
     /// Where its core is to go, should it die.
     pub core: Option<Wish>,
-    /// The profile that is wanted. Of a kernel that records, the module with the rings is in `modules`.
+    /// The profile that is wanted, and whether somebody may watch. Of a kernel that records, the module with the rings is in `modules`.
     pub profile: Option<profile::wish::Wish>,
     /// Where debuggers come, if the guest may be debugged.
     pub gdb: Option<Gdb>,
@@ -153,10 +153,7 @@ impl Config {
         if let Some(initrd) = &run.initrd {
             modules.push(Module::file(INITRD_MODULE, file::open("initrd", initrd, "")?));
         }
-        let profile = run.profile.as_deref();
-        let profile = profile
-            .map(|given| profile::wish::Wish::new(given, cpus, run.memory, &kernel, &modules))
-            .transpose()?;
+        let profile = profile::wish::Wish::new(&run, cpus, &kernel, &modules)?;
         let rings = profile.as_ref().and_then(|wish| wish.module());
         let memory = run.memory + rings.as_ref().map_or(0, Module::room);
         modules.extend(rings);

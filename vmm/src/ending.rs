@@ -44,6 +44,14 @@ impl Status {
             Self::Signal(_) => None,
         }
     }
+
+    /// The signal, if it is one.
+    pub fn signal(self) -> Option<i32> {
+        match self {
+            Self::Exit(_) => None,
+            Self::Signal(signal) => Some(signal),
+        }
+    }
 }
 
 /// How a run ended.

@@ -10,7 +10,7 @@
 //! - [`events`], [`output`], [`terminal`]: the world around it
 //! - [`debug`]: what a debugger sees and does; [`gdb`]: how GDB says it
 //! - [`inspect`], [`monitor`]: what the guest's kernel says about it, in structures and in words; [`report`]: what its servers say
-//! - [`profile`]: what a machine did when, and how long it took; [`trace`]: what caches make of a trace of memory accesses
+//! - [`profile`]: what a machine did when, and how long it took; [`live`]: what it does just now; [`trace`]: what caches make of a trace of memory accesses
 //! - [`core`]: what is left of a guest that has died
 //! - [`ending`], [`symbols`], [`log`], [`error`]: what the user is told
 //! - [`doctor`]: what this host can do
@@ -31,6 +31,7 @@ pub mod gdb;
 pub mod guest;
 pub mod inspect;
 pub mod kvm;
+pub mod live;
 pub mod loader;
 pub mod log;
 pub mod machine;

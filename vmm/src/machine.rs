@@ -89,7 +89,7 @@ pub fn run(mut config: Config) -> Result<Ending, Error> {
     if let Some(debugger) = debugger {
         debugger.end(ending.status.code());
     }
-    let profile = profile.map(|session| session.end(&ending));
+    let profile = profile.and_then(|session| session.end(&ending));
     Ok(Ending { profile, ..with_core(ending, config.core, &reports, vm.memory()) })
 }
 

@@ -7,7 +7,7 @@ use ukvmm::cli::{Cli, Command};
 use ukvmm::config::Config;
 use ukvmm::ending::{Ending, Status};
 use ukvmm::error::Error;
-use ukvmm::{core, doctor, log, machine, profile, terminal, trace};
+use ukvmm::{core, doctor, live, log, machine, profile, terminal, trace};
 use vmm_abi::exit;
 
 fn main() -> ExitCode {
@@ -30,6 +30,7 @@ fn main() -> ExitCode {
         Some(Command::GdbCore(options)) => return ExitCode::from(core::command::run(&options)),
         Some(Command::Report(options)) => return ExitCode::from(profile::command::run(&options)),
         Some(Command::Trace(options)) => return ExitCode::from(trace::run(&options)),
+        Some(Command::Top(options)) => return live::command::run(&options),
         None => {}
     }
     let result = Config::new(cli.run).map_err(Error::from).and_then(machine::run);

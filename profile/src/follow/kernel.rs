@@ -6,12 +6,13 @@ use crate::cpu::Mode;
 use crate::kind::{Entered, Kind};
 use crate::phase::Phase;
 use crate::point::Point;
-use crate::sink::{Activity, Interrupt, Stretch};
+use crate::sink::{Activity, Interrupt, Sink, Stretch};
 use crate::span::Open;
+use std::ops::DerefMut;
 use ukernel_abi::ThreadId;
 use vmm_abi::trace::{Event, Record};
 
-impl Follower<'_> {
+impl<S: DerefMut<Target: Sink>> Follower<S> {
     /// A record of the ring of `cpu`; whether it can be.
     pub(super) fn kernel(&mut self, cpu: u16, record: &Record, cost: Cost) -> bool {
         match record.event() {
@@ -49,7 +50,10 @@ impl Follower<'_> {
         state.cpu = Some(cpu);
         state.entry = Some((entered, point));
         match entered {
-            Entered::Request(kind) => self.open(thread, kind, record.argument, point),
+            Entered::Request(kind) => {
+                self.sink.asked(thread, kind);
+                self.open(thread, kind, record.argument, point);
+            }
             Entered::Interrupt(_) => {}
         }
         true
@@ -128,7 +132,11 @@ impl Follower<'_> {
         let delivered = state.delivered.take();
         let interrupt = state.interrupt.take();
         if mode == Mode::Kernel {
-            self.sink.ran(cpu, Activity::Kernel, Stretch { start: since, end: tsc });
+            let stretch = Stretch { start: since, end: tsc };
+            self.sink.ran(cpu, Activity::Kernel, stretch);
+            if let Some((thread, _)) = entered {
+                self.sink.in_kernel(thread, stretch);
+            }
         }
         if let Some((vector, start)) = interrupt {
             let stretch = Stretch { start: start.tsc, end: tsc };

@@ -4,9 +4,11 @@
 //! cannot be, and in an order that cannot be are counted and left out, and a request of which something is missing is discarded, not guessed.
 //!
 //! - [`kernel`]: what the kernel says; [`server`]: what servers say; [`outside`]: devices, the host, programs
+//! - [`cut`]: while the guest runs, what can be said so far
 //! - [`counts`]: what was left out
 
 pub mod counts;
+mod cut;
 mod kernel;
 mod outside;
 mod server;
@@ -22,10 +24,11 @@ use crate::thread::Threads;
 use counts::Counts;
 use outside::Devices;
 use std::collections::BTreeMap;
+use std::ops::DerefMut;
 use vmm_abi::trace::{Event, Record};
 
-pub struct Follower<'a> {
-    sink: &'a mut dyn Sink,
+pub struct Follower<S> {
+    sink: S,
     costs: Costs,
     cpus: Vec<Cpu>,
     threads: Threads,
@@ -44,8 +47,9 @@ pub struct Follower<'a> {
     counts: Counts,
 }
 
-impl<'a> Follower<'a> {
-    pub fn new(sink: &'a mut dyn Sink) -> Self {
+impl<S: DerefMut<Target: Sink>> Follower<S> {
+    /// Tells what `sink` refers to.
+    pub fn new(sink: S) -> Self {
         Self {
             sink,
             costs: Costs::default(),

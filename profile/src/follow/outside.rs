@@ -5,8 +5,9 @@ use crate::cost::Cost;
 use crate::cpu::Outside;
 use crate::file::Ring;
 use crate::point::Point;
-use crate::sink::{Device, Mark, Since, Stretch};
+use crate::sink::{Device, Mark, Since, Sink, Stretch};
 use std::collections::HashMap;
+use std::ops::DerefMut;
 use ukernel_abi::ThreadId;
 use vmm_abi::trace::{Event, Record};
 
@@ -31,7 +32,7 @@ impl Devices {
     }
 }
 
-impl Follower<'_> {
+impl<S: DerefMut<Target: Sink>> Follower<S> {
     /// The host's record about a vCPU.
     pub(super) fn outside(&mut self, cpu: u16, record: &Record) -> bool {
         let (reason, tsc) = (record.argument as u32, record.tsc);

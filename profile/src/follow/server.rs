@@ -4,10 +4,11 @@ use super::Follower;
 use crate::cost::Cost;
 use crate::phase::Phase;
 use crate::point::Point;
-use crate::sink::{Handled, Stretch};
+use crate::sink::{Handled, Sink, Stretch};
+use std::ops::DerefMut;
 use vmm_abi::trace::{Event, Record};
 
-impl Follower<'_> {
+impl<S: DerefMut<Target: Sink>> Follower<S> {
     /// A record of a ring for user level; whether it can be.
     pub(super) fn server(&mut self, record: &Record, cost: Cost) -> bool {
         let (server, argument) = (record.thread, record.argument);

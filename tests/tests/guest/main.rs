@@ -15,6 +15,7 @@
 //! - [`drivers`], [`console`], [`rng`], [`net`], [`share`]: drivers that are killed while they are used; [`driven`]: what most of them share;
 //!   [`driver_profile`]: what a profile shows of them
 //! - [`gdb`]: sessions of GDB; [`gdb_hostile`]: debuggers that talk nonsense; [`debuggee`]: a test that is the debugger itself
+//! - [`live`]: machines that are watched
 //! - [`profile`]: profiles of whole runs; [`records`]: what servers and programs record; [`samples`]: where their time was
 //! - [`trials`]: tests of libtest-mimic, and what they share
 
@@ -32,6 +33,7 @@ mod events;
 mod gdb;
 mod gdb_hostile;
 mod idle;
+mod live;
 mod net;
 mod paper;
 mod profile;
@@ -81,6 +83,7 @@ fn main() {
     trials.extend(profile::trials(&context));
     trials.extend(records::trials(&context));
     trials.extend(samples::trials(&context));
+    trials.extend(live::trials(&context));
     trials.extend(stock::trials(&context));
     libtest_mimic::run(&arguments, trials).exit();
 }

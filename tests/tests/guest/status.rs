@@ -1,9 +1,10 @@
 //! What `ukvmm` makes of a program's end: its status, its streams, its limits.
 
+use crate::live;
 use crate::trials::{Context, on_kvm, plain};
 use guest_tests::batch::Results;
 use guest_tests::compare;
-use guest_tests::guest::{self, Boot};
+use guest_tests::guest::{self, Boot, LabBoot};
 use guest_tests::process::{End, Outcome};
 use guest_tests::programs;
 use libtest_mimic::Trial;
@@ -23,6 +24,8 @@ struct Run {
     stderr: &'static str,
 }
 
+/// The machine of [`live`].
+const WATCHED: &str = "watched";
 const SH: &str = "/bin/sh";
 const BUSYBOX: &str = "/bin/busybox";
 const LIMIT: Duration = Duration::from_secs(20);
@@ -118,16 +121,29 @@ pub fn trials(context: &Arc<Context>) -> Vec<Trial> {
             run.check(outcome.as_ref().map_err(Clone::clone)?)
         }));
     }
+    // It has the same lab because a lab of its own takes long to start.
+    trials.push(plain(format!("lab::status::{WATCHED}"), context, move |context| {
+        let results = lab.get_or_init(|| run_in_lab(context));
+        live::check_lab(results.get(WATCHED).ok_or("it was not run")?.as_ref().map_err(Clone::clone)?)
+    }));
     trials
 }
 
 /// All that were asked for, in one lab.
 fn run_in_lab(context: &Context) -> Results {
-    let selected = RUNS.iter().filter(|run| context.is_selected(&format!("lab::status::{}", run.name)));
-    let boots: Result<Vec<_>, String> =
-        selected.clone().map(|run| Ok((run.name.to_owned(), run.boot(context)?))).collect();
+    let is_selected = |name: &str| context.is_selected(&format!("lab::status::{name}"));
+    let selected = RUNS.iter().filter(|run| is_selected(run.name));
+    let boot = |run: &Run| Ok(LabBoot { name: run.name.to_owned(), boot: run.boot(context)?, script: None });
+    let watched = is_selected(WATCHED).then(|| {
+        let boot = live::in_lab(context)?;
+        Ok(LabBoot { name: WATCHED.to_owned(), boot, script: Some(live::IN_LAB) })
+    });
+    let boots: Result<Vec<_>, String> = selected.clone().map(boot).chain(watched).collect();
     match boots {
         Ok(boots) => guest::run_boots_in_lab(&context.build, &boots),
-        Err(error) => selected.map(|run| (run.name.to_owned(), Err(error.clone()))).collect(),
+        Err(error) => {
+            let names = selected.map(|run| run.name).chain([WATCHED]);
+            names.map(|name| (name.to_owned(), Err(error.clone()))).collect()
+        }
     }
 }

@@ -133,7 +133,7 @@ impl Start {
     ) -> Certificate {
         let steal_ns = procfs::steal_ns().zip(self.steal_ns).map(|(now, then)| now.saturating_sub(then));
         Certificate {
-            ticks: if counts_instructions() { Ticks::Instructions } else { Ticks::Cycles },
+            ticks: ticks(),
             invariant: is_invariant(),
             measured_khz: Reading::of(ClockId::MonotonicRaw).khz_since(&self.raw),
             resolution: resolution(),
@@ -183,6 +183,11 @@ fn fenced_tsc() -> u64 {
     let tsc = host_tsc();
     fence();
     tsc
+}
+
+/// What the TSC counts.
+pub fn ticks() -> Ticks {
+    if counts_instructions() { Ticks::Instructions } else { Ticks::Cycles }
 }
 
 /// Whether the TSC counts instructions, as that of QEMU does with `-icount shift=0`: a loop of two instructions then takes two ticks a turn, exactly. No CPU

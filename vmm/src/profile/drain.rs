@@ -1,10 +1,11 @@
-//! The thread that takes records out of the rings and writes them to the file.
+//! The thread that takes records out of the rings and hands them on.
 //!
 //! It sleeps until the kernel rings the doorbell, and looks by itself every few milliseconds, since who writes from user level may not ring. Where the host has no CPU to
 //! spare, the guest stands still meanwhile; so it does little, and leaves a record of its own of when that was.
 
 use super::exits::Log;
 use super::names::Sampler;
+use super::outlet::Outlet;
 use super::procfs;
 use super::ring::Wait;
 use super::rings::Rings;
@@ -26,6 +27,8 @@ use vmm_sys_util::signal::block_signal;
 
 /// How often it looks if nobody rings, in milliseconds: a ring must not fill in that time.
 const PERIOD: i32 = 10;
+/// How often it looks at the threads, for those who watch.
+const SEATS: Duration = Duration::from_secs(1);
 
 /// How much of a run a raw profile lacks at most, if `ukvmm` is killed.
 const FLUSH: Duration = Duration::from_secs(1);
@@ -42,8 +45,8 @@ pub struct Drain {
 
 /// What it has done.
 pub struct Drained {
-    /// For the trailer.
-    pub writer: Records,
+    /// For the trailer, if there is a file.
+    pub writer: Option<Records>,
     pub rings: Vec<RingEnd>,
     /// Nanoseconds for which the thread had a CPU.
     pub run_ns: Option<u64>,
@@ -58,9 +61,11 @@ pub struct Work {
     pub names: Option<Sampler>,
     /// What has been made of samples.
     pub samples: News,
-    pub writer: Records,
+    pub outlet: Outlet,
     /// The guest's TSC minus the host's.
     pub offset: u64,
+    /// When it looked at the threads.
+    pub seated: Option<Instant>,
 }
 
 impl Drain {
@@ -98,17 +103,17 @@ fn run(mut work: Work, bell: &EventFd, ended: &AtomicBool) -> io::Result<Drained
     let _ = block_signal(libc::SIGXFSZ);
     let epoll = Epoll::new()?;
     epoll.ctl(ControlOperation::Add, bell.as_raw_fd(), EpollEvent::new(EventSet::IN, 0))?;
-    work.writer.flush()?;
+    work.outlet.flush();
     let mut flushed = Instant::now();
     loop {
         // Looked at first: what was written before that is seen then.
         let is_over = ended.load(Ordering::Acquire);
-        work.round(if is_over { Wait::No } else { Wait::Until(Instant::now()) })?;
+        work.round(if is_over { Wait::No } else { Wait::Until(Instant::now()) });
         if is_over {
-            return Ok(work.finish());
+            return work.finish();
         }
         if flushed.elapsed() >= FLUSH {
-            work.writer.flush()?;
+            work.outlet.flush();
             flushed = Instant::now();
         }
         // Whatever ends it, it is time for a look.
@@ -118,67 +123,69 @@ fn run(mut work: Work, bell: &EventFd, ended: &AtomicBool) -> io::Result<Drained
     }
 }
 
-/// Writes records of a ring, and how many were dropped behind them.
-fn put(writer: &mut Records, ring: Ring, records: &[u8], dropped: u64) -> io::Result<()> {
-    if !records.is_empty() {
-        writer.records(ring, records)?;
-    }
-    if dropped > 0 {
-        writer.dropped(ring, dropped)?;
-    }
-    Ok(())
-}
-
 impl Work {
-    fn round(&mut self, wait: Wait) -> io::Result<()> {
+    fn round(&mut self, wait: Wait) {
         let began = host_tsc();
-        let Self { rings, names, writer, .. } = self;
+        let Self { rings, names, outlet, .. } = self;
         let mut has_taken = false;
-        let write = |ring: Ring, records: &[u8], dropped| {
+        let hand_on = |ring: Ring, records: &[u8], dropped| {
             has_taken = true;
             if let Some(names) = names {
                 names.note(ring, records);
             }
-            put(writer, ring, records, dropped)
+            outlet.records(ring, records, dropped);
         };
-        rings.as_mut().map_or(Ok(()), |rings| rings.take(wait, write))?;
+        if let Some(rings) = rings {
+            rings.take(wait, hand_on);
+        }
         let mut buffer = Vec::new();
         for log in self.logs.iter() {
             let dropped = log.take(&mut buffer);
-            put(&mut self.writer, Ring::Host(log.cpu()), &buffer, dropped)?;
+            self.outlet.records(Ring::Host(log.cpu()), &buffer, dropped);
             buffer.clear();
         }
         let samples = std::mem::take(&mut *self.samples.lock().unwrap_or_else(PoisonError::into_inner));
         if !samples.is_empty() {
-            self.writer.samples(&samples)?;
+            self.outlet.samples(&samples);
         }
         if has_taken {
-            self.after(began, wait)?;
+            self.after(began, wait);
         }
-        Ok(())
+        self.look_at_threads(wait);
+        if let Some(feed) = &mut self.outlet.feed {
+            feed.send(began.wrapping_add(self.offset), host_tsc().wrapping_add(self.offset));
+        }
     }
 
     /// Records have been taken out of the guest's rings.
-    fn after(&mut self, began: u64, wait: Wait) -> io::Result<()> {
+    fn after(&mut self, began: u64, wait: Wait) {
         let tsc = began.wrapping_add(self.offset);
         if let Some(names) = &mut self.names {
             match wait {
                 Wait::Until(now) => names.sample(now, tsc),
                 Wait::No => names.read(tsc),
             }
-            names.take().iter().try_for_each(|names| self.writer.names(names))?;
+            names.take().iter().for_each(|names| self.outlet.names(names));
         }
         // Afterwards there is no guest to be kept from a CPU.
         if let (Some(log), Wait::Until(_)) = (self.logs.first(), wait) {
             log.record(Event::DRAIN, began, host_tsc().wrapping_sub(began));
         }
-        Ok(())
     }
 
-    fn finish(self) -> Drained {
+    fn look_at_threads(&mut self, wait: Wait) {
+        if let (Some(feed), Some(names), Wait::Until(now)) = (&mut self.outlet.feed, &self.names, wait)
+            && self.seated.is_none_or(|seated| now.duration_since(seated) >= SEATS)
+        {
+            self.seated = Some(now);
+            feed.seats(names.seats());
+        }
+    }
+
+    fn finish(self) -> io::Result<Drained> {
         let logs = self.logs.iter().map(Log::ring_end).filter(|end| end.records != 0);
         let rings = self.rings.iter().flat_map(Rings::ends).chain(logs).collect();
-        Drained { writer: self.writer, rings, run_ns: procfs::thread().run_ns }
+        Ok(Drained { rings, run_ns: procfs::thread().run_ns, writer: self.outlet.end()? })
     }
 }
 
@@ -201,7 +208,11 @@ mod tests {
         let writer = Writer::new(BufWriter::new(file.try_clone().unwrap()), &Header::default()).unwrap();
         let rings = Some(Rings::new(memory.clone(), 0, 1));
         let logs = Arc::new(vec![Log::new(0, 1000)]);
-        (Work { rings, logs, names: None, samples: News::default(), writer, offset: 1000 }, memory)
+        let outlet = Outlet::new(Some(writer), None);
+        (
+            Work { rings, logs, names: None, samples: News::default(), outlet, offset: 1000, seated: None },
+            memory,
+        )
     }
 
     /// The kernel of such a guest records something in slot `n`.
@@ -228,7 +239,7 @@ mod tests {
         memory.write_obj(3u64, GuestAddress(offset_of!(trace::Ring, claimed) as u64)).unwrap();
         logs[0].record(Event::VM_EXIT, 1, 0);
         let drained = drain.end().unwrap();
-        drained.writer.end(&profile::file::Trailer::default()).unwrap();
+        drained.writer.unwrap().end(&profile::file::Trailer::default()).unwrap();
         let kernel = RingEnd { ring: Ring::Cpu(0), records: 2, dropped: 0, incomplete: 1 };
         assert_eq!(drained.rings[0], kernel);
         file.rewind().unwrap();

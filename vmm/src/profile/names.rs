@@ -9,9 +9,11 @@ mod told;
 use crate::core::dead::Dead;
 use crate::debug::programs::Programs;
 use crate::inspect::{Kernel, names};
+use crate::live::seats;
 use crate::memory::GuestMemory;
 use crate::vcpu::group::Reports;
 use profile::file::{Names, Ring};
+use profile::live::batch::Seat;
 use std::collections::{BTreeMap, HashSet};
 use std::time::{Duration, Instant};
 use told::Told;
@@ -85,6 +87,11 @@ impl Sampler {
             (self.is_due, self.looked) = (false, Some(now));
             self.read(tsc);
         }
+    }
+
+    /// The threads that there are.
+    pub fn seats(&self) -> Vec<Seat> {
+        seats::read(&view(&self.memory), &self.kernel)
     }
 
     /// Reads the tables.

@@ -23,12 +23,8 @@ impl Rings {
         Self { memory, all: (0..).zip(rings).map(place).collect(), buffer: Vec::new() }
     }
 
-    /// Takes out what is there and hands it to `write`, ring by ring, and how many records were dropped behind it.
-    pub fn take<E>(
-        &mut self,
-        wait: Wait,
-        mut write: impl FnMut(Ring, &[u8], u64) -> Result<(), E>,
-    ) -> Result<(), E> {
+    /// Takes out what is there and hands it on, ring by ring, and how many records were dropped behind it.
+    pub fn take(&mut self, wait: Wait, mut hand_on: impl FnMut(Ring, &[u8], u64)) {
         for (ring, address, place) in &mut self.all {
             // The module is in RAM, all of it: the loader has put it there.
             let Ok(slice) = self.memory.get_slice(*address, RING_SIZE as usize) else { continue };
@@ -36,10 +32,9 @@ impl Rings {
             place.take(&slice, wait, &mut self.buffer);
             let dropped = place.look_for_dropped(&slice);
             if !self.buffer.is_empty() || dropped > 0 {
-                write(*ring, &self.buffer, dropped)?;
+                hand_on(*ring, &self.buffer, dropped);
             }
         }
-        Ok(())
     }
 
     /// What has become of the records, of those rings that were used.
@@ -78,11 +73,7 @@ mod tests {
         memory.write_obj(7u64, GuestAddress(full)).unwrap();
         let mut rings = Rings::new(memory, MODULE, 2);
         let mut taken = Vec::new();
-        let write = |ring, records: &[u8], dropped| {
-            taken.push((ring, records.len(), dropped));
-            Ok::<_, ()>(())
-        };
-        rings.take(Wait::No, write).unwrap();
+        rings.take(Wait::No, |ring, records, dropped| taken.push((ring, records.len(), dropped)));
         assert_eq!(taken, [(Ring::Cpu(1), 32, 0), (Ring::User(0), 64, 0), (Ring::User(7), 0, 7)]);
         let end = |ring, records, dropped| RingEnd { ring, records, dropped, incomplete: 0 };
         let ends: Vec<_> = rings.ends().collect();

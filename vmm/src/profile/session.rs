@@ -1,10 +1,11 @@
-//! The profile of one run, from the moment when the guest has been loaded to that when it has ended.
+//! What is recorded of one run, from the moment when the guest has been loaded to that when it has ended.
 
-use super::clock::Start;
+use super::clock::{self, Start};
 use super::deposit::Deposit;
-use super::drain::{Drain, Work};
+use super::drain::{Drain, Records, Work};
 use super::exits::{End, Log};
 use super::names::{Sampler, view};
+use super::outlet::Outlet;
 use super::output::{Output, OutputError};
 use super::rings::Rings;
 use super::sampling::booth::Booth;
@@ -19,10 +20,14 @@ use crate::ending::Ending;
 use crate::error::Error;
 use crate::events::eventfd;
 use crate::inspect::Kernel;
+use crate::live::watch::Watch;
 use crate::loader::module::Module;
-use crate::vm::Vm;
+use crate::vm::{Vm, host_tsc};
 use kvm_ioctls::VcpuFd;
 use profile::file::{self, Header, KernelMode, Trailer, Writer};
+use profile::live::analysis::Analysis;
+use profile::live::line;
+use profile::live::window::Machine;
 use std::io::{self, BufWriter};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -38,7 +43,9 @@ pub struct Session {
     logs: Arc<Vec<Log>>,
     start: Start,
     tsc_khz: u64,
-    output: Output,
+    output: Option<Output>,
+    /// Behind the drain, which feeds it.
+    watch: Option<Watch>,
 }
 
 impl Session {
@@ -50,7 +57,7 @@ impl Session {
         modules: &[Module],
         programs: Programs,
     ) -> Result<Self, Error> {
-        let Wish { output, header, hz } = wish;
+        let Wish { output, socket, header, hz } = wish;
         let rings = modules.iter().find(|module| module.name == trace::MODULE).map(Module::range);
         let cpus = vcpus.len() as u8;
         let start = Start::measure(vcpus)?;
@@ -60,9 +67,7 @@ impl Session {
             kernel_mode: kernel_mode(),
             ..header
         };
-        let records = output.records.try_clone();
-        let writer = records.and_then(|file| Writer::new(BufWriter::with_capacity(BUFFER, file), &header));
-        let writer = writer.map_err(|source| output.place.failed(source))?;
+        let writer = output.as_ref().map(|output| writer(output, &header)).transpose()?;
         let bell = Arc::new(eventfd()?);
         if let Some(rings) = &rings {
             let sites = sites::connect(vm.memory(), programs.kernel(), rings.clone())?;
@@ -70,6 +75,8 @@ impl Session {
             vm.trace_doorbell(&bell)?;
         }
         let offset = start.offset();
+        let watch = socket.map(|socket| Watch::start(socket, analysis(&header, offset))).transpose()?;
+        let (watch, feed) = watch.unzip();
         let guest = Arc::new(Guest {
             memory: vm.memory().clone(),
             kernel: Kernel::find(&view(vm.memory()), programs.kernel()),
@@ -91,10 +98,12 @@ impl Session {
             rings: rings.map(|rings| Rings::new(vm.memory().clone(), rings.start, cpus)),
             logs: logs.clone(),
             samples: news,
-            writer,
+            outlet: Outlet::new(writer, feed),
             offset,
+            seated: None,
         };
-        Ok(Self { sampler, drain: Drain::start(work, bell)?, logs, start, tsc_khz: header.tsc_khz, output })
+        let drain = Drain::start(work, bell)?;
+        Ok(Self { sampler, drain, logs, start, tsc_khz: header.tsc_khz, output, watch })
     }
 
     /// What the vCPUs' threads write to.
@@ -102,9 +111,9 @@ impl Session {
         self.logs.clone()
     }
 
-    /// The guest has ended: completes the records.
-    pub fn end(self, ending: &Ending) -> Deposit {
-        let Self { sampler, drain, logs, start, tsc_khz, output } = self;
+    /// The guest has ended: completes the records, and tells those who watch. `None`: no profile is wanted.
+    pub fn end(self, ending: &Ending) -> Option<Deposit> {
+        let Self { sampler, drain, logs, start, tsc_khz, output, watch } = self;
         let sampling = sampler.and_then(sampler::Sampler::end);
         let complete = || -> io::Result<u64> {
             let drained = drain.end()?;
@@ -115,12 +124,33 @@ impl Session {
                 certificate: start.certify(&ends, tsc_khz, drained.run_ns, sampling),
                 rings: drained.rings,
             };
-            drained.writer.end(&trailer)?;
+            if let Some(writer) = drained.writer {
+                writer.end(&trailer)?;
+            }
             Ok(trailer.rings.iter().map(|ring| ring.records).sum())
         };
         let records = complete();
-        Deposit { output, records }
+        if let Some(watch) = watch {
+            watch.end(line::End {
+                status: ending.status.code(),
+                signal: ending.status.signal(),
+                message: ending.message.clone(),
+            });
+        }
+        output.map(|output| Deposit { output, records })
     }
+}
+
+fn writer(output: &Output, header: &Header) -> Result<Records, Error> {
+    let records = output.records.try_clone();
+    let writer = records.and_then(|file| Writer::new(BufWriter::with_capacity(BUFFER, file), header));
+    Ok(writer.map_err(|source| output.place.failed(source))?)
+}
+
+/// Of a machine that starts now, whose TSC is ahead of the host's by this.
+fn analysis(header: &Header, offset: u64) -> Analysis {
+    let machine = Machine::of(header, std::process::id(), clock::ticks());
+    Analysis::new(machine, header, host_tsc().wrapping_add(offset))
 }
 
 /// Found out by running a guest. Where that fails, nothing is known, and this guest shows what is wrong.

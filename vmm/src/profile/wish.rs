@@ -1,15 +1,16 @@
-//! A profile is wanted: its file is there, and what it is of is known. The machine is not there yet.
+//! A profile is wanted, or somebody wants to watch: the file and the socket are there, and what they are of is known. The machine is not there yet.
 
 use super::options::{Place, ProfileOptions};
 use super::output::{Output, OutputError};
+use crate::cli::Run;
 use crate::core::manifest;
 use crate::debug::programs::servers_of;
+use crate::live::socket::{Socket, SocketError};
 use crate::loader::file::{FileError, Input};
 use crate::loader::module::Module;
 use crate::options::SubOptionError;
 use crate::symbols;
 use profile::file::{Header, Program};
-use std::ffi::OsStr;
 use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -24,6 +25,8 @@ pub enum WishError {
     #[error(transparent)]
     Output(#[from] OutputError),
     #[error(transparent)]
+    Socket(#[from] SocketError),
+    #[error(transparent)]
     File(#[from] FileError),
     #[error("--profile {}: that is what the guest is made of", .0.display())]
     Input(PathBuf),
@@ -33,17 +36,20 @@ impl WishError {
     /// The exit status that it ends `ukvmm` with.
     pub fn status(&self) -> u8 {
         match self {
-            Self::Option(_) | Self::Input(_) => exit::VMM,
+            Self::Option(_) | Self::Socket(_) | Self::Input(_) => exit::VMM,
             Self::Output(error) => error.status(),
             Self::File(error) => error.status(),
         }
     }
 }
 
-/// What is to be profiled.
+/// What is to be recorded, and for whom.
 #[derive(Debug)]
 pub struct Wish {
-    pub output: Output,
+    /// Of `--profile`.
+    pub output: Option<Output>,
+    /// Of `--live`.
+    pub socket: Option<Socket>,
     /// As far as it is known without a machine.
     pub header: Header,
     /// Samples that are to be taken a second of each vCPU.
@@ -51,38 +57,27 @@ pub struct Wish {
 }
 
 impl Wish {
-    /// Reads what was given to `--profile`, of a machine with so many CPUs and so much memory.
-    pub fn new(
-        given: &OsStr,
-        cpus: u8,
-        memory: u64,
-        kernel: &Input,
-        modules: &[Module],
-    ) -> Result<Self, WishError> {
-        let options = ProfileOptions::parse(given)?;
-        if let Place::File(path) = &options.place {
+    /// Reads what was given to `--profile` and `--live`, of a machine with so many CPUs. `None`: neither.
+    pub fn new(run: &Run, cpus: u8, kernel: &Input, modules: &[Module]) -> Result<Option<Self>, WishError> {
+        if run.profile.is_none() && run.live.is_none() {
+            return Ok(None);
+        }
+        let options = run.profile.as_deref().map(ProfileOptions::parse).transpose()?;
+        if let Some(ProfileOptions { place: Place::File(path), .. }) = &options {
             spare(path, [kernel].into_iter().chain(modules.iter().filter_map(Module::input)))?;
         }
-        let servers = servers_of(modules).into_iter().map(|(name, input)| program(&name, input));
-        let header = Header {
-            ukvmm: env!("CARGO_PKG_VERSION").into(),
-            command: std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned()).collect(),
-            cpus: cpus.into(),
-            host_cpus: available_parallelism()
-                .map_or(0, |count| u16::try_from(count.get()).unwrap_or(u16::MAX)),
-            memory,
-            records: symbols::find(&kernel.path, SYMBOL).is_some(),
-            kernel: program("kernel", kernel)?,
-            servers: servers.collect::<Result<_, _>>()?,
-            ..Header::default()
-        };
+        let header = header(run.memory, cpus, kernel, modules)?;
         if !header.records {
+            let option = if options.is_some() { "--profile" } else { "--live" };
             tracing::warn!(
-                "--profile: the kernel {} has no trace points, so the profile has the exits of its vCPUs alone",
+                "{option}: the kernel {} has no trace points, so there are the exits of its vCPUs alone",
                 kernel.path.display()
             );
         }
-        Ok(Self { hz: options.hz, output: Output::open(options)?, header })
+        let hz = options.as_ref().and_then(|options| options.hz);
+        let output = options.map(Output::open).transpose()?;
+        let socket = run.live.as_deref().map(Socket::open).transpose()?;
+        Ok(Some(Self { output, socket, header, hz }))
     }
 
     /// The module that the guest's rings are in.
@@ -90,6 +85,22 @@ impl Wish {
         let size = trace::module_size(self.header.cpus.into());
         self.header.records.then(|| Module::zeroes(trace::MODULE, size, trace::RING_SIZE))
     }
+}
+
+/// What is known without a machine.
+fn header(memory: u64, cpus: u8, kernel: &Input, modules: &[Module]) -> Result<Header, FileError> {
+    let servers = servers_of(modules).into_iter().map(|(name, input)| program(&name, input));
+    Ok(Header {
+        ukvmm: env!("CARGO_PKG_VERSION").into(),
+        command: std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned()).collect(),
+        cpus: cpus.into(),
+        host_cpus: available_parallelism().map_or(0, |count| u16::try_from(count.get()).unwrap_or(u16::MAX)),
+        memory,
+        records: symbols::find(&kernel.path, SYMBOL).is_some(),
+        kernel: program("kernel", kernel)?,
+        servers: servers.collect::<Result<_, _>>()?,
+        ..Header::default()
+    })
 }
 
 /// Refuses to write over what the guest is made of.

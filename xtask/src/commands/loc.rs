@@ -14,7 +14,7 @@ const AREAS: [(&str, &[&str]); 8] = [
     ("µ-kernel", &["guest-ukernel"]),
     ("servers", &["guest-servers"]),
     ("VMM and devices", &["vmm", "devices"]),
-    ("profiles", &["profile", "cache"]),
+    ("profiles", &["profile", "cache", "top"]),
     ("gdb", &["gdb"]),
     ("xtask", &["xtask"]),
     ("guest tests", &["tests"]),
