@@ -103,10 +103,11 @@ impl Space {
 
     /// What of the present pages in `window` the program could be given more of. The page at `fault` is there in any case.
     fn items(&self, vma: &Vma, window: Span, fault: u64) -> Vec<MapItem> {
-        let mut out = Vec::with_capacity(REGISTER_ITEMS);
+        let most = if window.bytes() > AROUND { MAX_ITEMS } else { REGISTER_ITEMS };
+        let mut out = Vec::with_capacity(most);
         let mut stretch: Option<Stretch> = None;
         self.pages.range(window.numbers()).for_each(|(number, page)| {
-            let (addr, rights) = (number * PAGE, vma.page_rights(page.is_exclusive()));
+            let (addr, rights) = (number * PAGE, vma.page_rights(|| page.is_exclusive()));
             let has_it = page.mapped.contains(rights) && !page.stale;
             if addr != fault && (has_it || rights.is_empty()) {
                 return;

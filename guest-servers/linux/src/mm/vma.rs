@@ -95,9 +95,13 @@ impl Vma {
             && self.label == next.label
     }
 
-    /// Rights that a page may be mapped with. `exclusive`: nobody else has the frame.
-    pub fn page_rights(&self, exclusive: bool) -> Rights {
+    /// Rights that a page may be mapped with. `is_exclusive`: whether nobody else has the frame, which matters only where it may be written.
+    pub fn page_rights(&self, is_exclusive: impl FnOnce() -> bool) -> Rights {
         let rights = self.prot.rights();
-        if exclusive || self.backing.is_shared() { rights } else { rights.without(Rights::W) }
+        if !rights.contains(Rights::W) || self.backing.is_shared() || is_exclusive() {
+            rights
+        } else {
+            rights.without(Rights::W)
+        }
     }
 }

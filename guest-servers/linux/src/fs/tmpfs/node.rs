@@ -213,9 +213,14 @@ impl Inode for Node {
     }
 
     fn page(&self, index: u64) -> Result<Frame> {
-        let pages = self.pages().map_err(|_| Errno::ENODEV)?;
-        if index >= pages.borrow().size().div_ceil(FRAME_SIZE as u64) {
-            return Err(Errno::EFAULT);
+        {
+            let pages = self.pages().map_err(|_| Errno::ENODEV)?.borrow();
+            if index >= pages.size().div_ceil(FRAME_SIZE as u64) {
+                return Err(Errno::EFAULT);
+            }
+            if let Some(frame) = pages.get(index) {
+                return Ok(frame);
+            }
         }
         self.frame_for_write(index)
     }
