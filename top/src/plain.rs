@@ -68,3 +68,29 @@ pub fn ending(end: &End) -> String {
         (None, None) => "machine ended".into(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A second of a machine without VMX or SVM: its line, as it came from the socket.
+    const WINDOW: &[u8] = include_bytes!("window.json");
+
+    #[test]
+    fn the_documentation_shows_what_is_printed() {
+        let Line::Window(window) = Line::parse(WINDOW).unwrap() else { panic!("another line") };
+        let mut out = Vec::new();
+        write(&window, &mut out).unwrap();
+        let text = String::from_utf8(out).unwrap();
+        assert!(text.lines().all(|line| line.chars().count() <= WIDTH));
+        let documented = include_str!("../../docs/profile.md");
+        assert!(documented.contains(&format!("```text\n{text}```")), "docs/profile.md should show:\n{text}");
+    }
+
+    #[test]
+    fn an_end_is_told() {
+        let end = |status, signal| ending(&End { status, signal, message: None });
+        assert_eq!(end(Some(7), None), "machine ended with status 7");
+        assert_eq!(end(None, Some(15)), "machine was ended by signal 15");
+    }
+}
