@@ -19,7 +19,7 @@ const SYSTEM: [Side; 3] = [Side::Server, Side::Kernel, Side::Host];
 const TEXT: &str = "## The memory system
 
 What Chen and Bershad did with Ultrix and Mach (SOSP '93): the addresses of all instructions and data of a round, traced in the lab, are fed to a model of caches ([cache.md](cache.md)). Five rounds of each metric: the first begins with empty caches, and the later ones show what does not fit.
-*User* is the program that measures (and its partner), *system* the kernel, the servers and, if there were exits, the host.
+*User* is the program that measures (with its partner, and with the trampoline if there is one in it), *system* the kernel, the servers and, if there were exits, the host.
 ";
 
 /// The section: of each processor its name, its caches, and what they make of the systems.
