@@ -226,8 +226,8 @@ pub struct LabBoot {
     pub script: Option<&'static str>,
 }
 
-/// Runs several command lines of `ukvmm` in one lab.
-pub fn run_boots_in_lab(build: &Build, boots: &[LabBoot]) -> Results {
+/// Runs several command lines of `ukvmm` in one lab, which is called `lab_name`.
+pub fn run_boots_in_lab(build: &Build, lab_name: &str, boots: &[LabBoot]) -> Results {
     let argv = |LabBoot { boot, script, .. }: &LabBoot| match script {
         None => boot.argv(),
         Some(script) => vec!["busybox".into(), "sh".into(), "-c".into(), boot.script(script)],
@@ -240,7 +240,7 @@ pub fn run_boots_in_lab(build: &Build, boots: &[LabBoot]) -> Results {
     };
     let jobs: Vec<_> = boots.iter().map(job).collect();
     batch::run(&jobs, LAB_LIMIT, |script, left| {
-        let path = build.tests().join("boots.sh");
+        let path = build.tests().join(format!("{lab_name}.sh"));
         std::fs::write(&path, script).map_err(|e| format!("cannot write {}: {e}", path.display()))?;
         let mut lab = lab(left);
         // Every file that is named here is in the lab, at the same path.

@@ -140,7 +140,7 @@ fn run_in_lab(context: &Context) -> Results {
     });
     let boots: Result<Vec<_>, String> = selected.clone().map(boot).chain(watched).collect();
     match boots {
-        Ok(boots) => guest::run_boots_in_lab(&context.build, &boots),
+        Ok(boots) => guest::run_boots_in_lab(&context.build, "status", &boots),
         Err(error) => {
             let names = selected.map(|run| run.name).chain([WATCHED]);
             names.map(|name| (name.to_owned(), Err(error.clone()))).collect()

@@ -5,7 +5,8 @@
 use super::place::Place;
 use super::system::server_set;
 use crate::commands::bench::checksums;
-use crate::commands::bench::results::{self, Header, Metrics};
+use crate::commands::bench::committed::{Counts, Promise};
+use crate::commands::bench::results::{self, Figure, Header, Metrics};
 use crate::{paths, process};
 use anyhow::{Result, ensure};
 use std::ffi::OsString;
@@ -18,6 +19,23 @@ const SET: &str = "paper";
 const KEY: &str = "l4-native";
 /// Limit of real time.
 const TIMEOUT: Duration = Duration::from_secs(600);
+
+/// What the test `lab::paper::native` holds it to.
+const PROMISE: Promise = Promise {
+    file: "paper-counts.toml",
+    what: "What a round of each of the paper's measurements takes that programs of L4 make, without Linux: ticks of the lab, the median.",
+    command: "cargo xtask bench paper --native",
+};
+
+/// Promises what was measured. What could not be is left out.
+pub fn promise(metrics: &Metrics) -> Result<()> {
+    let measured = metrics.iter().filter_map(|(name, figure)| match figure {
+        Figure::Measured(found) => Some((name, found.stats.median * found.per)),
+        Figure::Unavailable(_) => None,
+    });
+    let counts = measured.map(|(name, ticks)| (name.clone(), Counts::instructions(ticks.round() as u64)));
+    PROMISE.write(&counts.collect())
+}
 
 /// Runs the server and writes its file of results.
 pub fn measure(place: &Place) -> Result<Metrics> {
