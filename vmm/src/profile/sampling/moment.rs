@@ -47,6 +47,8 @@ pub enum Doing {
 pub struct Running {
     /// Whose thread it is; none's at the beginning.
     pub task: Option<u16>,
+    /// What that was called when somebody looked for the first time: soon it may be another's number, or nobody's.
+    pub name: Option<String>,
     /// Where that is in user mode, or was when it entered the kernel.
     pub user: Option<Place>,
     /// Where the kernel is.

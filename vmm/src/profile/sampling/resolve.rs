@@ -58,14 +58,17 @@ impl Resolver {
     }
 
     /// The stack of a sample, the task first and then from the outermost function to the innermost. `asks`: rather than to name it as well as can be, say whom to ask.
-    pub fn stack(&mut self, moment: &Moment, asks: bool) -> Result<Vec<String>, Question> {
-        let running = match &moment.doing {
+    pub fn stack(&mut self, moment: &mut Moment, asks: bool) -> Result<Vec<String>, Question> {
+        let running = match &mut moment.doing {
             Doing::Idle => return Ok(vec![IDLE.into()]),
             Doing::Foreign { user: true } => return Ok(vec!["user mode".into()]),
             Doing::Foreign { user: false } => return Ok(vec!["kernel mode".into()]),
             Doing::Running(running) => running,
         };
-        let name = running.task.map(|task| (task, self.name(task, running)));
+        if running.name.is_none() {
+            running.name = running.task.map(|task| self.name(task, running));
+        }
+        let name = running.task.zip(running.name.clone());
         let process = name.as_ref().and_then(|(task, name)| Process::of(*task, name));
         let seen = view(&self.guest.memory);
         if asks && let (Some(process), Some(place)) = (&process, &running.user) {

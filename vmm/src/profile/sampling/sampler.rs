@@ -1,8 +1,8 @@
 //! The thread that takes samples.
 //!
 //! A round: it asks all vCPUs, then works on what they have given since the last round. Where a process turns up whose files are not known, its samples wait; in one of the next
-//! rounds the vCPUs are held, and the Linux server is asked. What that takes is no more than a fifth of the time: a shell that makes a process each millisecond shall not
-//! stand still for us.
+//! rounds the vCPUs are held, and the Linux server is asked. But for the first of these, that takes no more than a fifth of the time: a shell that makes a process each millisecond
+//! shall not stand still for us.
 
 use super::booth::{Booth, Costs};
 use super::moment::Moment;
@@ -25,8 +25,9 @@ use std::time::{Duration, Instant};
 const PENDING: usize = 512;
 /// How long vCPUs may take to stand still for a question: they are there at once, unless one writes to somebody who does not read.
 const PATIENCE: Duration = Duration::from_millis(250);
-/// A question may be asked when this many times as long as the last one took has gone by.
-const REST: u32 = 4;
+/// Time that questions may take, and what part of the time of the run besides.
+const CREDIT: Duration = Duration::from_millis(500);
+const PART: u32 = 5;
 
 /// What has been made of samples, until somebody takes it.
 pub type News = Arc<Mutex<Samples>>;
@@ -47,7 +48,8 @@ impl Sampler {
             news,
             tree: Tree::default(),
             pending: VecDeque::new(),
-            rest: None,
+            began: Instant::now(),
+            asking: Duration::ZERO,
             asked: 0,
         };
         let body = move || {
@@ -87,8 +89,9 @@ struct Work {
     tree: Tree,
     /// Samples of processes of which it is not known what they are made of.
     pending: VecDeque<Moment>,
-    /// No question before that.
-    rest: Option<Instant>,
+    began: Instant,
+    /// What questions have taken, and how many there were.
+    asking: Duration,
     asked: u64,
 }
 
@@ -108,8 +111,8 @@ impl Work {
     }
 
     fn round(&mut self) {
-        let is_due = !self.pending.is_empty() && self.rest.is_none_or(|rest| Instant::now() >= rest);
-        if is_due {
+        let may_ask = self.asking <= CREDIT + self.began.elapsed() / PART;
+        if may_ask && !self.pending.is_empty() {
             self.question();
         } else {
             self.booths().for_each(Booth::ask);
@@ -132,8 +135,8 @@ impl Work {
     }
 
     /// Names a sample, or lets it wait.
-    fn put(&mut self, moment: Moment) {
-        match self.resolver.stack(&moment, true) {
+    fn put(&mut self, mut moment: Moment) {
+        match self.resolver.stack(&mut moment, true) {
             Ok(stack) => self.add(&moment, &stack),
             Err(_) => self.pending.push_back(moment),
         }
@@ -141,11 +144,11 @@ impl Work {
 
     /// Asks about the process of the sample that has waited longest, and names what can be named then.
     fn question(&mut self) {
-        let Some(oldest) = self.pending.front() else { return };
+        let Some(oldest) = self.pending.front_mut() else { return };
         if let Err(question) = self.resolver.stack(oldest, true) {
             let began = Instant::now();
             let answer = self.standing_still(&question);
-            self.rest = Some(Instant::now() + began.elapsed() * REST);
+            self.asking += began.elapsed();
             let Some(answer) = answer else { return };
             self.asked += 1;
             self.resolver.learn(question, answer);
@@ -168,8 +171,8 @@ impl Work {
 
     /// Names the sample that has waited longest as well as can be.
     fn give_up(&mut self) {
-        if let Some(moment) = self.pending.pop_front()
-            && let Ok(stack) = self.resolver.stack(&moment, false)
+        if let Some(mut moment) = self.pending.pop_front()
+            && let Ok(stack) = self.resolver.stack(&mut moment, false)
         {
             self.add(&moment, &stack);
         }
