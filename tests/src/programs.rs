@@ -42,7 +42,7 @@ const PROGRAMS: &[(&str, &str, Kind)] = &[
     ("events", "events.c", STATIC),
     ("samples", "samples.c", FRAME_POINTERS),
     ("samples-tables", "samples.c", UNWIND_TABLES),
-    ("calls", "calls.c", STATIC),
+    ("rounds", "rounds.c", STATIC),
     ("std", "std.rs", Kind::Rust),
 ];
 

@@ -19,13 +19,13 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 use vmm_abi::exit;
 
-/// `tests/programs/calls.c`: what it does in each round, for so many seconds, and its status.
-const PROGRAM: &str = "/tests/calls";
+/// `tests/programs/rounds.c`: what it does in each round, for so many seconds, and its status.
+const PROGRAM: &str = "/tests/rounds";
 const GETPPID: u64 = 8;
 const GETUID: u64 = 2;
 const STATUS: &str = "machine ended with status 7";
 /// What the program is called by those who watch.
-const NAME: &str = "linux: calls[1]";
+const NAME: &str = "linux: rounds[1]";
 /// Of a step.
 const LIMIT: Duration = Duration::from_secs(60);
 
