@@ -9,7 +9,7 @@ pub const CPUS: u16 = 64;
 pub struct Cpu {
     pub mode: Mode,
     /// Since when.
-    pub since: u64,
+    pub since: Point,
     /// Ticks that records have cost so far.
     pub counter: u64,
     /// Who has entered the kernel, and when, if nobody has left it since.

@@ -5,7 +5,7 @@
 //! - [`perfetto`]: made of the records as they are gone through
 //! - [`folded`], [`flamegraph`]: made of the samples
 
-mod escape;
+pub mod escape;
 pub mod flamegraph;
 pub mod folded;
 pub mod hdr;

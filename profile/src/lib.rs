@@ -11,7 +11,8 @@
 //! - [`stats`], [`metric`], [`bins`]: figures; [`names`], [`clock`]: what they mean
 //! - [`stacks`]: what was called by whom when samples were taken; [`flame`]: as boxes in rows
 //! - [`certificate`]: how far the clock can be trusted, in words
-//! - [`format`]: the forms that a profile can be had in; [`report`]: makes them
+//! - [`rounds`]: what a program's own rounds consist of
+//! - [`format`]: the forms that a profile can be had in; [`report`]: makes them; [`charts`]: what pages have of pictures
 //! - [`live`]: the same, of a machine that still runs
 //! - [`mock`]: a guest's records without a guest, for tests
 
@@ -19,6 +20,7 @@
 
 pub mod bins;
 pub mod certificate;
+pub mod charts;
 pub mod clock;
 pub mod cost;
 pub mod cpu;
@@ -37,6 +39,7 @@ pub mod phase;
 pub mod point;
 pub mod report;
 pub mod roles;
+pub mod rounds;
 pub mod sink;
 pub mod span;
 pub mod stacks;

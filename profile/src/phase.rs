@@ -93,6 +93,9 @@ impl Phases {
         let sum = &mut self.0[phase as usize];
         *sum = sum.saturating_add(ticks);
     }
+    pub fn add_all(&mut self, other: &Self) {
+        Phase::ALL.into_iter().for_each(|phase| self.add(phase, other.get(phase)));
+    }
     pub fn total(&self) -> u64 {
         self.0.iter().fold(0, |sum, ticks| sum.saturating_add(*ticks))
     }

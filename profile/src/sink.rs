@@ -12,8 +12,8 @@ pub trait Sink {
     fn in_kernel(&mut self, _thread: u64, _stretch: Stretch) {}
     /// A request is over.
     fn span(&mut self, _span: &Span) {}
-    /// A CPU has done something.
-    fn ran(&mut self, _cpu: u16, _activity: Activity, _stretch: Stretch) {}
+    /// A CPU has done something; so much of it was measuring.
+    fn ran(&mut self, _cpu: u16, _activity: Activity, _stretch: Stretch, _cost: u64) {}
     /// A server has handled a request, or a part of one.
     fn handled(&mut self, _handled: &Handled) {}
     fn interrupt(&mut self, _interrupt: &Interrupt) {}

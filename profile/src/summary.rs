@@ -60,7 +60,7 @@ impl Sink for Summary {
         self.metric(Key::of(span)).add(span);
     }
 
-    fn ran(&mut self, cpu: u16, activity: Activity, stretch: Stretch) {
+    fn ran(&mut self, cpu: u16, activity: Activity, stretch: Stretch, _: u64) {
         debug_assert!(cpu < CPUS);
         let ticks = stretch.ticks();
         let time = self.cpus.entry(cpu).or_default();

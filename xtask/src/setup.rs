@@ -17,6 +17,9 @@ pub use kernel::{Kernel, guests, kernel};
 /// What [`busybox`] is the path of.
 pub const BUSYBOX: &str = "/bin/busybox";
 
+/// The browser in which tests look at pages.
+pub const CHROMIUM: &str = "chromium";
+
 /// What the build needs: gcc, the guest's target, and the programs that go into the root file system.
 pub fn for_build() -> Result<()> {
     anyhow::ensure!(
@@ -43,6 +46,15 @@ pub fn for_stock() -> Result<()> {
 /// What the tests of the debugger's stub need besides.
 pub fn for_debugging() -> Result<()> {
     apt::install(&[apt::GDB])
+}
+
+/// Whether the browser is there. Some hundreds of megabytes are too much to install for a test.
+pub fn chromium() -> Result<()> {
+    anyhow::ensure!(
+        process::succeeds(Command::new(CHROMIUM).arg("--version")),
+        "there is no {CHROMIUM}, which is not installed for this alone; by hand: apt-get install chromium"
+    );
+    Ok(())
 }
 
 /// What `cargo xtask bochs` needs besides.

@@ -3,6 +3,7 @@
 use super::Follower;
 use super::counts::Counts;
 use crate::cpu::Mode;
+use crate::point::Point;
 use crate::sink::{Activity, Sink, Stretch};
 use std::ops::DerefMut;
 
@@ -14,15 +15,16 @@ impl<S: DerefMut<Target: Sink>> Follower<S> {
             return;
         }
         for (number, cpu) in (0..).zip(&mut self.cpus) {
-            let stretch = Stretch { start: cpu.since, end: tsc };
+            let stretch = Stretch { start: cpu.since.tsc, end: tsc };
             let activity = match cpu.mode {
                 Mode::User(thread) => Activity::User(thread),
                 Mode::Kernel if stretch.ticks() > patience => Activity::Idle,
                 Mode::Kernel => Activity::Kernel,
                 Mode::Unknown => continue,
             };
-            cpu.since = tsc;
-            self.sink.ran(number, activity, stretch);
+            let point = Point { tsc, cpu: Some(number), counter: cpu.counter, ..Point::default() };
+            let since = std::mem::replace(&mut cpu.since, point);
+            self.sink.ran(number, activity, stretch, since.cost_until(&point));
             if let (Activity::Kernel, Some((thread, _))) = (activity, cpu.entered) {
                 self.sink.in_kernel(thread, stretch);
             }

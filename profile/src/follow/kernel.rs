@@ -36,7 +36,7 @@ impl<S: DerefMut<Target: Sink>> Follower<S> {
             return true;
         }
         let mode = std::mem::replace(&mut state.mode, Mode::Kernel);
-        let since = std::mem::replace(&mut state.since, tsc);
+        let since = std::mem::replace(&mut state.since, point);
         state.entered = Some((thread, tsc));
         state.delivered = None;
         let entered = Entered::of(record);
@@ -44,7 +44,7 @@ impl<S: DerefMut<Target: Sink>> Follower<S> {
             state.interrupt = Some((vector, point));
         }
         if let Mode::User(running) = mode {
-            self.sink.ran(cpu, Activity::User(running), Stretch { start: since, end: tsc });
+            self.ran(cpu, Activity::User(running), since, point);
         }
         let Some(state) = self.threads.get(thread) else { return false };
         state.cpu = Some(cpu);
@@ -127,15 +127,14 @@ impl<S: DerefMut<Target: Sink>> Follower<S> {
         let point = self.point(cpu, tsc, cost);
         let state = self.cpu(cpu);
         let mode = std::mem::replace(&mut state.mode, Mode::User(thread));
-        let since = std::mem::replace(&mut state.since, tsc);
+        let since = std::mem::replace(&mut state.since, point);
         let entered = state.entered.take();
         let delivered = state.delivered.take();
         let interrupt = state.interrupt.take();
         if mode == Mode::Kernel {
-            let stretch = Stretch { start: since, end: tsc };
-            self.sink.ran(cpu, Activity::Kernel, stretch);
+            self.ran(cpu, Activity::Kernel, since, point);
             if let Some((thread, _)) = entered {
-                self.sink.in_kernel(thread, stretch);
+                self.sink.in_kernel(thread, Stretch { start: since.tsc, end: tsc });
             }
         }
         if let Some((vector, start)) = interrupt {
@@ -186,14 +185,20 @@ impl<S: DerefMut<Target: Sink>> Follower<S> {
     fn wake(&mut self, cpu: u16, record: &Record, cost: Cost) -> bool {
         let point = self.point(cpu, record.tsc, cost);
         let state = self.cpu(cpu);
-        let since = std::mem::replace(&mut state.since, record.tsc);
+        let since = std::mem::replace(&mut state.since, point);
         let mode = std::mem::replace(&mut state.mode, Mode::Kernel);
         state.entered = None;
         state.interrupt = Some((record.argument as u8, point));
         if mode == Mode::Kernel {
             // The few instructions before are counted as idle too: nobody has recorded where they ended.
-            self.sink.ran(cpu, Activity::Idle, Stretch { start: since, end: record.tsc });
+            self.ran(cpu, Activity::Idle, since, point);
         }
         true
+    }
+
+    /// `cpu` has done something between these points.
+    fn ran(&mut self, cpu: u16, activity: Activity, since: Point, until: Point) {
+        let stretch = Stretch { start: since.tsc, end: until.tsc };
+        self.sink.ran(cpu, activity, stretch, since.cost_until(&until));
     }
 }

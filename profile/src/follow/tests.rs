@@ -20,6 +20,7 @@ const READ: u64 = 0;
 pub struct Ear {
     pub spans: Vec<Span>,
     pub ran: Vec<(u16, Activity, u64)>,
+    pub ran_measuring: Vec<u64>,
     pub handled: Vec<Handled>,
     pub interrupts: Vec<Interrupt>,
     pub devices: Vec<Device>,
@@ -32,8 +33,9 @@ impl Sink for Ear {
     fn span(&mut self, span: &Span) {
         self.spans.push(span.clone());
     }
-    fn ran(&mut self, cpu: u16, activity: Activity, stretch: Stretch) {
+    fn ran(&mut self, cpu: u16, activity: Activity, stretch: Stretch, cost: u64) {
         self.ran.push((cpu, activity, stretch.ticks()));
+        self.ran_measuring.push(cost);
     }
     fn handled(&mut self, handled: &Handled) {
         self.handled.push(*handled);
@@ -415,6 +417,8 @@ fn what_measuring_costs_is_taken_off() {
     guest.calibrate(3, L, 5).wait(1000);
     guest.kernel(0, 1, Event::ENTER_SYSCALL, L, IPC).kernel(0, 1, Event::EXIT, P, 0);
     guest.call(0, (P, L), GETPID, [100; 6]);
+    // In the program (its way in's cost lies behind the reading), the kernel, the server, the kernel.
+    assert_eq!(heard(&guest).0.ran_measuring, [3 + 3, 0, 3 + 3 + 3, 4 * 5, 3 + 3 + 3]);
     let span = only(&guest);
     assert_eq!(
         span.ticks,

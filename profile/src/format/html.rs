@@ -12,20 +12,19 @@ mod plot;
 use super::escape::escape;
 use super::units::{count, grouped, percent, time};
 use super::words;
+use crate::charts::page;
 use crate::metric::Section;
 use crate::report::Report;
 use std::io::{self, Write};
 
-const STYLE: &str = concat!(include_str!("html/style.css"), include_str!("flamegraph.css"));
+const STYLE: &str = include_str!("flamegraph.css");
 
 pub fn write(report: &Report, out: &mut dyn Write) -> io::Result<()> {
     let command = escape(&words::command(report));
-    write!(
+    page::begin(&format!("Profile: {}", words::command(report)), STYLE, out)?;
+    writeln!(
         out,
-        "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
-         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>Profile: {command}</title>\n\
-         <style>\n{STYLE}</style>\n</head>\n<body>\n<h1>Profile</h1>\n<p><code>{command}</code></p>\n\
-         <p class=\"faint\">{}. ukvmm {}.</p>\n",
+        "<h1>Profile</h1>\n<p><code>{command}</code></p>\n<p class=\"faint\">{}. ukvmm {}.</p>",
         escape(&words::extent(report)),
         escape(&report.header.ukvmm)
     )?;
@@ -47,7 +46,7 @@ pub fn write(report: &Report, out: &mut dyn Write) -> io::Result<()> {
     for paragraph in words::about(report) {
         writeln!(out, "<p>{}</p>", escape(&paragraph))?;
     }
-    writeln!(out, "</body>\n</html>")
+    page::end(out)
 }
 
 /// The first things that one wants to know.
@@ -67,11 +66,7 @@ fn tiles(report: &Report, out: &mut dyn Write) -> io::Result<()> {
         (grouped(report.summary.gaps.into()), "gaps in them"),
         (percent(cost, ticks), "of the requests' time was measuring, and is taken off"),
     ];
-    writeln!(out, "<div class=\"tiles\">")?;
-    for (figure, what) in tiles {
-        writeln!(out, "<div class=\"tile\"><b>{}</b>{what}</div>", escape(&figure))?;
-    }
-    writeln!(out, "</div>")
+    page::tiles(&tiles, out)
 }
 
 #[cfg(test)]

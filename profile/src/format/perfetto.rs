@@ -204,7 +204,7 @@ impl Sink for Trace<'_> {
         self.arrow(track, span);
     }
 
-    fn ran(&mut self, cpu: u16, activity: Activity, stretch: Stretch) {
+    fn ran(&mut self, cpu: u16, activity: Activity, stretch: Stretch, _: u64) {
         let track = self.cpu(cpu, RUNS);
         let name = match activity {
             Activity::User(thread) => self.names.thread(thread, stretch.start),

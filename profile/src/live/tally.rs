@@ -87,9 +87,9 @@ impl Sink for Tally {
         }
     }
 
-    fn ran(&mut self, cpu: u16, activity: Activity, stretch: Stretch) {
+    fn ran(&mut self, cpu: u16, activity: Activity, stretch: Stretch, cost: u64) {
         debug_assert!(cpu < CPUS);
-        self.summary.ran(cpu, activity, stretch);
+        self.summary.ran(cpu, activity, stretch, cost);
         if let Activity::User(thread) = activity
             && let Some(work) = self.thread(thread)
         {

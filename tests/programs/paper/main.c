@@ -1,8 +1,10 @@
 /* The measurements of "The Performance of µ-Kernel-Based Systems" (SOSP '97) that a Linux program can make, after lmbench and hbench.
  *
- *     paper [--quick|--few] [calls|processes|switches|memory|bandwidth|alike]…
+ *     paper [--quick|--few] [--marks] [calls|processes|switches|memory|bandwidth|alike]…
  *
  * Without a name all groups, but for the last, which measures some things again in other ways.
+ *
+ * With --marks, each round lies between two events in a profile (`ukvmm --profile`). A metric `nothing`, whose rounds are empty, then shows what belongs to the marks.
  *
  * Prints a JSON object a line, with "stats" as in seL4's benchmark results: [min, q1, median, mean, q3, max, standard deviation, n]. */
 #include "measure.h"
@@ -49,18 +51,31 @@ static const struct group *find(const char *name)
 	exit(2);
 }
 
+static void nothing(void)
+{
+	struct metric m = metric("nothing", "ticks", 1, 2000);
+	MEASURE(&m, );
+}
+
 int main(int argc, char **argv)
 {
 	const char *slash = strrchr(argv[0], '/');
 	snprintf(hello, sizeof hello, "%.*shello", slash ? (int)(slash + 1 - argv[0]) : 0, argv[0]);
 	int first = 1;
-	if (argc > 1) {
-		quick = strcmp(argv[1], "--quick") == 0;
-		few = strcmp(argv[1], "--few") == 0;
-		first += quick || few;
+	for (; first < argc && argv[first][0] == '-'; first++) {
+		if (strcmp(argv[first], "--quick") == 0)
+			quick = 1;
+		else if (strcmp(argv[first], "--few") == 0)
+			few = 1;
+		else if (strcmp(argv[first], "--marks") == 0)
+			marks = 1;
+		else
+			break;
 	}
 	for (int i = first; i < argc; i++)
 		find(argv[i]);
+	if (marks)
+		nothing();
 	for (int i = 0; i < GROUPS; i++) {
 		int wanted = first == argc && groups[i].run != alike;
 		for (int j = first; j < argc; j++)

@@ -1,4 +1,5 @@
 #include "measure.h"
+#include "../trace.h"
 
 #include <errno.h>
 #include <math.h>
@@ -9,7 +10,16 @@
 /* Rounds that are not counted; rounds with --few. */
 enum { WARM_UP = 10, FEW = 5 };
 
-int quick, few;
+int quick, few, marks;
+
+/* A metric's name as a number: FNV-1a. */
+static uint64_t number(const char *name)
+{
+	uint64_t hash = 0xcbf29ce484222325;
+	while (*name)
+		hash = (hash ^ (unsigned char)*name++) * 0x100000001b3;
+	return hash;
+}
 
 struct metric metric(const char *name, const char *unit, double per, unsigned rounds)
 {
@@ -17,7 +27,7 @@ struct metric metric(const char *name, const char *unit, double per, unsigned ro
 		rounds = rounds / 10 > FEW ? rounds / 10 : FEW;
 	if (few)
 		rounds = FEW;
-	struct metric m = { name, per, unit, NULL, 0, rounds + WARM_UP };
+	struct metric m = { name, number(name), per, unit, NULL, 0, rounds + WARM_UP };
 	m.rounds = calloc(m.capacity, sizeof *m.rounds);
 	if (!m.rounds) {
 		fprintf(stderr, "paper: no memory for %u rounds\n", rounds);
@@ -40,7 +50,17 @@ void add(struct metric *m, ticks round)
 		__asm__ volatile(MARK(MARK_ROUND_DROPPED));
 	else
 		__asm__ volatile(MARK(MARK_ROUND_END));
+	if (marks)
+		mark(m, EVENT_END);
 	m->rounds[m->count++] = round;
+}
+
+void mark(const struct metric *m, int event)
+{
+	if (trace_file < 0)
+		trace_open();
+	if (m->count >= WARM_UP)
+		trace(event, m->number);
 }
 
 /* The metric's line is about to be printed. */

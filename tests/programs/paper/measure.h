@@ -30,6 +30,8 @@ static inline ticks now(void)
 /* The readings of one metric. */
 struct metric {
 	const char *name;
+	/* Of the name, for marks. */
+	uint64_t number;
 	/* What one round does that many of: operations, bytes. Figures are per one of them. */
 	double per;
 	/* "ticks" of the time stamp counter, or "ticks/byte". */
@@ -42,24 +44,36 @@ struct metric {
 extern int quick;
 /* Set with --few: no more rounds than it takes to see what a round does. */
 extern int few;
+/* Set with --marks: a program's event in a profile before each counted round and behind it, with the metric's name as its argument. */
+extern int marks;
+enum { EVENT_BEGIN = 1, EVENT_END = 2 };
 
 /* A metric of at most `rounds` rounds (fewer if `quick` or `few`). */
 struct metric metric(const char *name, const char *unit, double per, unsigned rounds);
 /* Whether there are rounds to be made. The first few are for warming up: `add` forgets them. */
 int more(const struct metric *m);
 void add(struct metric *m, ticks round);
+/* Makes an event that says where a round begins or ends, if it is one that is counted. */
+void mark(const struct metric *m, int event);
+/* The first reading of a round. */
+static inline ticks begin(const struct metric *m)
+{
+	if (marks)
+		mark(m, EVENT_BEGIN);
+	return now();
+}
 /* Prints the metric and frees it. */
 void report(struct metric *m);
 /* Says that a metric cannot be had, with the reason that is in errno, and frees it. */
 void unavailable(struct metric *m, const char *what);
 
 /* Measures `statement` in each round. */
-#define MEASURE(m, statement)              \
-	do {                               \
-		while (more(m)) {          \
-			ticks t0 = now();  \
-			statement;         \
-			add(m, now() - t0);\
-		}                          \
-		report(m);                 \
+#define MEASURE(m, statement)                \
+	do {                                 \
+		while (more(m)) {            \
+			ticks t0 = begin(m); \
+			statement;           \
+			add(m, now() - t0); \
+		}                            \
+		report(m);                   \
 	} while (0)

@@ -26,7 +26,7 @@ static void map_file(void)
 	}
 	unlink(name);
 	while (more(&m)) {
-		ticks t0 = now();
+		ticks t0 = begin(&m);
 		volatile char *at = mmap(NULL, FILE_SIZE, PROT_READ, MAP_SHARED, fd, 0);
 		if (at == MAP_FAILED) {
 			unavailable(&m, "mmap");
@@ -52,7 +52,7 @@ static void touch(void)
 			unavailable(&m, "mmap");
 			return;
 		}
-		ticks t0 = now();
+		ticks t0 = begin(&m);
 		for (int i = 0; i < PAGES; i++)
 			((volatile char *)at)[i * PAGE] = 1;
 		add(&m, now() - t0);
@@ -79,7 +79,7 @@ static void trap(void)
 	struct metric m = metric("trap", "ticks", 1, ROUNDS);
 	for (int page = 0; more(&m); page = (page + 1) % PAGES) {
 		mprotect(region + page * PAGE, PAGE, PROT_READ);
-		ticks t0 = now();
+		ticks t0 = begin(&m);
 		write_to(page);
 		add(&m, fault_seen - t0);
 	}
@@ -91,7 +91,7 @@ static void appel1(void)
 {
 	struct metric m = metric("Appel1", "ticks", 1, ROUNDS);
 	for (int page = 0; more(&m); page = (page + 37) % PAGES) {
-		ticks t0 = now();
+		ticks t0 = begin(&m);
 		mprotect(region + page * PAGE, PAGE, PROT_READ);
 		write_to(page);
 		add(&m, now() - t0);
@@ -104,7 +104,7 @@ static void appel2(void)
 {
 	struct metric m = metric("Appel2", "ticks", PAGES, ROUNDS / 5);
 	while (more(&m)) {
-		ticks t0 = now();
+		ticks t0 = begin(&m);
 		mprotect(region, PAGES * PAGE, PROT_READ);
 		for (int i = 0; i < PAGES; i++)
 			write_to(i * 37 % PAGES);

@@ -33,6 +33,9 @@ pub fn test() -> Result<ExitCode> {
     report.step("clippy, host", lint::host);
     report.step("clippy, guest", lint::guest);
     report.tests("unit tests", &["--workspace", "--exclude", KERNEL, "--exclude", "guest-tests"]);
+    if let Err(error) = setup::chromium() {
+        report.skip("pages in a browser", &error);
+    }
     report.counted("the kernel's lock, in all orders", prove::loom());
     match setup::for_miri() {
         Ok(()) => report.counted("the core in Miri", prove::miri()),

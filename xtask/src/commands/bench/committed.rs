@@ -60,7 +60,7 @@ impl Promise {
         paths::root().join("tests/data").join(self.file)
     }
 
-    fn read(&self) -> Result<Table> {
+    pub fn read(&self) -> Result<Table> {
         let path = self.path();
         let text = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
         toml::from_str(&text).with_context(|| format!("in {}", path.display()))

@@ -18,7 +18,7 @@ mod ticks;
 mod trace;
 mod visit;
 
-use super::committed::Promise;
+use super::committed::{Promise, Table};
 use super::document::{self, Part};
 use crate::commands::build;
 use crate::{elf, process};
@@ -49,6 +49,11 @@ const PROMISE: Promise = Promise {
     what: "What the kernel's paths take: instructions, and cache lines of code and of data, visit by visit.",
     command: "cargo xtask bench ipc",
 };
+
+/// What the kernel's paths take, as it is promised.
+pub fn promised() -> Result<Table> {
+    PROMISE.read()
+}
 
 /// Loops that do the same in the lab but do not take the same: KVM takes part in interrupts.
 const NOT_IN_LAB: [&str; 1] = ["interrupt"];

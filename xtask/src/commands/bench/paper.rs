@@ -2,24 +2,29 @@
 //!
 //! The same static programs (`tests/programs/paper`), in the same root file system, on every system, in the lab.
 //!
-//! - [`system`]: what is measured; [`programs`]: with what; [`run`]: a run in the lab; [`native`]: the µ-kernel without Linux
+//! - [`system`]: what is measured; [`programs`]: with what; [`run`]: a run in the lab; [`native`]: the µ-kernel without Linux; [`rounds`]: a run taken apart
 //! - [`events`]: what the rounds are made of, and modelled cycles; [`cache`]: what memory they touch
 //! - [`place`]: where; [`here`]: on this machine
 //! - [`lmbench`]: lmbench's own programs, if somebody provides them
-//! - [`table2`], [`figure6`], [`tables45`], [`anchors`], [`boots`]: sections of the page; [`cells`]: figures in tables; [`part`]: all of them together
+//! - [`table2`], [`figure5`], [`figure6`], [`breakdown`], [`ipc`], [`tables45`], [`anchors`], [`boots`]: sections of the page; [`cells`]: figures in tables; [`part`]: all of them together; [`report`]: the same with charts, for a browser
 
 mod anchors;
 mod boots;
+mod breakdown;
 pub mod cache;
 pub mod cells;
 mod events;
+mod figure5;
 mod figure6;
 mod here;
+mod ipc;
 mod lmbench;
 mod native;
 mod part;
 mod place;
 mod programs;
+mod report;
+mod rounds;
 mod run;
 mod system;
 mod table2;
@@ -30,11 +35,16 @@ use super::results::Metrics;
 use crate::commands::build;
 use crate::process;
 use anyhow::{Result, ensure};
+use boots::Boots;
+use figure5::Figure5;
+use ipc::Ours;
+use part::All;
 use place::Place;
+use rounds::Profiles;
 use run::{Bench, Run};
 use std::path::PathBuf;
 use std::process::ExitCode;
-use system::{SYSTEMS, System};
+use system::{Kind, SYSTEMS, System};
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -55,6 +65,9 @@ pub struct Args {
     /// Only the expensive events of each metric, and modelled cycles
     #[arg(long, conflicts_with_all = ["quick", "native"])]
     events: bool,
+    /// Measure nothing: make the page and the report of the results that are in build/paper
+    #[arg(long, conflicts_with_all = ["quick", "only", "system", "native", "events"])]
+    again: bool,
     /// Only the programs of lmbench that are in this folder; writes their part of the page
     #[arg(long, value_name = "DIR", conflicts_with_all = ["quick", "only", "native", "events"])]
     lmbench: Option<PathBuf>,
@@ -74,9 +87,18 @@ impl Args {
         if self.quick { Rounds::Quick } else { Rounds::All }
     }
 
+    fn selection(&self) -> Selection {
+        Selection { rounds: self.rounds(), groups: self.only.clone() }
+    }
+
+    /// Whether that is all of them, and the whole suite.
+    fn is_everything(&self) -> bool {
+        self.only.is_empty() && self.system.is_empty()
+    }
+
     /// Whether everything is to be measured.
     fn is_whole(&self) -> bool {
-        !self.quick && self.only.is_empty() && self.system.is_empty()
+        !self.quick && self.is_everything()
     }
 }
 
@@ -90,6 +112,13 @@ enum Group {
     Bandwidth,
     /// What others measure in other ways, in theirs; only if it is named
     Alike,
+}
+
+impl Group {
+    fn name(self) -> String {
+        use clap::ValueEnum;
+        self.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
+    }
 }
 
 fn system(key: &str) -> Result<&'static System> {
@@ -117,15 +146,21 @@ pub struct Selection {
 impl Selection {
     /// The suite's arguments.
     pub fn arguments(&self) -> Vec<String> {
-        use clap::ValueEnum;
-        let groups =
-            self.groups.iter().filter_map(|group| Some(group.to_possible_value()?.get_name().to_owned()));
         let rounds = match self.rounds {
             Rounds::All => None,
             Rounds::Quick => Some("--quick".to_owned()),
             Rounds::Few => Some("--few".to_owned()),
         };
-        rounds.into_iter().chain(groups).collect()
+        rounds.into_iter().chain(self.names()).collect()
+    }
+
+    /// The groups' names; none if it is all of them.
+    fn names(&self) -> Vec<String> {
+        self.groups.iter().map(|group| group.name()).collect()
+    }
+
+    fn has(&self, group: Group) -> bool {
+        self.groups.is_empty() || self.groups.contains(&group)
     }
 }
 
@@ -142,34 +177,33 @@ pub fn paper(args: &Args) -> Result<ExitCode> {
     if args.native {
         let native = native::measure(&Place::Lab)?;
         native::promise(&native)?;
-        println!("{}", tables45::render(Some(&native), &[]));
+        let ours = Ours { paths: &super::ipc::promised()?, native: Some(&native), runs: &[] };
+        let sections = [ipc::render(&ours), tables45::render(Some(&native), &[])];
+        println!("{}", cells::aligned(&sections.join("\n")));
         return Ok(ExitCode::SUCCESS);
     }
-    let selection = Selection { rounds: args.rounds(), groups: args.only.clone() };
-    let everything = args.only.is_empty() && args.system.is_empty();
-    let systems: Vec<_> = args.systems().collect();
     if args.events {
-        return shown(Part::Events, &events::section(&selection, &systems)?, everything);
+        let systems: Vec<_> = args.systems().collect();
+        return shown(Part::Events, &events::section(&args.selection(), &systems)?, args.is_everything());
     }
-    let bench = Bench::new(Place::Lab, programs::initrd(&selection)?)?;
-    let mut runs: Vec<Run> = Vec::new();
-    for &system in &systems {
-        let run = || bench.run(system, &selection, system.key);
-        runs.push(process::step(&format!("the lab: {}", system.title), run)?);
+    let (measured, is_whole) = if args.again { Measured::again()? } else { Measured::now(args)? };
+    ensure!(!measured.runs.is_empty(), "nothing was measured");
+    let figure5 = figure5::take_apart(&measured.runs, &measured.profiles)?;
+    let paths = super::ipc::promised()?;
+    let all = All { measured: &measured, paths: &paths, figure5: &figure5 };
+    shown(Part::Paper, &part::render(&all), is_whole)?;
+    if is_whole && !args.again {
+        let systems: Vec<_> = args.systems().collect();
+        shown(Part::Events, &events::section(&args.selection(), &systems)?, true)?;
     }
-    ensure!(!runs.is_empty(), "nothing was measured");
-    let is_whole = args.is_whole();
-    let native = is_whole.then(|| native::measure(&Place::Lab)).transpose()?;
-    let boots = if is_whole { process::step("the lab: booting", || boots::measure(&bench))? } else { vec![] };
-    // Behind what needs the root file system: it makes another in its place.
-    let alike = is_whole.then(alike).transpose()?;
-    let text = part::render(&runs, native.as_ref(), &boots, alike.as_ref());
-    shown(Part::Paper, &text, is_whole)?;
-    if is_whole {
-        shown(Part::Events, &events::section(&selection, &systems)?, true)
-    } else {
-        Ok(ExitCode::SUCCESS)
-    }
+    eprintln!("==> the same with charts: {}", report::write(&all)?.display());
+    // What does not add up is on the page, but no success.
+    Ok(ExitCode::from(u8::from(!figure5.iter().all(Figure5::is_whole))))
+}
+
+/// The name of its results.
+fn alike_key() -> String {
+    format!("{}-alike", SYSTEMS[0].key)
 }
 
 /// What the anchors measure in another way than the suite, in theirs.
@@ -177,7 +211,7 @@ fn alike() -> Result<Metrics> {
     let selection = Selection { rounds: Rounds::All, groups: vec![Group::Alike] };
     let (bench, system) = (Bench::new(Place::Lab, programs::initrd(&selection)?)?, &SYSTEMS[0]);
     let what = format!("the lab: {}, as others measure it", system.title);
-    let run = process::step(&what, || bench.run(system, &selection, &format!("{}-alike", system.key)))?;
+    let run = process::step(&what, || bench.run(system, &selection, &alike_key()))?;
     Ok(run.metrics)
 }
 
@@ -188,6 +222,72 @@ fn shown(part: Part, text: &str, is_whole: bool) -> Result<ExitCode> {
         document::write(part, text)?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// All that is measured.
+pub struct Measured {
+    pub runs: Vec<Run>,
+    pub native: Option<Metrics>,
+    pub boots: Boots,
+    pub profiles: Profiles,
+    /// What the anchors measure in another way than the suite, in theirs.
+    pub alike: Option<Metrics>,
+}
+
+impl Measured {
+    /// Measures. Also whether that was everything.
+    fn now(args: &Args) -> Result<(Self, bool)> {
+        let selection = args.selection();
+        let bench = Bench::new(Place::Lab, programs::initrd(&selection)?)?;
+        let run = |system: &'static System| {
+            process::step(&format!("the lab: {}", system.title), || bench.run(system, &selection, system.key))
+        };
+        let runs = args.systems().map(run).collect::<Result<Vec<_>>>()?;
+        let is_whole = args.is_whole();
+        let native = is_whole.then(|| native::measure(&Place::Lab)).transpose()?;
+        let boots = if is_whole {
+            process::step("the lab: booting", || boots::measure(&bench))?
+        } else {
+            Boots::new()
+        };
+        profile(&runs, &bench, &selection)?;
+        let profiles = profiles(&runs)?;
+        // Behind what needs the root file system: it makes another in its place.
+        let alike = is_whole.then(alike).transpose()?;
+        Ok((Self { runs, native, boots, profiles, alike }, is_whole))
+    }
+
+    /// What was measured last.
+    fn again() -> Result<(Self, bool)> {
+        let runs = SYSTEMS.iter().filter_map(|system| Run::read(system).transpose());
+        let (runs, whole): (Vec<_>, Vec<_>) = runs.collect::<Result<Vec<_>>>()?.into_iter().unzip();
+        let (native, boots) = (native::read()?, boots::read()?);
+        let is_whole =
+            whole.len() == SYSTEMS.len() && !whole.contains(&false) && native.is_some() && !boots.is_empty();
+        let profiles = profiles(&runs)?;
+        let alike = Place::Lab.read(&alike_key())?.map(|(_, metrics)| metrics);
+        Ok((Self { runs, native, boots, profiles, alike }, is_whole))
+    }
+}
+
+/// Profiles our systems: all of the one that is like the paper's, and of the other what there is a figure of.
+fn profile(runs: &[Run], bench: &Bench, selection: &Selection) -> Result<()> {
+    for system in runs.iter().map(|run| run.system) {
+        let Kind::L4 { servers } = system.kind else { continue };
+        let groups = match system.key {
+            breakdown::KEY => selection.names(),
+            _ if selection.has(Group::Calls) => vec![Group::Calls.name()],
+            _ => continue,
+        };
+        let what = format!("the lab: a profile of {}", system.title);
+        process::step(&what, || rounds::measure(system.key, servers, &bench.initrd, &groups))?;
+    }
+    Ok(())
+}
+
+fn profiles(runs: &[Run]) -> Result<Profiles> {
+    let ours = runs.iter().filter(|run| !run.system.is_linux());
+    ours.filter_map(|run| Some(rounds::read(run).transpose()?.map(|found| (run.system.key, found)))).collect()
 }
 
 #[cfg(test)]

@@ -30,6 +30,52 @@ pub fn head<T: AsRef<str>>(titles: &[T], texts: usize) -> String {
     row(titles) + &format!("|{}|\n", line.collect::<Vec<_>>().join("|"))
 }
 
+/// A text whose tables have columns that a terminal shows below each other.
+pub fn aligned(text: &str) -> String {
+    let lines: Vec<&str> = text.lines().collect();
+    let is_table = |line: &&str| line.starts_with('|');
+    let blocks = lines.chunk_by(|one, next| is_table(one) == is_table(next));
+    let mut out = String::new();
+    for block in blocks {
+        match block.first().filter(|line| is_table(line)) {
+            Some(_) => aligned_table(block).iter().for_each(|line| out += &format!("{line}\n")),
+            None => block.iter().for_each(|line| out += &format!("{line}\n")),
+        }
+    }
+    out
+}
+
+/// A table's lines, the second of which says where each column's figures stand.
+fn aligned_table(lines: &[&str]) -> Vec<String> {
+    let cells = |line: &&str| -> Vec<String> {
+        line.trim_matches('|').split('|').map(|cell| cell.trim().to_owned()).collect()
+    };
+    let rows: Vec<_> = lines.iter().map(cells).collect();
+    let cells_of = |column: usize| {
+        rows.iter().enumerate().filter(|(n, _)| *n != 1).filter_map(move |(_, row)| row.get(column))
+    };
+    let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
+    let widths: Vec<_> = (0..columns)
+        .map(|column| cells_of(column).map(|cell| cell.chars().count()).max().unwrap_or(0).max(3))
+        .collect();
+    let is_figure =
+        |column: usize| rows.get(1).and_then(|row| row.get(column)).is_some_and(|cell| cell.ends_with(':'));
+    let cell = |n: usize, column: usize, cell: &str| {
+        let width = widths[column];
+        match (n == 1, is_figure(column)) {
+            (true, true) => "-".repeat(width - 1) + ":",
+            (true, false) => "-".repeat(width),
+            (false, true) => format!("{cell:>width$}"),
+            (false, false) => format!("{cell:<width$}"),
+        }
+    };
+    let line = |(n, row): (usize, &Vec<String>)| {
+        let cells = row.iter().enumerate().map(|(column, text)| cell(n, column, text));
+        format!("| {} |", cells.collect::<Vec<_>>().join(" | "))
+    };
+    rows.iter().enumerate().map(line).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -46,6 +92,14 @@ mod tests {
     #[test]
     fn a_table_is_markdown() {
         assert_eq!(head(&["a", "b"], 1) + &row(&["x", "1"]), "| a | b |\n|---|---:|\n| x | 1 |\n");
+    }
+
+    #[test]
+    fn tables_are_for_terminals_too() {
+        let table = head(&["what", "µs"], 1) + &row(&["a", "12 345"]) + &row(&["longer", ""]);
+        let expected = "text\n\n| what   |     µs |\n| ------ | -----: |\n| a      | 12 345 |\n| longer |        |\n\nmore\n";
+        assert_eq!(aligned(&format!("text\n\n{table}\nmore\n")), expected);
+        assert_eq!(aligned(expected), expected);
     }
 
     #[test]

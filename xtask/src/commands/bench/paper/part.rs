@@ -1,9 +1,13 @@
 //! The part of `docs/paper.md` that compares L4 and Linux.
 
-use super::boots::{self, Boots};
-use super::run::Run;
-use super::{anchors, figure6, table2, tables45};
-use crate::commands::bench::results::Metrics;
+use super::boots;
+use super::cells::aligned;
+use super::figure5::{self, Figure5};
+use super::ipc::{self, Ours};
+use super::report::charts;
+use super::{Measured, anchors, breakdown, figure6, table2, tables45};
+use crate::commands::bench::committed::Table;
+use std::io::{self, Write};
 
 const HEAD: &str = "Linux programs on the L4 system, beside the same programs on a stock Linux kernel, as in Härtig, Hohmuth, Liedtke, Schönberg, Wolter: *The Performance of µ-Kernel-Based
 Systems*, SOSP '97.
@@ -33,18 +37,47 @@ ordinary instructions; who needs fewer instructions here may need more cycles.
 A stock kernel whose boot does not come to its end is booted again, with another word on its command line: the lab's CPU has a bug that Linux does not survive ([lab.md](lab.md)). The result's first line says which boot it was.
 ";
 
+/// All that the page is made of.
+pub struct All<'a> {
+    pub measured: &'a Measured,
+    /// What the kernel's paths take.
+    pub paths: &'a Table,
+    pub figure5: &'a [Figure5],
+}
+
+/// A section of the page.
+pub struct Section {
+    pub text: String,
+    pub charts: Charts,
+}
+
+/// Writes a section's charts as HTML.
+pub type Charts = fn(&All<'_>, &mut dyn Write) -> io::Result<()>;
+
 /// The part, in Markdown.
-pub fn render(runs: &[Run], native: Option<&Metrics>, boots: &Boots, alike: Option<&Metrics>) -> String {
-    let sections = [
-        HEAD.to_owned(),
-        table2::render(runs).unwrap_or_default(),
-        figure6::render(runs),
-        tables45::render(native, runs),
-        boots::render(boots),
-        anchors::render(runs, alike),
-        figure6::every_figure(runs),
+pub fn render(all: &All<'_>) -> String {
+    let sections: Vec<_> = sections(all).into_iter().map(|section| section.text).collect();
+    aligned(&(sections.join("\n\n") + "\n"))
+}
+
+/// The sections that there are figures for.
+pub fn sections(all: &All<'_>) -> Vec<Section> {
+    let All { measured, paths, figure5 } = *all;
+    let Measured { runs, native, boots, profiles, alike } = measured;
+    let native = native.as_ref();
+    let sections: [(String, Charts); 10] = [
+        (HEAD.to_owned(), charts::none),
+        (table2::render(runs).unwrap_or_default(), charts::getpid),
+        (figure5::render(figure5), charts::parts),
+        (figure6::render(runs), charts::programs),
+        (breakdown::render(&breakdown::slow(runs, profiles)), charts::slower),
+        (ipc::render(&Ours { paths, native, runs }), charts::round_trips),
+        (tables45::render(native, runs), charts::natives),
+        (boots::render(boots), charts::none),
+        (anchors::render(runs, alike.as_ref()), charts::none),
+        (figure6::every_figure(runs), charts::distributions),
     ];
-    let sections: Vec<_> =
-        sections.iter().map(|section| section.trim()).filter(|section| !section.is_empty()).collect();
-    sections.join("\n\n") + "\n"
+    let sections =
+        sections.into_iter().map(|(text, charts)| Section { text: text.trim().to_owned(), charts });
+    sections.filter(|section| !section.text.is_empty()).collect()
 }

@@ -3,6 +3,7 @@
 //! What is found here stands in files of its own: it is another thing, and no page's.
 
 use super::programs;
+use crate::commands::bench::results::{self, Header, Metrics};
 use crate::commands::bench::ticks::{Said, ukvmm_in_lab};
 use crate::{paths, process};
 use anyhow::{Context, Result, bail, ensure};
@@ -60,6 +61,12 @@ impl Place {
     pub fn results(&self, key: &str) -> Result<PathBuf> {
         let prefix = if matches!(self, Self::Here(_)) { "here-" } else { "" };
         Ok(programs::folder()?.join(format!("{prefix}{key}.jsonl")))
+    }
+
+    /// What a system came to when it was last measured, if it was.
+    pub fn read(&self, key: &str) -> Result<Option<(Header, Metrics)>> {
+        let path = self.results(key)?;
+        if path.exists() { results::read(&path).map(Some) } else { Ok(None) }
     }
 
     /// Runs `ukvmm`. `files` are what it reads besides those of `build/`.

@@ -19,6 +19,8 @@ const TIMEOUT: Duration = Duration::from_secs(900);
 /// How often a stock kernel is booted before it is given up. QEMU's CPU lets a guest have an interrupt a second time now and then, which Linux does
 /// not survive (docs/lab.md). What is wrong with `ukvmm` is wrong every time.
 const ATTEMPTS: u32 = 3;
+/// What is behind a command line, with the suite's arguments.
+const SUITE: &str = "# paper";
 /// What ends the output of a run.
 const END: &str = "measured 0";
 
@@ -35,6 +37,14 @@ pub struct Run {
     pub metrics: Metrics,
 }
 
+impl Run {
+    /// What a system came to when it was last measured, if it was, and whether the whole suite was run.
+    pub fn read(system: &'static System) -> Result<Option<(Self, bool)>> {
+        let found = Place::Lab.read(system.key)?;
+        Ok(found.map(|(header, metrics)| (Self { system, metrics }, header.command.ends_with(SUITE))))
+    }
+}
+
 impl Bench {
     pub fn new(place: Place, initrd: PathBuf) -> Result<Self> {
         Ok(Self { place, stock: setup::for_lab()?, initrd })
@@ -47,7 +57,7 @@ impl Bench {
             system: system.title.to_owned(),
             ukvmm: env!("CARGO_PKG_VERSION").to_owned(),
             kernel: system.kernel_name(&self.stock),
-            command: format!("{command} # paper {}", selection.arguments().join(" ")).trim_end().to_owned(),
+            command: format!("{command} {SUITE} {}", selection.arguments().join(" ")).trim_end().to_owned(),
             clock: self.place.clock().to_owned(),
             build: self.checksums(system)?,
         };

@@ -6,16 +6,25 @@ use super::system::SYSTEMS;
 use crate::commands::bench::results::{Measured, measured};
 use std::fmt::Write;
 
-const CALLS: [&str; 2] = ["getpid", "getppid"];
+pub const CALLS: [&str; 2] = ["getpid", "getppid"];
 
 /// What the paper has for each of our systems, in cycles of a Pentium at 133 MHz.
-const PAPER: [(&str, f64); 3] = [("linux-off", 223.0), ("l4-forwarded", 526.0), ("l4-trampoline", 753.0)];
+const PAPER: [(&str, f64); 3] = [("linux-off", LINUX), ("l4-forwarded", 526.0), ("l4-trampoline", 753.0)];
+pub const LINUX: f64 = 223.0;
+/// What the paper calls them.
+const NAMES: [&str; 3] = ["Linux", "L4Linux", "L4Linux (trampoline)"];
 /// What it has besides.
 const PAPER_OTHERS: [(&str, f64); 2] =
     [("MkLinux, in the kernel", 2050.0), ("MkLinux, user level", 14_710.0)];
 
 /// Most that a way in may take, in Linux' instructions.
 const AIMS: [(&str, f64); 2] = [("l4-forwarded", 1.0), ("l4-trampoline", 1.5)];
+
+/// All that the paper has: name, the system of ours that is like it ("" if none is), cycles.
+pub fn papers() -> impl Iterator<Item = (&'static str, &'static str, f64)> {
+    let ours = NAMES.into_iter().zip(PAPER).map(|(name, (key, cycles))| (name, key, cycles));
+    ours.chain(PAPER_OTHERS.into_iter().map(|(name, cycles)| (name, "", cycles)))
+}
 
 /// The section; `None` if the calls were not measured.
 pub fn render(runs: &[Run]) -> Option<String> {
@@ -51,7 +60,7 @@ pub fn render(runs: &[Run]) -> Option<String> {
     out += "\nThe paper has also ";
     let others = PAPER_OTHERS
         .iter()
-        .map(|(name, cycles)| format!("{name}: {} cycles, {:.1}", figure(*cycles), cycles / PAPER[0].1));
+        .map(|(name, cycles)| format!("{name}: {} cycles, {:.1}", figure(*cycles), cycles / LINUX));
     out += &others.collect::<Vec<_>>().join("; ");
     let _ = write!(out, ". Its figures are of getpid.\n\n{}", verdicts(runs, linux));
     Some(out)
@@ -76,7 +85,7 @@ fn line(run: &Run, found: &Measured, linux: &Measured) -> String {
         ratio(stats, &linux.stats),
         aim.unwrap_or_default(),
         paper.map(figure).unwrap_or_default(),
-        paper.map(|cycles| format!("{:.1}", cycles / PAPER[0].1)).unwrap_or_default(),
+        paper.map(|cycles| format!("{:.1}", cycles / LINUX)).unwrap_or_default(),
     ])
 }
 

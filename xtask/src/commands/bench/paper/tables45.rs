@@ -1,4 +1,4 @@
-//! The paper's Tables 4 and 5, and its table of IPC: what is native L4 beside what Linux has for the same purpose.
+//! The paper's Tables 4 and 5: what is native L4 beside what Linux has for the same purpose.
 
 use super::cells::{figure, head, ratio, row, spread};
 use super::run::Run;
@@ -36,14 +36,6 @@ const fn line(title: &'static str, from: Source, metric: &'static str, paper: &'
 }
 
 use Source::Native;
-
-const IPC: Table = Table {
-    title: "Call and reply, seven words",
-    rows: &[
-        line("two address spaces", Native, "call and reply, 7 words", "2 × 121 cycles (Pentium)"),
-        line("one address space", Native, "call and reply, 7 words, same address space", ""),
-    ],
-};
 
 const LATENCY: Table = Table {
     title: "Latency: there and back",
@@ -105,13 +97,40 @@ then a message to the pager, whose reply maps the page with all rights. Linux: a
 pub fn render(native: Option<&Metrics>, runs: &[Run]) -> String {
     let Some(native) = native else { return String::new() };
     let figures = Figures { native, runs };
-    let tables = [IPC, LATENCY, BANDWIDTH].map(|table| figures.table(&table)).join("\n");
-    format!("{TEXT_4}\n{tables}\n{TEXT_5}\n{}\n{KERNEL}", figures.table_5())
+    let tables = [LATENCY, BANDWIDTH].map(|table| figures.table(&table)).join("\n");
+    format!("{TEXT_4}\n{tables}\n{TEXT_5}\n{}", figures.table_5())
 }
 
-const KERNEL: &str = "The kernel's own instructions in these paths, a page fault to a user-level pager and an interrupt to a waiting driver among them, are counted one by one in
-[performance.md](performance.md) by `cargo xtask bench ipc`.
-";
+/// A row as it is shown in a chart.
+pub struct Shown {
+    pub name: &'static str,
+    /// `None`: L4 without Linux.
+    pub system: Option<&'static str>,
+    pub value: f64,
+}
+
+/// What charts are made of: the tables' titles, and of each row that was measured the median.
+pub fn shown(native: &Metrics, runs: &[Run]) -> Vec<(&'static str, Vec<Shown>)> {
+    let figures = Figures { native, runs };
+    let shown = |name, from: Source, metric| {
+        let value = measured(figures.metrics(from)?, metric)?.stats.median;
+        let system = match from {
+            Source::Native => None,
+            Source::System(key) => Some(key),
+        };
+        Some(Shown { name, system, value })
+    };
+    let of = |table: &Table| {
+        let rows = table.rows.iter().filter_map(|row| shown(row.title, row.from, row.metric));
+        (table.title, rows.collect())
+    };
+    let mut all = vec![of(&LATENCY), of(&BANDWIDTH)];
+    all.extend(TABLE_5.iter().map(|(title, native, linux)| {
+        let pair = [shown("Linux", LINUX, linux), shown("L4", Native, native)];
+        (*title, pair.into_iter().flatten().collect())
+    }));
+    all
+}
 
 /// All that was measured.
 struct Figures<'a> {
@@ -135,7 +154,7 @@ impl Figures<'_> {
         let base = base.and_then(|row| measured(self.metrics(row.from)?, row.metric));
         for Row { title, from, metric, paper } in table.rows {
             let found = self.metrics(*from).and_then(|metrics| find(metrics, metric));
-            let mut cells = cells(title, found, base);
+            let mut cells = stats_cells(title, found, base);
             cells.push((*paper).to_owned());
             out += &row(&cells);
         }
@@ -148,15 +167,15 @@ impl Figures<'_> {
         for (title, native, linux) in TABLE_5 {
             let linux_metric = self.metrics(LINUX).and_then(|metrics| find(metrics, linux));
             let base = self.metrics(LINUX).and_then(|metrics| measured(metrics, linux));
-            out += &row(&cells(&format!("{title}: Linux"), linux_metric, base));
-            out += &row(&cells(&format!("{title}: L4"), find(self.native, native), base));
+            out += &row(&stats_cells(&format!("{title}: Linux"), linux_metric, base));
+            out += &row(&stats_cells(&format!("{title}: L4"), find(self.native, native), base));
         }
         out
     }
 }
 
 /// The cells of a row, up to the ratio to `base`.
-fn cells(title: &str, found: Option<&Figure>, base: Option<&Measured>) -> Vec<String> {
+pub fn stats_cells(title: &str, found: Option<&Figure>, base: Option<&Measured>) -> Vec<String> {
     let mut cells = vec![title.to_owned()];
     match found {
         Some(Figure::Measured(found)) => {
