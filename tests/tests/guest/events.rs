@@ -51,5 +51,5 @@ fn run(context: &Context) -> Result<(), String> {
 }
 
 pub fn trials(context: &Arc<Context>) -> Vec<Trial> {
-    vec![plain("lab::events".to_owned(), context, run)]
+    vec![plain("lab::paper-events".to_owned(), context, run)]
 }
