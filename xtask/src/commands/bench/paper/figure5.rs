@@ -21,7 +21,7 @@ pub const PAPER: [(&str, u64, &[Part]); 5] = [
     ),
     ("send system-call message", 168, &[Part::Phase(Phase::Entry), Part::Phase(Phase::IpcOut)]),
     ("Linux", 131, &[Part::Phase(Phase::Dispatch), Part::Phase(Phase::Server)]),
-    ("send reply", 188, &[Part::Phase(Phase::Reply), Part::Phase(Phase::Exit)]),
+    ("send reply", 188, &[Part::Phase(Phase::Exit), Part::Phase(Phase::Reply)]),
     ("leave emulation library", 19, &[]),
 ];
 

@@ -33,7 +33,8 @@ a repeated string instruction is one, too. So these figures are the same in ever
 prediction and what entering a kernel, changing address spaces or leaving the guest cost have no part in them. A µ-kernel's way makes more of these expensive steps than Linux', and less of
 ordinary instructions; who needs fewer instructions here may need more cycles.
 
-**To do it again:** `cargo xtask bench paper`. The raw results are then in `build/paper`, a file a system; `cargo xtask bench compare OLD NEW` compares two of them. `--only GROUP` and `--quick` are for a look in between, and write no page.
+**To do it again:** `cargo xtask bench paper`. The raw results are then in `build/paper`, a file a system; `cargo xtask bench compare OLD NEW` compares two of them. `--only GROUP` and `--quick` are for a look in between, and write no page; `--again` makes the page of the results that are there.
+The same with charts, for a browser, is `build/paper/report.html`.
 A stock kernel whose boot does not come to its end is booted again, with another word on its command line: the lab's CPU has a bug that Linux does not survive ([lab.md](lab.md)). The result's first line says which boot it was.
 ";
 
