@@ -52,7 +52,10 @@ impl Mixer {
         self.waiting = ready.extract_if(known.., |(tsc, _)| *tsc >= batch.began).collect();
         // Of the same time, what is before the other in its ring stays so.
         ready.sort_by_key(|(tsc, _)| *tsc);
-        ready.into_iter().map(|(_, moment)| self.now(moment)).collect()
+        let ready = ready.into_iter().map(|(_, moment)| self.now(moment)).collect();
+        // What comes late is not told of a time about which something has been said already.
+        self.now = self.now.max(batch.began);
+        ready
     }
 
     /// Records that are missing so far.

@@ -99,7 +99,7 @@ fn check(window: &Window) -> Result<(), String> {
         && calls.is_some_and(|calls| calls.count >= getppid + getuid);
     let ticks = window.cpus.first().map_or(0, |cpu| cpu.user_ticks + cpu.kernel_ticks + cpu.idle_ticks);
     let is_whole =
-        ticks.abs_diff(window.length_ticks) <= window.length_ticks / 100 && window.dropped_records == 0;
+        ticks.abs_diff(window.length_ticks) <= window.length_ticks / 50 && window.dropped_records == 0;
     if in_proportion && is_counted && is_whole { Ok(()) } else { Err(format!("{window:?}")) }
 }
 
