@@ -67,7 +67,7 @@ const LINES: &[(&str, &str, &str, &str)] = &[
 ];
 
 /// Of a profile of a kernel without trace points.
-const EXITS: &str = "VM exits, to the next entry, in instructions";
+const EXITS: &str = "VM exits, to the next entry, in ticks";
 
 fn jobs(files: &Files) -> Vec<Job> {
     let ukvmm = &text(&files.ukvmm);
