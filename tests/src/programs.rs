@@ -1,6 +1,6 @@
 //! Compiles the test programs into `build/tests`.
 //!
-//! All of them are static, so that the guest needs no libraries, and the same file runs on the host and in the guest.
+//! All of them but one are static, so that the guest needs no libraries, and the same file runs on the host and in the guest.
 
 use crate::build::{Build, repository};
 use crate::cpio::Archive;
@@ -31,6 +31,7 @@ const FRAME_POINTERS: Kind =
 const UNWIND_TABLES: Kind =
     Kind::C(&["-static", "-no-pie", "-fomit-frame-pointer", "-fasynchronous-unwind-tables"]);
 const NO_LIBRARY: Kind = Kind::C(&["-static", "-no-pie", "-nostdlib"]);
+const DYNAMIC: Kind = Kind::C(&["-pie"]);
 const STATIC_PIE: Kind = Kind::C(&["-static-pie"]);
 
 /// Program, source (in `tests/programs`), kind.
@@ -38,6 +39,7 @@ const PROGRAMS: &[(&str, &str, Kind)] = &[
     ("script.sh", "script.sh", Kind::Script),
     ("libc", "libc.c", STATIC),
     ("libc-pie", "libc.c", STATIC_PIE),
+    ("libc-dynamic", "libc.c", DYNAMIC),
     ("crash", "crash.c", STATIC),
     ("events", "events.c", STATIC),
     ("samples", "samples.c", FRAME_POINTERS),
@@ -45,6 +47,10 @@ const PROGRAMS: &[(&str, &str, Kind)] = &[
     ("rounds", "rounds.c", STATIC),
     ("std", "std.rs", Kind::Rust),
 ];
+
+/// What the dynamic one needs, in this machine's root folder and the guest's: Debian's package libc6.
+const LIBRARIES: [&str; 3] =
+    ["lib64/ld-linux-x86-64.so.2", "lib/x86_64-linux-gnu/libc.so.6", "lib/x86_64-linux-gnu/libm.so.6"];
 
 /// Folder of the paper's measurements: one program of several C files, and the one that does nothing.
 const PAPER: &str = "paper";
@@ -70,7 +76,7 @@ pub fn paper(build: &Build) -> Result<(PathBuf, PathBuf), String> {
             compile_one(sources, &out.join(name), *kind)?;
         }
         let names = programs.map(|(name, ..)| name.to_owned());
-        Ok((out.join(PAPER), write_image(build, "paper.cpio", &out, &names, &[])?))
+        Ok((out.join(PAPER), write_image(build, "paper.cpio", &out, &names, &[], &[])?))
     };
     WRITTEN.get_or_init(write).clone()
 }
@@ -134,13 +140,13 @@ pub fn image(build: &Build) -> Result<PathBuf, String> {
 /// The same with the programs to debug, and only those.
 pub fn debug_image(build: &Build) -> Result<PathBuf, String> {
     static WRITTEN: OnceLock<Result<PathBuf, String>> = OnceLock::new();
-    let write = || write_image(build, "debug.cpio", &debug_folder(build), &compile_debug(build)?, &[]);
+    let write = || write_image(build, "debug.cpio", &debug_folder(build), &compile_debug(build)?, &[], &[]);
     WRITTEN.get_or_init(write).clone()
 }
 
 /// As [`image`], with more files beside the programs, in the file `name`.
 pub fn image_with(build: &Build, name: &str, files: &[(String, Vec<u8>)]) -> Result<PathBuf, String> {
-    write_image(build, name, &build.tests(), &compile(build)?, files)
+    write_image(build, name, &build.tests(), &compile(build)?, files, &LIBRARIES)
 }
 
 fn write_image(
@@ -149,6 +155,7 @@ fn write_image(
     from: &Path,
     programs: &[String],
     files: &[(String, Vec<u8>)],
+    libraries: &[&str],
 ) -> Result<PathBuf, String> {
     let initrd = build.initrd()?;
     let mut archive = Archive::open(read(&initrd)?).map_err(|e| format!("{}: {e}", initrd.display()))?;
@@ -159,6 +166,12 @@ fn write_image(
     }
     for (file, data) in files {
         archive.program(&format!("{folder}/{file}"), data);
+    }
+    for library in libraries {
+        for (end, _) in library.match_indices('/') {
+            archive.directory(&library[..end]);
+        }
+        archive.program(library, &read(&Path::new("/").join(library))?);
     }
     let path = build.tests().join(name);
     fs::write(&path, archive.finish()).map_err(|e| format!("cannot write {}: {e}", path.display()))?;

@@ -35,6 +35,7 @@ fn cases() -> Vec<Case> {
         )
         .stdin(TEXT),
         Case::like_linux("libc-pie", &["{tests}/libc-pie", "{tmp}"]).stdin(TEXT),
+        Case::like_linux("libc-dynamic", &["{tests}/libc-dynamic", "{tmp}"]).stdin(TEXT),
         // Without a profile; with one: `profile`.
         Case::like_linux("events", &["{tests}/events"]),
         Case::like_linux("std", &["{tests}/std", "{tmp}", "word", "two words"]).stdin(TEXT),
