@@ -55,7 +55,7 @@ mod tests {
     #[test]
     fn every_thread_has_a_state() {
         let mut machine = Machine::small();
-        let tcb = machine.thread(5, 0);
+        let tcb = machine.task(5, 3);
         machine.block(tcb, RunState::Receiving as u8, ThreadId::new(6, 0, 1));
         let seats = read(&machine, &machine.kernel());
         let state = |task: u16| {
