@@ -135,7 +135,7 @@ fn on_a_terminal(context: &Context, socket: &Path) -> Result<(), String> {
     terminal.expect("THREAD")?;
     terminal.send("q")?;
     terminal.expect("\x1b[?1049l")?;
-    terminal.expect("\nstatus 0\r\n")?;
+    terminal.expect("status 0\r\n")?;
     for setting in ["brkint", "icrnl", "opost", "isig", "icanon", " echo "] {
         terminal.expect(setting)?;
     }

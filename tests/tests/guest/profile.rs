@@ -17,7 +17,7 @@ use vmm_abi::trace::{Event, Record};
 
 const LIMIT: Duration = Duration::from_secs(60);
 /// `tests/programs/events.c`, which calls something between two events of its own; as a process that is gone long before the guest ends.
-const EVENTS: [&str; 4] = ["/bin/busybox", "sh", "-c", "/tests/events; true"];
+const EVENTS: &str = "/tests/events";
 /// What it is called.
 const NAME: &str = "linux: events[2]";
 const OUTPUT: &str = "20 calls\n";
@@ -92,12 +92,13 @@ fn check_samples(recorded: &Profile) -> Result<(), String> {
 
 /// The command line that profiles [`EVENTS`].
 fn events(context: &Context, options: &[&str], profile: &str) -> Result<Boot, String> {
-    profiled(context, options, profile, &EVENTS)
+    profiled(context, options, profile, &format!("{EVENTS}; true"))
 }
 
-fn profiled(context: &Context, options: &[&str], profile: &str, program: &[&str]) -> Result<Boot, String> {
+/// The one that profiles what a shell runs.
+fn profiled(context: &Context, options: &[&str], profile: &str, script: &str) -> Result<Boot, String> {
     let boot = Boot::linux(&context.build, &programs::image(&context.build)?)?.with(options);
-    Ok(boot.with(&["--profile", profile]).timeout(LIMIT).program(program))
+    Ok(boot.with(&["--profile", profile]).timeout(LIMIT).program(&["/bin/busybox", "sh", "-c", script]))
 }
 
 fn check_output(outcome: &Outcome) -> Result<(), String> {
@@ -164,9 +165,8 @@ fn in_lab(context: &Context) -> Result<(), String> {
     let path = folder.path().join("p");
     // With samples: where the time of the programs behind it is.
     let profile = format!("{},hz=5000", text(&path));
-    let line = format!("{} && {}", EVENTS[0], samples::line(100, 50));
-    let outcome =
-        profiled(context, &[], &profile, &["/bin/busybox", "sh", "-c", &line])?.run_lab(b"", LAB_LIMIT)?;
+    let script = format!("{EVENTS} && {}", samples::line(100, 50));
+    let outcome = profiled(context, &[], &profile, &script)?.run_lab(b"", LAB_LIMIT)?;
     check_output(&outcome)?;
     let recorded = Profile::read(&path)?;
     check_events(&recorded, Ticks::Instructions)?;
