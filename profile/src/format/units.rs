@@ -49,9 +49,13 @@ pub fn time(micros: f64) -> String {
     }
 }
 
-/// A part of the whole.
+/// A share. Of nothing there is none, nor of what it is no part of: what a damaged profile says of the host may be longer than all that it has of the guest.
 pub fn percent(part: u128, whole: u128) -> String {
-    if whole == 0 { "–".into() } else { format!("{:.1} %", part as f64 * 100.0 / whole as f64) }
+    if whole == 0 || part > whole {
+        "–".into()
+    } else {
+        format!("{:.1} %", part as f64 * 100.0 / whole as f64)
+    }
 }
 
 /// A name in so many columns, cut in the middle if it is longer.
@@ -92,7 +96,7 @@ mod tests {
         ] {
             assert_eq!(time(micros), text);
         }
-        assert_eq!((percent(1, 8), percent(0, 0)), ("12.5 %".into(), "–".into()));
+        assert_eq!([percent(1, 8), percent(0, 0), percent(9, 8)], ["12.5 %", "–", "–"]);
     }
 
     #[test]
