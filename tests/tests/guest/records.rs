@@ -122,8 +122,8 @@ fn calls(profile: &Profile) -> Result<(), String> {
     expect(ring.is_sorted_by_key(|record| record.tsc), || "time goes backwards".to_owned())
 }
 
-/// A call takes as long by its records, without what they cost, as when it is measured from outside and nobody records: all but a tenth, since a server that records
-/// saves registers for that, which its calibration does not see (`docs/profile.md`). What the kernel records agrees to the instruction (`lab::trace`).
+/// A call takes as long by its records, without what they cost, as when it is measured from outside and nobody records: to within 2 %. What the kernel records
+/// agrees to the instruction (`lab::trace`).
 fn agreement(profile: &Profile) -> Result<(), String> {
     let (begin, end) = (profile.only(BEGIN)?, profile.only(END)?);
     let is_call = |span: &&Span| {
@@ -138,7 +138,7 @@ fn agreement(profile: &Profile) -> Result<(), String> {
     let mut rounds: Vec<_> = calls.windows(2).map(round).collect();
     rounds.sort_unstable();
     let (inside, outside) = (rounds[rounds.len() / 2], promised("forwarded-getppid")?);
-    expect(inside.abs_diff(outside) * 10 <= outside, || {
+    expect(inside.abs_diff(outside) * 50 <= outside, || {
         format!("{inside} instructions by the records, {outside} measured from outside; all: {rounds:?}")
     })
 }

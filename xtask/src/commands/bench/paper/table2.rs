@@ -113,5 +113,7 @@ fn verdicts(runs: &[Run], linux: &Measured) -> String {
             run.system.title
         );
     }
+    out += "\nThat is of instructions, as the aims are. Who wins by instructions and loses by what these cost loses: *Expensive events, and modelled cycles* in \
+            `docs/paper.md` says who does.\n";
     out
 }
