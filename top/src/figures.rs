@@ -80,6 +80,7 @@ mod tests {
             (half.rate(5), half.per_second(0), half.share(250_000_000)),
             (10.0, "–".into(), "25.0 %".into())
         );
+        assert_eq!(half.share(1_500_000_000), "150.0 %", "of requests that wait");
         assert_eq!((half.time(2000), half.seconds(5_000_000_000), half.unit()), ("1.00 µs".into(), 2, None));
         let counted = figures(1_000_000, Ticks::Instructions, 3_000_000_000);
         assert_eq!((counted.rate(6), counted.time(2000)), (2.0, "2 000".into()));

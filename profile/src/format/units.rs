@@ -49,12 +49,12 @@ pub fn time(micros: f64) -> String {
     }
 }
 
-/// A share. Of nothing there is none, nor of what it is no part of: what a damaged profile says of the host may be longer than all that it has of the guest.
+/// A part of the whole, or some times as much, in seven columns.
 pub fn percent(part: u128, whole: u128) -> String {
-    if whole == 0 || part > whole {
-        "–".into()
-    } else {
-        format!("{:.1} %", part as f64 * 100.0 / whole as f64)
+    match part as f64 * 100.0 / whole as f64 {
+        _ if whole == 0 => "–".into(),
+        share @ ..999.95 => format!("{share:.1} %"),
+        _ => ">999 %".into(),
     }
 }
 
@@ -96,7 +96,8 @@ mod tests {
         ] {
             assert_eq!(time(micros), text);
         }
-        assert_eq!([percent(1, 8), percent(0, 0), percent(9, 8)], ["12.5 %", "–", "–"]);
+        assert_eq!([percent(1, 8), percent(0, 0), percent(9, 8)], ["12.5 %", "–", "112.5 %"]);
+        assert_eq!([percent(9999, 1000), percent(u128::MAX, 1)], ["999.9 %", ">999 %"]);
     }
 
     #[test]
