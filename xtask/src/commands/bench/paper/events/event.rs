@@ -3,72 +3,53 @@
 use iced_x86::{Decoder, DecoderOptions, Instruction, Mnemonic, OpKind, Register};
 use serde::Serialize;
 
-/// What costs more than an ordinary instruction. In the order of the page's columns.
-#[derive(Serialize, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-#[serde(rename_all = "kebab-case")]
-pub enum Event {
-    Syscall,
-    Sysret,
+/// Writes each event once: its description, its name, and the title of its column.
+macro_rules! events {
+    ($($(#[$doc:meta])* $name:ident $title:literal,)*) => {
+        /// What costs more than an ordinary instruction. In the order of the page's columns.
+        #[derive(Serialize, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+        #[serde(rename_all = "kebab-case")]
+        pub enum Event {
+            $($(#[$doc])* $name,)*
+        }
+
+        impl Event {
+            pub const ALL: [Self; [$($title),*].len()] = [$($name),*];
+
+            pub fn title(self) -> &'static str {
+                match self {
+                    $($name => $title,)*
+                }
+            }
+        }
+    };
+}
+
+events! {
+    Syscall "SYSCALL",
+    Sysret "SYSRET",
     /// An exception or interrupt is delivered, also one that INT makes.
-    Delivery,
-    Iret,
-    Cr3Write,
-    Cr0Write,
-    Cr0Read,
-    Invlpg,
-    Wrmsr,
-    Rdmsr,
-    Swapgs,
+    Delivery "exception or interrupt",
+    Iret "IRET",
+    Cr3Write "CR3 write",
+    Cr0Write "CR0 write",
+    Cr0Read "CR0 read",
+    Invlpg "INVLPG",
+    Wrmsr "WRMSR",
+    Rdmsr "RDMSR",
+    Swapgs "SWAPGS",
     /// RDFSBASE and its like.
-    SegmentBase,
+    SegmentBase "FS/GS base",
     /// XSAVE, XRSTOR and their like, FXSAVE and FXRSTOR among them.
-    VectorState,
-    Lock,
+    VectorState "XSAVE, XRSTOR",
+    Lock "LOCK",
     /// The guest is left and entered again.
-    Exit,
+    Exit "exit to the host",
 }
 
 use Event::*;
 
 impl Event {
-    pub const ALL: [Self; 15] = [
-        Syscall,
-        Sysret,
-        Delivery,
-        Iret,
-        Cr3Write,
-        Cr0Write,
-        Cr0Read,
-        Invlpg,
-        Wrmsr,
-        Rdmsr,
-        Swapgs,
-        SegmentBase,
-        VectorState,
-        Lock,
-        Exit,
-    ];
-
-    pub fn title(self) -> &'static str {
-        match self {
-            Syscall => "SYSCALL",
-            Sysret => "SYSRET",
-            Delivery => "exception or interrupt",
-            Iret => "IRET",
-            Cr3Write => "CR3 write",
-            Cr0Write => "CR0 write",
-            Cr0Read => "CR0 read",
-            Invlpg => "INVLPG",
-            Wrmsr => "WRMSR",
-            Rdmsr => "RDMSR",
-            Swapgs => "SWAPGS",
-            SegmentBase => "FS/GS base",
-            VectorState => "XSAVE, XRSTOR",
-            Lock => "LOCK",
-            Exit => "exit to the host",
-        }
-    }
-
     /// Whether it is an instruction, and so in the count of them.
     pub fn is_instruction(self) -> bool {
         !matches!(self, Delivery | Exit)
