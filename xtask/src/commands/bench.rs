@@ -3,7 +3,8 @@
 //! - [`boot`]: what it takes to get to a program's first instruction
 //! - [`ipc`]: what the kernel's paths take
 //! - [`calls`]: what the shortest system calls take
-//! - [`devices`]: starting, disks and networks, beside QEMU
+//! - [`start`]: starting a machine, beside QEMU
+//! - [`devices`]: disks and networks, beside QEMU
 //! - [`debugger`]: what a debugger costs, and what the monitor says
 //! - [`paper`]: the paper's measurements, on the L4 system and on a stock Linux kernel; [`compare`]: what has changed between two runs
 //! - [`results`]: files of results; [`checksums`]: of which build they are
@@ -26,6 +27,7 @@ mod ipc;
 mod page;
 mod paper;
 mod results;
+mod start;
 mod ticks;
 
 use anyhow::Result;
@@ -47,7 +49,9 @@ enum What {
     Ipc(ipc::Args),
     /// Count the instructions of the shortest system calls; writes docs/performance.md
     Calls(calls::Args),
-    /// Start a machine, use its disk and its network, beside QEMU; writes docs/performance.md
+    /// Start a machine, with and without ukvmm's jail, and beside QEMU; writes docs/performance.md
+    Start(start::Args),
+    /// Use a stock guest's disk and network, beside QEMU; writes docs/performance.md
     Devices(devices::Args),
     /// Debug a program; writes docs/performance.md, and what the monitor says into docs/debugging.md
     Debugger(debugger::Args),
@@ -65,6 +69,7 @@ pub fn bench(args: &Args, rest: Option<&[OsString]>) -> Result<ExitCode> {
         What::Boot => boot::boot(),
         What::Ipc(args) => ipc::ipc(args),
         What::Calls(args) => calls::calls(args),
+        What::Start(args) => start::start(args),
         What::Devices(args) => devices::devices(args),
         What::Debugger(args) => debugger::debugger(args),
         What::Paper(args) => paper::paper(args),

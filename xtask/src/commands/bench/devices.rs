@@ -1,12 +1,12 @@
 //! `cargo xtask bench devices`
 //!
-//! - [`start`]: starting a machine, on this machine's KVM
 //! - [`linux`]: disk and network of a stock Linux guest, in the lab
 //! - [`part`]: the page's part
 
 mod linux;
 mod part;
-mod start;
+
+pub use linux::qemu_files;
 
 use super::document::{self, Part};
 use crate::commands::build;
@@ -21,9 +21,8 @@ pub struct Args {
 
 pub fn devices(args: &Args) -> Result<ExitCode> {
     args.build.make()?;
-    let starts = start::measure()?;
     let linux = linux::measure()?;
-    let text = part::render(starts.as_ref(), &linux)?;
+    let text = part::render(&linux)?;
     println!("{text}");
     document::write(Part::Devices, &text)?;
     Ok(ExitCode::SUCCESS)

@@ -10,6 +10,7 @@ pub enum Part {
     Ipc,
     Calls,
     Boot,
+    Start,
     Devices,
     Debugger,
     Paper,
@@ -29,7 +30,7 @@ const PAGES: [Page; 2] = [
     Page {
         path: "docs/performance.md",
         title: "Performance",
-        parts: &[Part::Ipc, Part::Calls, Part::Boot, Part::Devices, Part::Debugger],
+        parts: &[Part::Ipc, Part::Calls, Part::Boot, Part::Start, Part::Devices, Part::Debugger],
     },
     Page {
         path: "docs/paper.md",
@@ -46,6 +47,7 @@ impl Part {
             Self::Ipc => "\n<!-- cargo xtask bench ipc -->\n",
             Self::Calls => "\n<!-- cargo xtask bench calls -->\n",
             Self::Boot => "\n<!-- cargo xtask bench boot -->\n",
+            Self::Start => "\n<!-- cargo xtask bench start -->\n",
             Self::Devices => "\n<!-- cargo xtask bench devices -->\n",
             Self::Debugger => "\n<!-- cargo xtask bench debugger -->\n",
             Self::Paper => "\n<!-- cargo xtask bench paper -->\n",

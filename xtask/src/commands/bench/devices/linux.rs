@@ -67,7 +67,7 @@ pub fn measure() -> Result<Linux> {
     };
     Ok(Linux {
         ukvmm: measured("ukvmm", &ours, vec![ukvmm])?,
-        qemu: measured("QEMU", &qemus, qemu_files()?)?,
+        qemu: measured("QEMU", &qemus, qemu_files(Path::new(QEMU))?)?,
     })
 }
 
@@ -144,13 +144,13 @@ fn root(kernel: &Kernel, load: &Path) -> Result<Archive> {
     Ok(archive)
 }
 
-/// QEMU, its libraries and ROMs.
-fn qemu_files() -> Result<Vec<PathBuf>> {
-    let libraries = process::text(Command::new("ldd").arg(QEMU))?;
+/// QEMU at this path, its libraries and ROMs.
+pub fn qemu_files(qemu: &Path) -> Result<Vec<PathBuf>> {
+    let libraries = process::text(Command::new("ldd").arg(qemu))?;
     let libraries =
         libraries.split_ascii_whitespace().filter(|word| word.starts_with('/')).map(PathBuf::from);
     let roms = ROMS.iter().map(|rom| Path::new("/usr/share/qemu").join(rom));
-    Ok(libraries.chain(roms).chain([QEMU.into()]).collect())
+    Ok(libraries.chain(roms).chain([qemu.into()]).collect())
 }
 
 #[cfg(test)]

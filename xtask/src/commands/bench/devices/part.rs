@@ -1,7 +1,6 @@
 //! The part of `docs/performance.md` that is about devices.
 
 use super::linux::{Linux, Measured};
-use super::start::Starts;
 use anyhow::{Context, Result};
 use std::fmt::Write;
 
@@ -23,41 +22,13 @@ const HEAD: &str = "## Devices
 ";
 
 /// The part, in Markdown.
-pub fn render(starts: Option<&Starts>, linux: &Linux) -> Result<String> {
+pub fn render(linux: &Linux) -> Result<String> {
     let mut out = String::from(HEAD);
-    match starts {
-        Some(starts) => start(&mut out, starts),
-        None => out += "\n### Starting\n\nNot measured: the machine that wrote this page has no KVM.\n",
-    }
     loads(&mut out, linux)?;
     Ok(out)
 }
 
 // Writing to a String cannot fail.
-
-fn start(out: &mut String, Starts { ukvmm, qemu }: &Starts) {
-    *out += "
-### Starting
-
-From the VMM's start to the guest's first instructions, which write a byte to the UART: the same guest, 256 MiB, on the KVM of the machine
-that wrote this page, one VMM after the other, many times. Memory is what is resident then, without the guest's RAM.
-
-| what | `ukvmm` | QEMU | QEMU to `ukvmm` | aim |
-|---|---:|---:|---:|---:|
-";
-    let mut time = |what: &str, of: fn(&super::start::Start) -> f64, unit: &str, aim: &str| {
-        let (ours, theirs) = (of(ukvmm), of(qemu));
-        let _ = writeln!(
-            out,
-            "| {what} | {ours:.1} {unit} | {theirs:.1} {unit} | {:.1} | {aim} |",
-            theirs / ours
-        );
-    };
-    time("start: minimum", |start| start.time.min.as_secs_f64() * 1e3, "ms", "10 ms");
-    time("start: median", |start| start.time.median.as_secs_f64() * 1e3, "ms", "");
-    time("memory", |start| start.memory as f64 / f64::from(1 << 20), "MiB", "8 MiB");
-}
-
 fn loads(out: &mut String, linux: &Linux) -> Result<()> {
     *out += "
 ### Disk and network of a stock Linux guest
