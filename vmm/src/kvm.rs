@@ -1,6 +1,14 @@
 //! Opens `/dev/kvm` and checks that it can do what a guest needs.
+//!
+//! - [`host`]: what this machine says of itself
+//! - [`advice`]: what to do where there is no usable KVM
 
-use kvm_ioctls::{Cap, Kvm};
+pub mod advice;
+pub mod host;
+
+use advice::{Advice, INSTEAD};
+use host::Host;
+use kvm_ioctls::{Cap, Kvm, VmFd};
 use std::ffi::CString;
 use std::io;
 use vmm_abi::exit;
@@ -25,29 +33,26 @@ pub const NEEDED: &[(Cap, &str, &str)] = &[
 
 #[derive(Debug, thiserror::Error)]
 pub enum KvmError {
-    #[error(
-        "{device} does not exist: this machine offers no KVM. Load its module (modprobe kvm_intel or kvm_amd), enable \
-         virtualisation in the firmware, or, in a virtual machine or container, have it passed in"
-    )]
-    Absent { device: String },
-    #[error(
-        "no permission to open {device}. Join the group kvm (sudo usermod -aG kvm $USER, then log in again) or run as root"
-    )]
-    Permission { device: String },
+    #[error("{device} does not exist: this machine offers no KVM{advice}")]
+    Absent { device: String, advice: Advice },
+    #[error("no permission to open {device}{advice}")]
+    Permission { device: String, advice: Advice },
+    #[error("KVM makes no virtual machine (KVM_CREATE_VM): the CPU's virtualisation is in use{advice}")]
+    Busy { advice: Advice },
     #[error("cannot open {device}: {source}")]
     Open { device: String, source: io::Error },
     #[error("{device} is not KVM: it does not answer KVM_GET_API_VERSION")]
     NotKvm { device: String },
     #[error("{device} has KVM API version {version}, version {API_VERSION} is needed")]
     Version { device: String, version: i32 },
-    #[error("this KVM is too old: it lacks {capability}, which Linux has since {since}")]
-    Missing { capability: &'static str, since: &'static str },
+    #[error("this KVM is too old: it lacks {capability}, which Linux has since {since}{advice}")]
+    Missing { capability: &'static str, since: &'static str, advice: Advice },
     #[error("--cpus {asked}: this KVM gives a virtual machine {most} virtual CPUs at most")]
     TooManyCpus { asked: u8, most: usize },
     #[error(
         "this KVM cannot run a stock kernel: there is no hardware virtualisation (VMX, SVM) behind it, so it emulates the \
-         guest's kernel mode, and a stock kernel uses instructions that the emulation lacks. Run it on a machine with VMX or \
-         SVM, or in the lab: cargo xtask lab -- --kernel … (`ukvmm doctor` says more; ukvmm's own kernel runs here, with --servers)"
+         guest's kernel mode, and a stock kernel uses instructions that the emulation lacks\n  - run it on a machine with VMX or \
+         SVM (`ukvmm doctor` says more; ukvmm's own kernel runs here, with --servers)\n  - {INSTEAD}"
     )]
     EmulatedKernelMode,
     #[error("KVM: {what} failed: {source}")]
@@ -84,16 +89,36 @@ pub fn open() -> Result<Kvm, KvmError> {
 
 /// Opens KVM.
 pub fn open_device(device: &str) -> Result<Kvm, KvmError> {
-    let explain = |errno: i32| {
-        let device = device.to_string();
-        match errno {
-            libc::ENOENT | libc::ENODEV | libc::ENXIO | libc::ENOTDIR => KvmError::Absent { device },
-            libc::EACCES | libc::EPERM => KvmError::Permission { device },
-            _ => KvmError::Open { device, source: io::Error::from_raw_os_error(errno) },
+    let path = CString::new(device).map_err(|_| unopened(device, libc::ENOENT))?;
+    Kvm::new_with_path(&path).map_err(|error| unopened(device, error.errno()))
+}
+
+/// What it means that opening `device` failed.
+fn unopened(device: &str, errno: i32) -> KvmError {
+    let host = Host::look();
+    let device = device.to_string();
+    match errno {
+        libc::ENOENT | libc::ENODEV | libc::ENXIO | libc::ENOTDIR => {
+            KvmError::Absent { device, advice: Advice::absent(&host) }
         }
-    };
-    let path = CString::new(device).map_err(|_| explain(libc::ENOENT))?;
-    Kvm::new_with_path(&path).map_err(|e| explain(e.errno()))
+        libc::EACCES | libc::EPERM => {
+            let advice = Advice::permission(&host, host::owner(&device).as_ref());
+            KvmError::Permission { device, advice }
+        }
+        _ => KvmError::Open { device, source: io::Error::from_raw_os_error(errno) },
+    }
+}
+
+/// Makes a virtual machine with nothing in it.
+pub fn create_vm(kvm: &Kvm) -> Result<VmFd, KvmError> {
+    kvm.create_vm().map_err(not_created)
+}
+
+fn not_created(error: kvm_ioctls::Error) -> KvmError {
+    match error.errno() {
+        libc::EBUSY => KvmError::Busy { advice: Advice::busy(&Host::look()) },
+        _ => failed("creating a virtual machine (KVM_CREATE_VM)")(error),
+    }
 }
 
 /// Whether a KVM with this version and these capabilities will do.
@@ -104,9 +129,14 @@ pub fn check(device: &str, version: i32, has: impl Fn(Cap) -> bool) -> Result<()
         version => return Err(KvmError::Version { device: device.into(), version }),
     }
     match NEEDED.iter().find(|(cap, ..)| !has(*cap)) {
-        Some(&(_, capability, since)) => Err(KvmError::Missing { capability, since }),
+        Some(&(_, capability, since)) => Err(missing(capability, since)),
         None => Ok(()),
     }
+}
+
+/// This KVM lacks a capability that Linux has since some version.
+pub fn missing(capability: &'static str, since: &'static str) -> KvmError {
+    KvmError::Missing { capability, since, advice: Advice::old(&Host::look()) }
 }
 
 /// Whether a KVM that allows `most` vCPUs will do for `asked`.
@@ -142,5 +172,13 @@ mod tests {
     fn an_absent_device_and_a_forbidden_one_differ() {
         assert!(matches!(open_device("/absent/kvm"), Err(KvmError::Absent { .. })));
         assert!(matches!(open_device("nul\0"), Err(KvmError::Absent { .. })));
+        assert!(matches!(unopened("d", libc::EACCES), KvmError::Permission { .. }));
+    }
+
+    #[test]
+    fn a_cpu_that_somebody_else_uses_is_no_usable_kvm() {
+        let error = not_created(kvm_ioctls::Error::new(libc::EBUSY));
+        assert_eq!((error.status(), error.to_string().contains("in use")), (exit::NO_KVM, true), "{error}");
+        assert_eq!(not_created(kvm_ioctls::Error::new(libc::ENOMEM)).status(), exit::VMM);
     }
 }

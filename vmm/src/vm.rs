@@ -1,7 +1,7 @@
 //! The virtual machine: memory slots, interrupt controllers, vCPUs. Everything about KVM that happens before a guest
 //! runs.
 
-use crate::kvm::{KvmError, failed};
+use crate::kvm::{self, KvmError, failed};
 use crate::memory::GuestMemory;
 use crate::vcpu::cpuid::{self, Extras, Place};
 use crate::xcr0;
@@ -45,7 +45,7 @@ impl Vm {
 
     /// Makes a machine with `memory` and interrupt controllers (two PICs, IOAPIC, local APICs) in KVM.
     pub fn new(kvm: Kvm, memory: GuestMemory) -> Result<Self, KvmError> {
-        let fd = kvm.create_vm().map_err(failed("creating a virtual machine (KVM_CREATE_VM)"))?;
+        let fd = kvm::create_vm(&kvm)?;
         fd.set_identity_map_address(IDENTITY_MAP).map_err(failed("KVM_SET_IDENTITY_MAP_ADDR"))?;
         fd.set_tss_address(TSS_ADDRESS).map_err(failed("KVM_SET_TSS_ADDR"))?;
         let this = Self { kvm, fd, memory };

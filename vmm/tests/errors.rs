@@ -145,15 +145,27 @@ fn too_little_memory() {
 #[test]
 fn no_kvm() {
     let guest = Guest::code(&[SPIN]);
+    let kernel = guest.kernel();
     let with_device = |device: &str, args: &[&str]| {
-        Run::of(guest.command(args).env("UKVMM_KVM_DEVICE", device).output().unwrap())
+        let kernel = ["--kernel", kernel.to_str().unwrap()];
+        Run::of(ukvmm(&[&kernel, args].concat()).env("UKVMM_KVM_DEVICE", device).output().unwrap())
     };
     with_device("/absent/kvm", &[]).expect(126, "/absent/kvm does not exist: this machine offers no KVM");
     with_device("/dev/null", &[]).expect(126, "/dev/null is not KVM");
     with_device("/", &[]).expect(126, "cannot open /");
+    with_device("/absent/kvm", &[]).expect(126, "\n  - or do without KVM: ");
+    // What may be found in its place: a file, a pipe (that nobody writes), a link to nothing.
+    let guest = guest.file("file", "");
+    let place = |name: &str| guest.dir.path().join(name);
+    assert!(Command::new("mkfifo").arg(place("pipe")).status().unwrap().success());
+    std::os::unix::fs::symlink("nothing", place("link")).unwrap();
+    for (name, message) in [("file", " is not KVM"), ("pipe", " is not KVM"), ("link", " does not exist")] {
+        with_device(place(name).to_str().unwrap(), &[]).expect(126, message);
+    }
     let doctor = Run::of(ukvmm(&["doctor"]).env("UKVMM_KVM_DEVICE", "/absent/kvm").output().unwrap());
     assert_eq!(doctor.status, Some(126));
-    assert!(String::from_utf8(doctor.out).unwrap().contains("guests cannot run here"));
+    let text = String::from_utf8(doctor.out).unwrap();
+    assert!(text.contains("guests cannot run here") && text.contains("  - or do without KVM: "), "{text}");
 }
 
 #[test]
@@ -171,7 +183,8 @@ fn no_permission_for_kvm() {
     };
     let exe = copied_binary(&guest).unwrap();
     let run = as_nobody(command(&exe)).unwrap_or_else(|| Run::of(command(&exe).output().unwrap()));
-    run.expect(126, "Join the group kvm");
+    run.expect(126, "no permission to open");
+    run.expect(126, "\n  - let every user of this machine use it: ");
 }
 
 #[test]

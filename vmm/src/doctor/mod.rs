@@ -43,7 +43,6 @@ pub fn run() -> u8 {
             if let Some(owner) = host::owner(&device) {
                 report.add(Finding::note("permission", owner));
             }
-            report.add(host::virtualisation());
         }
     }
     report.add(host::huge_pages());
@@ -95,7 +94,7 @@ fn capabilities(report: &mut Report, has: impl Fn(Cap) -> bool) {
     for &(cap, capability, since) in kvm::NEEDED {
         if !has(cap) {
             complete = false;
-            report.add(Finding::bad("capability", KvmError::Missing { capability, since }.to_string()));
+            report.add(Finding::bad("capability", kvm::missing(capability, since).to_string()));
         }
     }
     if complete {

@@ -46,6 +46,9 @@ impl Report {
     }
 }
 
+/// Where texts begin.
+const INDENT: usize = 21;
+
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for finding in &self.findings {
@@ -54,7 +57,8 @@ impl fmt::Display for Report {
                 Verdict::Note => "note",
                 Verdict::Bad => "FAIL",
             };
-            writeln!(f, "{verdict:4}  {:14} {}", finding.about, finding.text)?;
+            let text = finding.text.replace('\n', &format!("\n{:INDENT$}", ""));
+            writeln!(f, "{verdict:4}  {:14} {text}", finding.about)?;
         }
         Ok(())
     }

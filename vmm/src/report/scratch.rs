@@ -54,7 +54,7 @@ impl<'a> Scratch<'a> {
     pub fn new(server: &Server<'a>) -> Result<Self, AskError> {
         let space = Space::new(server)?;
         let kvm = kvm::open()?;
-        let vm = kvm.create_vm().map_err(failed("creating a virtual machine (KVM_CREATE_VM)"))?;
+        let vm = kvm::create_vm(&kvm)?;
         vm.set_tss_address(crate::vm::TSS_ADDRESS).map_err(failed("KVM_SET_TSS_ADDR"))?;
         give(&vm, 0, space.image.memory(), 0)?;
         give(&vm, 1, server.ram, KVM_MEM_READONLY)?;
