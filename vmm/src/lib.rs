@@ -13,6 +13,7 @@
 //! - [`profile`]: what a machine did when, and how long it took; [`live`]: what it does just now; [`trace`]: what caches make of a trace of memory accesses
 //! - [`core`]: what is left of a guest that has died
 //! - [`ending`], [`symbols`], [`log`], [`error`]: what the user is told
+//! - [`manifest`]: what was run, and how it ended
 //! - [`doctor`]: what this host can do
 
 pub mod acpi;
@@ -35,6 +36,7 @@ pub mod live;
 pub mod loader;
 pub mod log;
 pub mod machine;
+pub mod manifest;
 pub mod memory;
 pub mod monitor;
 pub mod net;

@@ -63,6 +63,11 @@ impl Endpoint {
         }
     }
 
+    /// What the guest calls it.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
     /// The port for the device's model, and what it waits for.
     pub fn into_parts(self) -> (PortSpec, OwnedFd) {
         let port = Box::new(Kept { port: self.port, _kept: self._kept });

@@ -23,9 +23,6 @@
 
 use crate::loader::file::{FileError, Input};
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
-use std::io;
-use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -69,34 +66,17 @@ impl Program {
         let path = std::path::absolute(&input.path).unwrap_or_else(|_| input.path.clone());
         // TOML is text, which a path need not be.
         let path = path.to_string_lossy().into_owned().into();
-        Ok(Self { name: name.into(), path, size: input.size, sha256: sha256(input).map_err(failed)? })
+        Ok(Self { name: name.into(), path, size: input.size, sha256: input.sha256().map_err(failed)?.into() })
     }
 
     /// Whether `input` is the same build.
     pub fn is(&self, input: &Input) -> bool {
-        input.size == self.size && sha256(input).is_ok_and(|hash| hash == self.sha256)
+        input.size == self.size && input.sha256().is_ok_and(|hash| hash == self.sha256)
     }
 
     pub fn file_name(&self) -> &Path {
         self.path.file_name().map_or(Path::new(""), Path::new)
     }
-}
-
-/// In hex.
-fn sha256(input: &Input) -> io::Result<String> {
-    let mut hash = Sha256::new();
-    let mut buffer = vec![0; 1 << 20];
-    let mut at = 0;
-    loop {
-        match input.file.read_at(&mut buffer, at)? {
-            0 => break,
-            read => {
-                hash.update(&buffer[..read]);
-                at += read as u64;
-            }
-        }
-    }
-    Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
 #[cfg(test)]

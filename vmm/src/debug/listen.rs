@@ -53,6 +53,11 @@ impl Gdb {
         }
     }
 
+    /// Where it really is.
+    pub fn place(&self) -> &Place {
+        &self.place
+    }
+
     /// Tells the user, who has to know where; warnings are what is always shown.
     pub fn announce(&self) {
         let waits = if self.hold { "; the guest waits for it" } else { "" };

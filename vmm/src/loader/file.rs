@@ -2,10 +2,12 @@
 //!
 //! They are opened without blocking and must be regular: a FIFO in a kernel's place would otherwise hang us.
 
+use sha2::{Digest, Sha256};
 use std::fs::{File, OpenOptions};
 use std::io;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 use vmm_abi::exit;
 
 /// A regular file, open for reading.
@@ -14,6 +16,43 @@ pub struct Input {
     pub path: PathBuf,
     pub file: File,
     pub size: u64,
+    hash: OnceLock<String>,
+}
+
+impl Input {
+    /// SHA-256 of what is in it, in hex. It is read for this, once: whoever asks first waits.
+    pub fn sha256(&self) -> io::Result<&str> {
+        match self.hash.get() {
+            Some(hash) => Ok(hash),
+            None => sha256(&self.file).map(|hash| self.hash.get_or_init(|| hash).as_str()),
+        }
+    }
+}
+
+/// SHA-256 of all of `file`, in hex.
+pub fn sha256(file: &File) -> io::Result<String> {
+    let mut hash = Sha256::new();
+    let mut buffer = vec![0; 1 << 20];
+    let mut at = 0;
+    loop {
+        match file.read_at(&mut buffer, at)? {
+            0 => break,
+            read => {
+                hash.update(&buffer[..read]);
+                at += read as u64;
+            }
+        }
+    }
+    Ok(hex(&hash.finalize()))
+}
+
+/// SHA-256 of `bytes`, in hex.
+pub fn sha256_of(bytes: &[u8]) -> String {
+    hex(&Sha256::digest(bytes))
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// `what` says what the file was to be: "kernel", "server console".
@@ -48,7 +87,7 @@ pub fn open(what: impl Into<String>, path: &Path, hint: &'static str) -> Result<
         Err(source) => return Err(FileError::Unreadable { what, path, source }),
     };
     match file.metadata() {
-        Ok(meta) if meta.is_file() => Ok(Input { path, file, size: meta.len() }),
+        Ok(meta) if meta.is_file() => Ok(Input { path, file, size: meta.len(), hash: OnceLock::new() }),
         Ok(_) => Err(FileError::NotRegular { what, path }),
         Err(source) => Err(FileError::Unreadable { what, path, source }),
     }

@@ -30,6 +30,8 @@ impl ShareError {
 pub struct Folder {
     pub tag: Tag,
     pub share: Share,
+    pub path: PathBuf,
+    pub read_only: bool,
 }
 
 impl Folder {
@@ -41,7 +43,7 @@ impl Folder {
                 return Err(ShareError::SameTag(tag));
             }
             match Share::open(&path, read_only) {
-                Ok(share) => folders.push(Self { tag, share }),
+                Ok(share) => folders.push(Self { tag, share, path, read_only }),
                 Err(problem) => return Err(ShareError::Folder { path, problem }),
             }
         }

@@ -20,6 +20,9 @@ use devices::virtio::{Device, Memory};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
+/// What the guest calls the port of a virtio console that has our standard streams.
+pub const STANDARD_PORT: &str = "ukvmm.console";
+
 /// A device, and what it waits for.
 pub struct Plan {
     /// For messages and as its thread's name: `block0`.
@@ -70,7 +73,7 @@ fn net((n, Network { mac, link, source }): (usize, Network)) -> Plan {
 fn console(standard: &Arc<Standard>, mailbox: &Mailbox, others: Vec<Endpoint>) -> Result<Plan, Error> {
     let failed = host("the virtio console");
     let (port, source) = standard.port(mailbox.clone()).map_err(&failed)?;
-    let first = PortSpec { name: "ukvmm.console".into(), is_console: true, port };
+    let first = PortSpec { name: STANDARD_PORT.into(), is_console: true, port };
     let others = others.into_iter().map(Endpoint::into_parts);
     let (ports, mut sources): (Vec<_>, Vec<_>) = [(first, source)].into_iter().chain(others).unzip();
     if ports.len() > PORTS_MAX {
@@ -88,7 +91,7 @@ fn rng() -> Plan {
 
 fn shares(folders: Vec<Folder>) -> impl Iterator<Item = Plan> {
     let limits = descriptors::limits(folders.len());
-    folders.into_iter().enumerate().map(move |(n, Folder { tag, share })| {
+    folders.into_iter().enumerate().map(move |(n, Folder { tag, share, .. })| {
         let device = Box::new(P9::new(&tag, FileServer::new(share, limits)));
         Plan { name: format!("share{n}"), device, sources: Vec::new() }
     })

@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::io::{self, ErrorKind};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::{UnixListener, UnixStream};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// What the listener is called among the streams.
 const LISTENER: u64 = 0;
@@ -62,6 +62,11 @@ impl Host {
             }
             Err(source) => Err(VsockError { path, source }),
         }
+    }
+
+    /// Where programs of the host connect.
+    pub fn path(&self) -> &Path {
+        &self.path
     }
 
     /// What becomes readable when something has happened.
