@@ -7,6 +7,7 @@
 //! - [`cargo`], [`process`]: running other programs
 //! - [`gdb`]: what a debugger gets to know
 //! - [`archive`], [`rootfs`], [`elf`]: the images of the guest
+//! - [`sample`]: the sample project, which is tested as its user would
 //! - [`paths`]: where things are
 
 #![forbid(unsafe_code)]
@@ -22,6 +23,7 @@ mod lab;
 mod paths;
 mod process;
 mod rootfs;
+mod sample;
 mod setup;
 
 use std::process::ExitCode;

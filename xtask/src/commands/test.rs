@@ -4,8 +4,8 @@
 
 use super::{build, fmt, lint, prove};
 use crate::cargo::{KERNEL, cargo};
-use crate::{paths, process, setup};
-use anyhow::{Context, Result, bail};
+use crate::{paths, process, sample, setup};
+use anyhow::{Context, Result, anyhow, bail};
 use std::io::{BufRead, BufReader};
 use std::process::{Command, ExitCode, Stdio};
 
@@ -29,7 +29,7 @@ pub fn test() -> Result<ExitCode> {
         setup::for_stock()?;
         setup::for_debugging()
     });
-    report.step("formatting", || fmt::fmt(true).map(drop));
+    report.step("formatting", || fmt::fmt(true).and_then(|_| sample::formatted()));
     report.step("clippy, host", lint::host);
     report.step("clippy, guest", lint::guest);
     report.tests("unit tests", &["--workspace", "--exclude", KERNEL, "--exclude", "guest-tests"]);
@@ -48,6 +48,13 @@ pub fn test() -> Result<ExitCode> {
     // Without a build the guest tests could only try an old one.
     if report.step("build", build::build) {
         report.tests("guest tests", &["--package", "guest-tests"]);
+        match &kvm {
+            None => {
+                report.counted("sample project", sample::tests());
+                report.step("sample project: a test that fails", sample::failing);
+            }
+            Some(problem) => report.skip("sample project", &anyhow!("{problem}")),
+        }
     }
     Ok(report.conclude())
 }
