@@ -1,4 +1,7 @@
 //! The command line.
+//!
+//! A flag needs a line here (or in a struct of its own that is flattened into [`Run`]), with a `help_heading`, and nothing else: [`crate::settings`] finds
+//! its variable and its key in a settings file by itself.
 
 use cache::hierarchy::Shapes;
 use cache::shape::Shape;
@@ -8,17 +11,21 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// Runs a guest on KVM: a µ-kernel, its servers, and unmodified Linux programs on top; or a stock Linux kernel.
+mod help;
+
+pub use help::command;
+
+/// Runs a guest on KVM: a µ-kernel, its servers, and unmodified Linux programs on top; or a stock Linux kernel
 #[derive(Parser, Debug)]
 #[command(
     name = "ukvmm",
     version,
     args_conflicts_with_subcommands = true,
     subcommand_negates_reqs = true,
-    after_help = "In the guest's terminal: Ctrl-A x leaves, Ctrl-A h helps.\n\
-        Exit status: the program's own (0-119), 0 after power-off or reboot of a stock kernel; 120 kernel panic, \
-        121 triple fault, 124 timeout, \
-        125 bad configuration or error of ukvmm, 126 no usable KVM, 127 file not found."
+    max_term_width = help::COLUMNS,
+    override_usage = help::USAGE,
+    after_help = help::SHORT_END,
+    after_long_help = help::LONG_END
 )]
 pub struct Cli {
     #[command(subcommand)]
@@ -104,95 +111,146 @@ pub struct Top {
 
 #[derive(Args, Debug)]
 pub struct Run {
-    /// Kernel to run: ukvmm's own, or Linux (vmlinuz, or a vmlinux with a PVH entry)
-    #[arg(long, value_name = "FILE", required = true)]
+    /// Kernel to run: ukvmm's own, or a stock Linux
+    ///
+    /// A Linux is a vmlinuz, or a vmlinux with a PVH entry.
+    #[arg(long, value_name = "FILE", required = true, help_heading = help::GUEST)]
     pub kernel: Option<PathBuf>,
-    /// Server set: a name (images/servers/NAME.toml) or a file
-    #[arg(long, value_name = "NAME|FILE")]
+    /// Server set: a name or a file
+    ///
+    /// A name is looked up as images/servers/NAME.toml beside the kernel, then in the current folder. What has a slash in it or ends in .toml is a file.
+    #[arg(long, value_name = "NAME|FILE", help_heading = help::GUEST)]
     pub servers: Option<PathBuf>,
     /// Root file system (cpio): the stock kernel's, or in place of the server set's own
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", help_heading = help::GUEST)]
     pub initrd: Option<PathBuf>,
+    /// Command line of the kernel
+    ///
+    /// A stock kernel gets it behind `console=ttyS0 panic=-1 reboot=panic_warm`.
+    #[arg(long, value_name = "STRING", default_value = "", hide_default_value = true, help_heading = help::GUEST)]
+    pub cmdline: String,
+    /// Set a variable in the program's environment; may be given often
+    #[arg(long, value_name = "NAME=VALUE", help_heading = help::GUEST)]
+    pub env: Vec<OsString>,
+    /// Program to run, and its arguments; without it, a shell
+    #[arg(last = true, value_name = "CMD", help_heading = help::GUEST)]
+    pub program: Vec<OsString>,
+
     /// Memory of the guest
-    #[arg(long, value_name = "SIZE", default_value = "256M", value_parser = crate::size::parse)]
+    #[arg(long, value_name = "SIZE", default_value = "256M", value_parser = crate::size::parse, help_heading = help::MACHINE)]
     pub memory: u64,
     /// Number of virtual CPUs, 1 to 64
-    #[arg(long, value_name = "N", default_value_t = 1)]
+    #[arg(long, value_name = "N", default_value_t = 1, help_heading = help::MACHINE)]
     pub cpus: u32,
-    /// Stop the guest after so many seconds, with status 124; time in a debugger counts
-    #[arg(long, value_name = "SECONDS", value_parser = timeout)]
+    /// Stop the guest after so long, with status 124
+    ///
+    /// Decimals are fine. Time in a debugger counts.
+    #[arg(long, value_name = "SECONDS", value_parser = timeout, help_heading = help::MACHINE)]
     pub timeout: Option<Duration>,
-    /// Should the guest die, write its core to this file, which must not exist; see `ukvmm gdb-core`
-    #[arg(long, value_name = "FILE")]
-    pub core: Option<PathBuf>,
-    /// Record what the machine does and how long it takes, and write it to this file ("-": standard output) when the guest has ended; the
-    /// format is the extension's (.txt .jsonl .hlog .json .folded .svg .html) or the one named, else raw; hz: samples a second of where it is, for
-    /// folded (usually 997), flamegraph (997), html (97) and raw
-    #[arg(
-        long,
-        allow_hyphen_values = true,
-        value_name = "FILE[,format=table|jsonl|hdr|perfetto|folded|flamegraph|html|raw][,hz=N]"
-    )]
-    pub profile: Option<OsString>,
-    /// Let `ukvmm top` watch the machine; with a path, by a socket there, which others may use too
-    #[arg(long, value_name = "SOCKET", num_args = 0..=1, require_equals = true, default_missing_value = "")]
-    pub live: Option<OsString>,
-    /// Command line of the kernel; a stock kernel gets it behind `console=ttyS0 panic=-1 reboot=panic_warm`
-    #[arg(long, value_name = "STRING", default_value = "")]
-    pub cmdline: String,
-    /// Set a variable in the program's environment
-    #[arg(long, value_name = "NAME=VALUE")]
-    pub env: Vec<OsString>,
-    /// Print the Linux system calls of all programs, or a summary of the missing ones at exit
-    #[arg(long, value_name = "WHAT", num_args = 0..=1, require_equals = true, default_missing_value = "all")]
-    pub strace: Option<Strace>,
-    /// Give the guest a disk: a file or block device, read-only with ",ro"; may be given often
-    #[arg(long, value_name = "FILE[,ro][,serial=TEXT][,direct][,io=auto|uring|threads]")]
+
+    /// A disk: a file or block device; may be given often
+    ///
+    /// ro: nothing is written. serial=TEXT: what the guest is told when it asks which disk it is. direct: past this machine's page cache. io=uring or
+    /// io=threads: how it is read and written, if not as fits best (io=auto).
+    #[arg(long, value_name = "FILE[,ro][,serial=TEXT][,direct][,io=HOW]", help_heading = help::DEVICES)]
     pub disk: Vec<OsString>,
-    /// Give the guest a network: one of its own ("user"), or an interface of the host; may be given often
+    /// A network: the guest's own (user) or an interface of this machine (tap); may be given often
+    ///
+    /// user[,hostfwd=tcp:127.0.0.1:8080-:80]…[,mtu=N][,mac=…]: for which no rights are needed; hostfwd lets programs of this machine connect to the
+    /// guest. tap,name=NAME[,mac=…]: an interface that is there already.
+    #[arg(long, value_name = "TYPE[,KEY=VALUE]", help_heading = help::DEVICES)]
+    pub net: Vec<OsString>,
+    /// A folder that the guest sees, by 9P; read-only with ",ro"; may be given often
+    #[arg(long, value_name = "tag=NAME,path=FOLDER[,ro]", help_heading = help::DEVICES)]
+    pub share: Vec<OsString>,
+    /// Sockets between programs of the guest and of this machine
+    #[arg(long, value_name = "cid=N,path=SOCKET", help_heading = help::DEVICES)]
+    pub vsock: Option<OsString>,
+    /// A source of random bytes
+    #[arg(long, help_heading = help::DEVICES)]
+    pub rng: bool,
+    /// A virtio console on standard input and output; with items, a further port of it
+    ///
+    /// May be given often. path=FILE: bytes go to this file; with listen, the path is a socket's, to which others connect. pty: a pseudo-terminal,
+    /// whose name is told.
     #[arg(
         long,
-        value_name = "user[,hostfwd=tcp:127.0.0.1:8080-:80]…[,mtu=N][,mac=…] | tap,name=NAME[,mac=…]"
+        value_name = "name=TEXT,path=FILE[,listen]|pty",
+        num_args = 0..=1,
+        default_missing_value = "",
+        help_heading = help::DEVICES
     )]
-    pub net: Vec<OsString>,
-    /// Give the guest a source of random bytes
-    #[arg(long)]
-    pub rng: bool,
-    /// Share a folder with the guest, by 9P, read-only with ",ro"; may be given often
-    #[arg(long, value_name = "tag=NAME,path=FOLDER[,ro]")]
-    pub share: Vec<OsString>,
-    /// Let programs of guest and host connect to each other, by sockets
-    #[arg(long, value_name = "cid=N,path=SOCKET")]
-    pub vsock: Option<OsString>,
-    /// Give the guest a virtio console on standard input and output; with items, and as often as you like, further ports of it
-    #[arg(long, value_name = "name=TEXT,path=FILE[,listen]|pty", num_args = 0..=1, default_missing_value = "")]
     pub virtio_console: Vec<OsString>,
-    /// Connect standard input and output to a 16550 UART (COM1) too, for guests without the console device; stock kernels
-    /// always have it
-    #[arg(long)]
+    /// A 16550 UART (COM1) on standard input and output, for guests without the console device
+    ///
+    /// Stock kernels always have it.
+    #[arg(long, help_heading = help::DEVICES)]
     pub uart: bool,
-    /// Let GDB come to a TCP port (of this machine alone if no address is given) or a socket; with ",wait=on" the guest starts when
-    /// it has come
-    #[arg(long, value_name = "tcp:[ADDRESS:]PORT|unix:PATH[,wait=on|off]")]
+
+    /// Let GDB come to a TCP port or a socket
+    ///
+    /// A port is one of this machine alone if no address is given; port 0 is one that is free, which is told. With ",wait=on" the guest starts when a
+    /// debugger says so.
+    #[arg(long, value_name = "tcp:[ADDRESS:]PORT|unix:PATH[,wait=on|off]", help_heading = help::INSIGHT)]
     pub gdb: Option<OsString>,
     /// Short for --gdb tcp:1234
-    #[arg(short = 's', conflicts_with = "gdb")]
+    #[arg(short = 's', conflicts_with = "gdb", help_heading = help::INSIGHT)]
     pub gdb_default: bool,
     /// Do not start the guest before the debugger says so; with --gdb or -s
-    #[arg(short = 'S')]
+    #[arg(short = 'S', help_heading = help::INSIGHT)]
     pub stopped: bool,
-    /// Program to run, and its arguments; without it, a shell
-    #[arg(last = true, value_name = "CMD")]
-    pub program: Vec<OsString>,
+    /// Should the guest die, write its core to this file, which must not exist; see `ukvmm gdb-core`
+    #[arg(long, value_name = "FILE", help_heading = help::INSIGHT)]
+    pub core: Option<PathBuf>,
+    /// Record what the machine does and how long it takes, into this file
+    ///
+    /// It is written when the guest has ended; "-" is standard output. The format is the extension's (.txt .jsonl .hlog .json .folded .svg .html) or
+    /// the one named (table, jsonl, hdr, perfetto, folded, flamegraph, html, raw), else raw; see `ukvmm report`. hz: samples a second of where it is,
+    /// for folded (usually 997), flamegraph (997), html (97) and raw.
+    #[arg(long, allow_hyphen_values = true, value_name = "FILE[,format=NAME][,hz=N]", help_heading = help::INSIGHT)]
+    pub profile: Option<OsString>,
+    /// Let `ukvmm top` watch the machine; with a path, by a socket there, which others may use too
+    #[arg(
+        long,
+        value_name = "SOCKET",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "",
+        help_heading = help::INSIGHT
+    )]
+    pub live: Option<OsString>,
+    /// Print the Linux system calls of all programs, or at the end a summary of the missing ones
+    #[arg(
+        long,
+        value_name = "all|summary",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "all",
+        hide_possible_values = true,
+        help_heading = help::INSIGHT
+    )]
+    pub strace: Option<Strace>,
 }
 
+/// What subcommands have too.
 #[derive(Args, Debug)]
+#[command(next_help_heading = help::GENERAL)]
 pub struct Log {
+    /// Take settings from a file; every long flag is a key (memory = "1G"), and a variable too (UKVMM_MEMORY=1G)
+    #[arg(long, value_name = "FILE", global = true)]
+    pub config: Option<PathBuf>,
     /// Say more (-v what is done, -vv details, -vvv everything)
     #[arg(short, long, action = clap::ArgAction::Count, global = true)]
     pub verbose: u8,
     /// Form of our own messages on standard error
-    #[arg(long, value_name = "FORM", default_value = "text", global = true)]
+    #[arg(
+        long,
+        value_name = "text|json",
+        default_value = "text",
+        global = true,
+        hide_possible_values = true,
+        hide_default_value = true
+    )]
     pub log_format: LogFormat,
 }
 

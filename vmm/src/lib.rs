@@ -4,7 +4,7 @@
 //! the [`loader`] fill it, starts the vCPU ([`vcpu`]) and serves what comes from outside ([`events`]) until the guest
 //! ends → [`ending`] (message and exit status).
 //!
-//! - [`cli`], [`config`], [`set`], [`size`], [`options`]: what the user asks for
+//! - [`cli`], [`settings`], [`config`], [`set`], [`size`], [`options`]: what the user asks for
 //! - [`kvm`], [`vm`], [`memory`], [`slots`], [`guest`], [`loader`], [`acpi`], [`vcpu`], `xcr0`: the machine
 //! - [`board`], [`virtio`], [`disk`], [`console`], [`net`], [`share`], [`vsock`], [`socket`]: its devices
 //! - [`events`], [`output`], [`terminal`]: the world around it
@@ -45,7 +45,9 @@ pub mod output;
 pub mod profile;
 pub mod report;
 pub mod set;
+pub mod settings;
 pub mod share;
+mod similar;
 pub mod size;
 pub mod slots;
 pub mod socket;

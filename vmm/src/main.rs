@@ -1,25 +1,27 @@
 //! The command `ukvmm`.
 
-use clap::Parser;
-use clap::error::ErrorKind;
 use std::process::ExitCode;
-use ukvmm::cli::{Cli, Command};
+use ukvmm::cli::Command;
 use ukvmm::config::Config;
 use ukvmm::ending::{Ending, Status};
 use ukvmm::error::Error;
+use ukvmm::settings::{self, Read};
 use ukvmm::{core, doctor, live, log, machine, profile, terminal, trace};
 use vmm_abi::exit;
 
 fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
-        Ok(cli) => cli,
-        Err(error) => {
-            let _ = error.print();
-            let asked = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
-            return ExitCode::from(if asked { 0 } else { exit::VMM });
-        }
-    };
+    let Read { cli, origins, warnings } =
+        match settings::read(std::env::args_os().collect(), std::env::vars_os()) {
+            Ok(read) => read,
+            Err(refusal) => {
+                refusal.print();
+                return ExitCode::from(refusal.status());
+            }
+        };
     log::init(&cli.log);
+    for warning in warnings {
+        tracing::warn!("{warning}");
+    }
     let default_hook = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |info| {
         terminal::restore();
@@ -52,7 +54,7 @@ fn main() -> ExitCode {
             end(status)
         }
         Err(error) => {
-            tracing::error!("{error}");
+            tracing::error!("{}", origins.explain(&error));
             ExitCode::from(error.status())
         }
     }

@@ -19,6 +19,7 @@
 //! # parse().unwrap();
 //! ```
 
+use crate::similar;
 use std::ffi::{OsStr, OsString};
 use std::fmt::Display;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -50,7 +51,7 @@ enum Problem {
     Twice(&'static str),
     #[error("{key} is not UTF-8 text")]
     NotText { key: &'static str },
-    #[error("unknown {name:?}{}; known: {}", suggestion(name, known), known.join(", "))]
+    #[error("unknown {name:?}{}; known: {}", similar::suggestion(name, plain(known)), known.join(", "))]
     Unknown { name: String, known: Vec<String> },
     #[error("{value:?} is not {expected}")]
     Value { value: String, expected: String },
@@ -216,17 +217,9 @@ fn split(text: &[u8]) -> Vec<Vec<u8>> {
     items
 }
 
-/// The known name that is most like `name`, if one is like it at all.
-fn suggestion(name: &str, known: &[String]) -> String {
-    let plain = |known: &String| known.trim_end_matches("=…").to_string();
-    let best = known
-        .iter()
-        .map(plain)
-        .max_by(|a, b| strsim::jaro_winkler(a, name).total_cmp(&strsim::jaro_winkler(b, name)));
-    match best.filter(|best| strsim::jaro_winkler(best, name) > 0.7) {
-        Some(best) => format!(" (did you mean {best}?)"),
-        None => String::new(),
-    }
+/// The names, without what shows that one has a value.
+fn plain(known: &[String]) -> impl Iterator<Item = &str> {
+    known.iter().map(|known| known.trim_end_matches("=…"))
 }
 
 #[cfg(test)]
