@@ -35,6 +35,8 @@ enum Command {
     Gdb(commands::gdb::Args),
     /// Measure, and write docs/performance.md
     Bench(commands::bench::Args),
+    /// Make a book of docs/: build/book/index.html
+    Book,
     /// Install what building, testing and the lab need
     Setup,
     /// Format the sources
@@ -63,6 +65,7 @@ pub fn dispatch() -> Result<ExitCode> {
         Command::Bochs(args) => commands::bochs::bochs(&args),
         Command::Gdb(args) => commands::gdb::gdb(&args, rest),
         Command::Bench(args) => commands::bench::bench(&args, rest),
+        Command::Book => commands::book::book(),
         Command::Setup => commands::setup::setup(),
         Command::Fmt(args) => commands::fmt::fmt(args.check),
         Command::Lint => commands::lint::lint(),

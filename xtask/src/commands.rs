@@ -2,6 +2,7 @@
 
 pub mod bench;
 pub mod bochs;
+pub mod book;
 pub mod build;
 pub mod fmt;
 pub mod gdb;

@@ -5,11 +5,13 @@
 
 mod apt;
 mod kernel;
+mod mdbook;
 mod rust;
 mod vmlinux;
 
 use crate::process;
 use anyhow::Result;
+use std::path::PathBuf;
 use std::process::Command;
 
 pub use kernel::{Kernel, guests, kernel};
@@ -55,6 +57,11 @@ pub fn chromium() -> Result<()> {
         "there is no {CHROMIUM}, which is not installed for this alone; by hand: apt-get install chromium"
     );
     Ok(())
+}
+
+/// The program that makes the book.
+pub fn mdbook() -> Result<PathBuf> {
+    mdbook::path()
 }
 
 /// What `cargo xtask bochs` needs besides.

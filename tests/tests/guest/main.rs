@@ -17,6 +17,7 @@
 //! - [`gdb`]: sessions of GDB; [`gdb_hostile`]: debuggers that talk nonsense; [`debuggee`]: a test that is the debugger itself
 //! - [`live`]: machines that are watched
 //! - [`profile`]: profiles of whole runs; [`records`]: what servers and programs record; [`samples`]: where their time was
+//! - [`readme`]: what README shows
 //! - [`trials`]: tests of libtest-mimic, and what they share
 
 #![forbid(unsafe_code)]
@@ -38,6 +39,7 @@ mod net;
 mod paper;
 mod profile;
 mod pvh;
+mod readme;
 mod records;
 mod rng;
 mod samples;
@@ -85,5 +87,6 @@ fn main() {
     trials.extend(samples::trials(&context));
     trials.extend(live::trials(&context));
     trials.extend(stock::trials(&context));
+    trials.extend(readme::trials(&context));
     libtest_mimic::run(&arguments, trials).exit();
 }

@@ -21,7 +21,7 @@ use std::process::Command;
 use ukernel_abi::names::SYMBOL as NAMES;
 
 /// What all commands have that use the build. (Not `Args`: clap wants the names of structs that it flattens to differ.)
-#[derive(clap::Args)]
+#[derive(clap::Args, Default)]
 pub struct BuildArgs {
     /// Use what is in build/ as it is
     #[arg(long, env = "UKVMM_NO_BUILD", value_parser = clap::builder::FalseyValueParser::new())]

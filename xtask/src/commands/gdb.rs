@@ -9,6 +9,8 @@ use std::process::{Command, ExitCode};
 
 #[derive(clap::Args)]
 pub struct Args {
+    #[command(flatten)]
+    build: build::BuildArgs,
     /// Attach to a machine that runs: `ukvmm -s`, or `ukvmm --gdb ADDRESS`
     #[arg(long, value_name = "ADDRESS", num_args = 0..=1, default_missing_value = "tcp:1234", require_equals = true)]
     pub attach: Option<String>,
@@ -21,7 +23,7 @@ pub struct Args {
 /// place, so that the terminal and Ctrl-C are its own. It is gdb that starts the machine, and ends it.
 pub fn gdb(args: &Args, rest: Option<&[OsString]>) -> Result<ExitCode> {
     setup::for_debugging()?;
-    build::build()?;
+    args.build.make()?;
     let mut command = Command::new("gdb");
     command.arg("-q").arg("-x").arg(gdb::loader()).arg("-ex").arg(first_command(args, rest));
     Err(command.exec()).context("cannot start gdb")
@@ -42,12 +44,17 @@ fn first_command(args: &Args, rest: Option<&[OsString]>) -> String {
 mod tests {
     use super::*;
 
+    fn given(attach: Option<&str>, ukvmm: &[&str]) -> Args {
+        let ukvmm = ukvmm.iter().map(Into::into).collect();
+        Args { build: Default::default(), attach: attach.map(str::to_owned), ukvmm }
+    }
+
     #[test]
     fn gdb_is_told_what_to_start() {
-        let args = Args { attach: None, ukvmm: vec!["--cpus".into(), "2".into()] };
+        let args = given(None, &["--cpus", "2"]);
         let rest: Vec<OsString> = ["--", "/bin/sh", "-c", "echo $HOME"].map(Into::into).into();
         assert_eq!(first_command(&args, Some(&rest)), "l4 run --cpus 2 -- /bin/sh -c 'echo $HOME'");
-        let args = Args { attach: Some("unix:/tmp/a b".to_owned()), ukvmm: vec![] };
+        let args = given(Some("unix:/tmp/a b"), &[]);
         assert_eq!(first_command(&args, None), "l4 attach 'unix:/tmp/a b'");
     }
 }

@@ -9,6 +9,8 @@ use std::process::{Command, ExitCode};
 
 #[derive(clap::Args)]
 pub struct Args {
+    #[command(flatten)]
+    build: build::BuildArgs,
     /// Options for ukvmm (see `build/ukvmm --help`); a program to run comes behind `--`
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     pub ukvmm: Vec<OsString>,
@@ -17,7 +19,7 @@ pub struct Args {
 /// `rest`: `--` and the program, or nothing for a shell. Returns only if something goes wrong: `ukvmm` takes this
 /// process's place, so that the terminal, signals and the exit status are its own.
 pub fn run(args: &Args, rest: Option<&[OsString]>) -> Result<ExitCode> {
-    build::build()?;
+    args.build.make()?;
     let ukvmm = paths::build().join("ukvmm");
     let mut command = Command::new(&ukvmm);
     command.arg("--kernel").arg(paths::build().join("guest.elf")).args(["--servers", "linux"]);

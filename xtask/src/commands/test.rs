@@ -2,7 +2,7 @@
 //!
 //! A step that fails does not keep the others from being tried. The last line sums up.
 
-use super::{build, fmt, lint, prove};
+use super::{book, build, fmt, lint, prove};
 use crate::cargo::{KERNEL, cargo};
 use crate::{paths, process, sample, setup};
 use anyhow::{Context, Result, anyhow, bail};
@@ -35,6 +35,10 @@ pub fn test() -> Result<ExitCode> {
     report.tests("unit tests", &["--workspace", "--exclude", KERNEL, "--exclude", "guest-tests"]);
     if let Err(error) = setup::chromium() {
         report.skip("pages in a browser", &error);
+    }
+    match setup::mdbook() {
+        Ok(mdbook) => drop(report.step("the book", || book::make(&mdbook))),
+        Err(error) => report.skip("the book", &error),
     }
     report.counted("the kernel's lock, in all orders", prove::loom());
     match setup::for_miri() {

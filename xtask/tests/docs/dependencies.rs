@@ -1,7 +1,7 @@
 //! docs/dependencies.md lists the crates that the manifests name, no more and no fewer.
 
+use crate::markdown::{read, root};
 use std::collections::BTreeSet;
-use std::path::Path;
 use std::process::Command;
 
 fn documented(page: &str) -> BTreeSet<String> {
@@ -18,11 +18,10 @@ fn used(metadata: &serde_json::Value) -> BTreeSet<String> {
 
 #[test]
 fn every_dependency_is_documented() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
-    let page = std::fs::read_to_string(root.join("docs/dependencies.md")).unwrap();
+    let page = read("docs/dependencies.md");
     let mut cargo = Command::new(env!("CARGO"));
     let output =
-        cargo.args(["metadata", "--no-deps", "--format-version", "1"]).current_dir(root).output().unwrap();
+        cargo.args(["metadata", "--no-deps", "--format-version", "1"]).current_dir(root()).output().unwrap();
     let used = used(&serde_json::from_slice(&output.stdout).unwrap());
     let documented = documented(&page);
     let missing: Vec<_> = used.difference(&documented).collect();

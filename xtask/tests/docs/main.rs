@@ -1,0 +1,11 @@
+//! The pages say what is so, as far as a machine can tell.
+//!
+//! - [`markdown`]: what a page is made of
+//! - [`links`]: links lead somewhere
+//! - [`summary`]: the book has all pages
+//! - [`dependencies`]: the list of crates is the one of the manifests
+
+mod dependencies;
+mod links;
+mod markdown;
+mod summary;
