@@ -9,8 +9,9 @@
 
 mod rom;
 
-use crate::{paths, process, setup};
+use crate::{paths, setup};
 use anyhow::{Context, Result, bail};
+use lab::process;
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::Path;

@@ -1,7 +1,8 @@
 //! Running cargo.
 
-use crate::{paths, process};
+use crate::paths;
 use anyhow::{Context, Result, bail};
+use lab::process;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, IsTerminal};

@@ -131,7 +131,7 @@ fn segments(bytes: &[u8]) -> Result<Vec<ProgramHeader>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::process;
+    use lab::process;
     use std::process::Command;
 
     /// A C program, built with `flags`.

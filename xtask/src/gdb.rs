@@ -3,8 +3,9 @@
 //! gdb loads `PROGRAM-gdb.py` by itself when it opens `PROGRAM`, if its safe path allows that (the GDB manual, "Auto-loading
 //! extensions"). All these loaders are one file, which looks for the package in the folders above it.
 
-use crate::{cargo, paths, process};
+use crate::{cargo, paths};
 use anyhow::Result;
+use lab::process;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;

@@ -2,17 +2,16 @@
 //!
 //! - [`commands`]: one file a command
 //! - [`setup`]: what a machine lacks, and how it gets it
-//! - [`lab`]: a Linux with `kvm_amd` inside an emulated CPU that counts instructions
+//! - [`mod@lab`]: a Linux with `kvm_amd` inside an emulated CPU that counts instructions
 //! - [`bochs`]: another emulated CPU, for what the lab's has not
-//! - [`cargo`], [`process`]: running other programs
+//! - [`cargo`]: running cargo
 //! - [`gdb`]: what a debugger gets to know
-//! - [`archive`], [`rootfs`], [`elf`]: the images of the guest
+//! - [`rootfs`], [`elf`]: the images of the guest
 //! - [`sample`]: the sample project, which is tested as its user would
 //! - [`paths`]: where things are
 
 #![forbid(unsafe_code)]
 
-mod archive;
 mod bochs;
 mod cargo;
 mod cli;
@@ -21,7 +20,6 @@ mod elf;
 mod gdb;
 mod lab;
 mod paths;
-mod process;
 mod rootfs;
 mod sample;
 mod setup;

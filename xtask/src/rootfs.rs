@@ -26,9 +26,10 @@
 //! directory = "/lib/modules"
 //! ```
 
-use crate::archive::Archive;
-use crate::{paths, process, setup};
+use crate::{paths, setup};
 use anyhow::{Context, Result, bail};
+use lab::archive::Archive;
+use lab::process;
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
 use std::process::Command;

@@ -1,8 +1,9 @@
 //! The sample project: a workspace of its own, as somebody has it who builds servers elsewhere. It is tested as they would test it.
 
 use crate::cargo::cargo;
-use crate::{paths, process};
+use crate::paths;
 use anyhow::{Context, Result, ensure};
+use lab::process;
 use std::fs;
 use std::path::PathBuf;
 use std::process::Command;

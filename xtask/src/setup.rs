@@ -9,8 +9,8 @@ mod mdbook;
 mod rust;
 mod vmlinux;
 
-use crate::process;
 use anyhow::Result;
+use lab::process;
 use std::path::PathBuf;
 use std::process::Command;
 

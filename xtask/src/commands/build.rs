@@ -12,8 +12,9 @@
 //! | `images/bundle-NAME.img` | a server set in one file, for QEMU's `-initrd` |
 
 use crate::cargo::{self, KERNEL, cargo};
-use crate::{elf, gdb, paths, process, rootfs, setup};
+use crate::{elf, gdb, paths, rootfs, setup};
 use anyhow::{Context, Result};
+use lab::process;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};

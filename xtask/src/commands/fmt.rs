@@ -1,7 +1,8 @@
 //! `cargo xtask fmt`
 
-use crate::{cargo::cargo, process, setup};
+use crate::{cargo::cargo, setup};
 use anyhow::Result;
+use lab::process;
 use std::process::ExitCode;
 
 #[derive(clap::Args)]

@@ -1,8 +1,9 @@
 //! `cargo xtask gdb [OPTIONS OF ukvmm] [-- CMD…]`, `cargo xtask gdb --attach [ADDRESS]`
 
 use super::build;
-use crate::{gdb, process, setup};
+use crate::{gdb, setup};
 use anyhow::{Context, Result};
+use lab::process;
 use std::ffi::OsString;
 use std::os::unix::process::CommandExt;
 use std::process::{Command, ExitCode};

@@ -1,8 +1,9 @@
 //! `cargo xtask lint`
 
 use crate::cargo::{KERNEL, cargo, for_guest, servers};
-use crate::{process, setup};
+use crate::setup;
 use anyhow::Result;
+use lab::process;
 use std::process::{Command, ExitCode};
 
 pub fn lint() -> Result<ExitCode> {

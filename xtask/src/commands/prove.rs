@@ -5,8 +5,9 @@
 //! core anew in folders of their own: other flags, another compiler.
 
 use crate::cargo::cargo;
-use crate::{paths, process, setup};
+use crate::{paths, setup};
 use anyhow::Result;
+use lab::process;
 use std::process::{Command, ExitCode};
 
 const CORE: &str = "ukernel-core";

@@ -11,6 +11,6 @@ pub fn setup() -> Result<ExitCode> {
     let kernel = setup::for_lab()?;
     setup::for_stock()?;
     setup::for_debugging()?;
-    eprintln!("everything is there; the lab's kernel is {}", kernel.image.display());
+    eprintln!("everything is there; the lab's kernel is {}", kernel.lab.image.display());
     Ok(ExitCode::SUCCESS)
 }

@@ -2,7 +2,8 @@
 
 use super::{build, lab};
 use crate::lab::Job;
-use crate::{paths, process};
+use crate::paths;
+use ::lab::process;
 use anyhow::{Context, Result};
 use clap::ValueEnum;
 use std::ffi::OsString;

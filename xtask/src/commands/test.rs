@@ -4,8 +4,9 @@
 
 use super::{book, build, fmt, lint, prove};
 use crate::cargo::{KERNEL, cargo};
-use crate::{paths, process, sample, setup};
+use crate::{paths, sample, setup};
 use anyhow::{Context, Result, anyhow, bail};
+use lab::process;
 use std::io::{BufRead, BufReader};
 use std::process::{Command, ExitCode, Stdio};
 

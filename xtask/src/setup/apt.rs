@@ -1,7 +1,7 @@
 //! Debian packages.
 
-use crate::process;
 use anyhow::{Context, Result, bail, ensure};
+use lab::process;
 use std::path::Path;
 use std::process::{Command, Stdio};
 

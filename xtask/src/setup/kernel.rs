@@ -1,8 +1,10 @@
 //! Debian's kernels, downloaded and unpacked, never installed: the lab's own, and those that are guests there.
 
 use super::{apt, vmlinux};
-use crate::{elf, paths, process};
+use crate::{elf, paths};
 use anyhow::{Context, Result, ensure};
+use lab::kernel::ORDER;
+use lab::process;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -43,11 +45,9 @@ const GENERIC: Package = Package {
 
 /// A kernel on this machine's disk.
 pub struct Kernel {
-    /// The bzImage.
-    pub image: PathBuf,
-    /// What the lab loads, in an order in which it can be loaded.
-    pub modules: Vec<PathBuf>,
-    /// The same for guests.
+    /// The image, and what the lab loads.
+    pub lab: lab::Kernel,
+    /// What guests load, in an order in which it can be loaded.
     pub guest_modules: Vec<PathBuf>,
     /// What `uname -r` says.
     pub release: String,
@@ -90,18 +90,12 @@ impl Package {
 
     fn read(&self) -> Result<Kernel> {
         let folder = self.folder();
-        let text = |name: &str| {
-            fs::read_to_string(folder.join(name))
-                .with_context(|| format!("{} is not complete; remove it and try again", folder.display()))
-        };
-        let modules = |order: &str| {
-            Ok::<_, anyhow::Error>(text(order)?.lines().map(|name| folder.join(name)).collect())
-        };
+        let incomplete = || format!("{} is not complete; remove it and try again", folder.display());
+        let release = fs::read_to_string(folder.join(RELEASE)).with_context(incomplete)?;
         Ok(Kernel {
-            image: folder.join("vmlinuz"),
-            modules: modules(ORDER)?,
-            guest_modules: modules(GUEST_ORDER)?,
-            release: text(RELEASE)?.trim().to_owned(),
+            lab: lab::Kernel::read(&folder)?,
+            guest_modules: lab::kernel::modules(&folder, GUEST_ORDER)?,
+            release: release.trim().to_owned(),
         })
     }
 
@@ -173,7 +167,6 @@ impl Package {
     }
 }
 
-const ORDER: &str = "order";
 const GUEST_ORDER: &str = "guest-order";
 const RELEASE: &str = "release";
 

@@ -1,7 +1,7 @@
 //! Parts of the Rust toolchain.
 
-use crate::process;
 use anyhow::{Context, Result};
+use lab::process;
 use std::path::Path;
 use std::process::Command;
 

@@ -1,7 +1,7 @@
 //! Takes the ELF file out of a bzImage (Linux, `Documentation/arch/x86/boot.rst`: `payload_offset` and `payload_length`).
 
-use crate::process;
 use anyhow::{Context, Result, bail, ensure};
+use lab::process;
 use std::process::Command;
 
 /// Where the setup header has them: setup sectors, magic, payload.

@@ -3,8 +3,9 @@
 use super::document::{self, Part};
 use super::{host, image, page, ticks};
 use crate::commands::{build, loc};
-use crate::{elf, paths, process};
+use crate::{elf, paths};
 use anyhow::Result;
+use lab::process;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;

@@ -1,7 +1,8 @@
 //! Figures from this machine: times, which differ from run to run and from machine to machine, and memory.
 
-use crate::{paths, process, setup};
+use crate::{paths, setup};
 use anyhow::{Context, Result, bail, ensure};
+use lab::process;
 use std::fs::{self, File};
 use std::io::{Read, Seek, SeekFrom};
 use std::ops::Range;

@@ -1,8 +1,9 @@
 //! Programs that measure, and root file systems with them: made anew from the repository's sources for every run.
 
-use crate::archive::Archive;
-use crate::{paths, process, rootfs};
+use crate::{paths, rootfs};
 use anyhow::{Context, Result};
+use lab::archive::Archive;
+use lab::process;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;

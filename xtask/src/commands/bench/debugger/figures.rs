@@ -4,7 +4,8 @@
 use crate::commands::bench::image;
 use crate::commands::bench::ticks::Collected;
 use crate::setup::BUSYBOX;
-use crate::{lab, paths, process};
+use crate::{lab, paths};
+use ::lab::process;
 use anyhow::{Context, Result, ensure};
 use std::collections::BTreeMap;
 use std::fs;

@@ -1,8 +1,9 @@
 //! What the machine's monitor says, in docs/debugging.md: a guest is started, gdb comes, and each command is given once.
 
 use super::figures::SOCKET;
-use crate::{paths, process, setup};
+use crate::{paths, setup};
 use anyhow::{Context, Result, bail, ensure};
+use lab::process;
 use std::fmt::Write;
 use std::fs;
 use std::io::Read;

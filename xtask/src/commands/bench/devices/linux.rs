@@ -5,11 +5,12 @@
 //! at the same time; what is compared here is work. The disk is a file in the lab's memory, and the network's other end a program in the lab:
 //! neither waits for anything.
 
-use crate::archive::Archive;
 use crate::commands::bench::image;
 use crate::commands::bench::ticks::Collected;
 use crate::setup::{self, BUSYBOX, Kernel};
-use crate::{lab, paths, process};
+use crate::{lab, paths};
+use ::lab::archive::Archive;
+use ::lab::process;
 use anyhow::{Context, Result, ensure};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -50,7 +51,7 @@ pub fn measure() -> Result<Linux> {
     let load = image::compile(folder.join("load"), &[image::source("devices/load.c")], &["-O2"])?;
     let initrd = image::write(&root(&kernel, &load)?, folder.join("devices.cpio"))?;
     let ukvmm = paths::absolute(&paths::build())?.join("ukvmm");
-    let vmlinuz = paths::absolute(&kernel.image)?;
+    let vmlinuz = paths::absolute(&kernel.lab.image)?;
     let guest = format!("-kernel {} -initrd {}", show(&vmlinuz), show(&initrd));
     let ours =
         format!("{} -{} --memory 256M --disk /tmp/disk --net user", show(&ukvmm), guest.replace(" -", " --"));

@@ -80,7 +80,7 @@ impl Drop for Machine {
 
 /// `timeout` passes its SIGTERM on to QEMU, which SIGKILL would not reach.
 fn end(child: &mut Child) {
-    crate::process::succeeds(Command::new("sh").args(["-c", &format!("kill {}", child.id())]));
+    lab::process::succeeds(Command::new("sh").args(["-c", &format!("kill {}", child.id())]));
     // It may have ended by itself.
     let _ = child.wait();
 }

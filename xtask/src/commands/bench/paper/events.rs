@@ -21,8 +21,8 @@ use super::run::Bench;
 use super::system::System;
 use super::{Rounds, Selection};
 use crate::commands::bench::results;
-use crate::process;
 use anyhow::{Context, Result};
+use lab::process;
 use metric::Metric;
 use std::fs;
 

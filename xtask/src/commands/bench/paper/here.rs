@@ -9,8 +9,8 @@ use super::run::{Bench, Run};
 use super::system::SYSTEMS;
 use super::{Args, Selection, native, programs};
 use crate::commands::bench::results::{Figure, Metrics, measured};
-use crate::process;
 use anyhow::Result;
+use lab::process;
 use std::fs;
 
 const EMULATED: &str = "

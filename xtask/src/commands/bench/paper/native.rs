@@ -7,8 +7,9 @@ use super::system::server_set;
 use crate::commands::bench::checksums;
 use crate::commands::bench::committed::{Counts, Promise};
 use crate::commands::bench::results::{self, Figure, Header, Metrics};
-use crate::{paths, process};
+use crate::paths;
 use anyhow::{Result, ensure};
+use lab::process;
 use std::ffi::OsString;
 use std::time::Duration;
 

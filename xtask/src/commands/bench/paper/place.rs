@@ -5,8 +5,9 @@
 use super::programs;
 use crate::commands::bench::results::{self, Header, Metrics};
 use crate::commands::bench::ticks::{Said, ukvmm_in_lab};
-use crate::{paths, process};
+use crate::paths;
 use anyhow::{Context, Result, bail, ensure};
+use lab::process;
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};

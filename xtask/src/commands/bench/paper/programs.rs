@@ -2,8 +2,9 @@
 
 use super::Selection;
 use crate::commands::bench::{boot, image};
-use crate::{paths, process};
+use crate::paths;
 use anyhow::{Context, Result};
+use lab::process;
 use std::fs;
 use std::path::{Path, PathBuf};
 

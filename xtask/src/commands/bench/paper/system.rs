@@ -75,7 +75,7 @@ impl System {
     pub fn parts(&self, stock: &Kernel) -> Result<Vec<(String, PathBuf)>> {
         match self.kind {
             Kind::L4 { servers } => server_set(servers),
-            Kind::Linux { .. } => Ok(vec![("vmlinuz".to_owned(), stock.image.clone())]),
+            Kind::Linux { .. } => Ok(vec![("vmlinuz".to_owned(), stock.lab.image.clone())]),
         }
     }
 
@@ -94,7 +94,7 @@ impl System {
                 }
             }
             Kind::Linux { options } => {
-                words.extend(["--kernel".into(), paths::absolute(&stock.image)?.into()]);
+                words.extend(["--kernel".into(), paths::absolute(&stock.lab.image)?.into()]);
                 words.extend(["--cmdline".into(), command_line(options, boot).into()]);
             }
         }
@@ -105,7 +105,7 @@ impl System {
     pub fn files(&self, stock: &Kernel, boot: &Boot<'_>) -> Result<Vec<PathBuf>> {
         let mut files = vec![boot.initrd.to_owned()];
         if self.is_linux() {
-            files.push(paths::absolute(&stock.image)?);
+            files.push(paths::absolute(&stock.lab.image)?);
         }
         Ok(files)
     }

@@ -2,8 +2,8 @@
 
 use super::{Guests, MEMORY_MIB, Vmm};
 use crate::commands::bench::host::{Times, resident};
-use crate::process;
 use anyhow::{Context, Result, ensure};
+use lab::process;
 use std::fs;
 use std::io::Read;
 use std::process::{Child, Command, Stdio};

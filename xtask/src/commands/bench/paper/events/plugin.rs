@@ -1,8 +1,9 @@
 //! The plugin of QEMU's, which gcc makes of `xtask/plugin`.
 
 use crate::commands::bench::image;
-use crate::{paths, process};
+use crate::paths;
 use anyhow::{Context, Result};
+use lab::process;
 use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};

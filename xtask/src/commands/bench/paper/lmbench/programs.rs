@@ -137,7 +137,7 @@ fn version(bytes: &[u8], name: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::process;
+    use lab::process;
     use std::process::Command;
 
     /// Compiles an empty program into a folder.

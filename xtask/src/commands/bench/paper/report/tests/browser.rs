@@ -3,7 +3,8 @@
 //! The browser is Chromium, if it is there. It is too large to be installed for this; `cargo xtask test` says so if it is missing.
 
 use super::report;
-use crate::{process, setup};
+use crate::setup;
+use lab::process;
 use std::fs;
 use std::process::Command;
 

@@ -2,8 +2,8 @@
 //!
 //! So in the lab the records are written to such a port, as they are. What they are to become is made of them here: it is work for a CPU that is not emulated.
 
+use ::profile::format::Format;
 use anyhow::{Context, Result};
-use profile::format::Format;
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
@@ -80,7 +80,7 @@ impl Profile {
         };
         match self.format {
             Format::Raw => drop(io::copy(&mut &input, &mut out)?),
-            format => profile::report::write(input, format, &mut out)?,
+            format => ::profile::report::write(input, format, &mut out)?,
         }
         Ok(out.flush()?)
     }

@@ -1,8 +1,8 @@
 //! The lab's machine.
 
-use super::{Job, Outcome, Sink};
-use crate::setup::Kernel;
-use crate::{paths, process};
+use crate::job::{Disk, Job, Outcome, Sink};
+use crate::kernel::Kernel;
+use crate::process;
 use anyhow::{Context, Result, bail};
 use std::fs::{self, File};
 use std::io::Read;
@@ -16,6 +16,10 @@ const TIMED_OUT: u8 = 124;
 const POLL: Duration = Duration::from_millis(10);
 /// Grace between the signal that ends QEMU and the one that kills it.
 const GRACE: &str = "5";
+/// The emulator.
+pub const QEMU: &str = "qemu-system-x86_64";
+/// How long the program's start may take: far longer than it does on a machine that is busy.
+const START_LIMIT: Duration = Duration::from_secs(300);
 /// Lines of the console shown when the lab itself fails.
 const LAST_LINES: usize = 15;
 
@@ -34,20 +38,20 @@ const KERNEL_ARGS: &str = "console=ttyS0 quiet panic=-1 reboot=t rdinit=/init no
 /// until the next one: with `nohz=off` that is soon.
 const KERNEL_ARGS_SMP: &str = " tsc=reliable nohz=off";
 
-/// Runs the machine to its end. Its files are in `folder`, with `records` also what comes back of a profile.
-pub fn run(folder: &Path, kernel: &Kernel, job: &Job, sink: &mut dyn Sink, records: bool) -> Result<Outcome> {
+/// Runs the machine to its end. Its files are in `folder`, of a profile also what comes back.
+pub fn run(folder: &Path, kernel: &Kernel, job: &Job, sink: &mut dyn Sink) -> Result<Outcome> {
     for name in ["stdout", "stderr", "status", "console.log"] {
         File::create(folder.join(name))?;
     }
     let begin = Instant::now();
     let mut command = command(folder, kernel, job)?;
-    if records {
+    if job.profile.is_some() {
         File::create(folder.join(RECORDS))?;
         let port = FIRST_SOCKET + job.sockets.len();
         command.args(["-chardev", &chardev(folder, RECORDS)]);
         command.args(["-device", &format!("virtserialport,chardev={RECORDS},nr={port}")]);
     }
-    let mut child = command.spawn().context("cannot start qemu-system-x86_64")?;
+    let mut child = command.spawn().with_context(|| format!("cannot start {QEMU}"))?;
     let result = follow(&mut child, folder, sink, begin);
     if result.is_err() {
         // SIGTERM, which `timeout` passes on to QEMU; SIGKILL would end `timeout` alone.
@@ -56,11 +60,9 @@ pub fn run(folder: &Path, kernel: &Kernel, job: &Job, sink: &mut dyn Sink, recor
     }
     let (exit, started) = result?;
     if exit.code() == Some(TIMED_OUT.into()) {
-        let (limit, log) = (job.timeout.as_secs(), paths::lab().join("last/console.log"));
-        eprintln!(
-            "xtask: lab: not at an end within {limit} s of real time; the console log is {}",
-            log.display()
-        );
+        let limit = job.limit.unwrap_or_default().as_secs();
+        let log = folder.with_file_name("last").join("console.log");
+        eprintln!("lab: not at an end within {limit} s of real time; the console log is {}", log.display());
         return Ok(Outcome {
             status: TIMED_OUT,
             started: started.unwrap_or_default(),
@@ -90,6 +92,13 @@ fn follow(
         let ended = child.try_wait()?;
         if started.is_none() && fs::metadata(folder.join("status"))?.len() > 0 {
             started = Some(begin.elapsed());
+            sink.started();
+        }
+        if sink.is_over() {
+            bail!("ended before its end");
+        }
+        if started.is_none() && begin.elapsed() > START_LIMIT {
+            bail!("the lab has not started within {} s\n{}", START_LIMIT.as_secs(), last_words(folder));
         }
         let (mut out, mut err) = (Vec::new(), Vec::new());
         stdout.read_to_end(&mut out)?;
@@ -107,8 +116,10 @@ fn follow(
 fn command(folder: &Path, kernel: &Kernel, job: &Job) -> Result<Command> {
     let file = |name: &str| chardev(folder, name);
     let mut command = Command::new("timeout");
-    command.args(["--foreground", "--kill-after", GRACE, &job.timeout.as_secs().to_string()]);
-    command.args(["qemu-system-x86_64", "-machine", "q35", "-accel", "tcg", "-cpu", "EPYC,+svm,+npt"]);
+    // 0: no limit.
+    let limit = job.limit.map_or(0, |limit| limit.as_secs().max(1));
+    command.args(["--foreground", "--kill-after", GRACE, &limit.to_string()]);
+    command.args([QEMU, "-machine", "q35", "-accel", "tcg", "-cpu", "EPYC,+svm,+npt"]);
     let cpus = job.cpus();
     command.args(["-smp", &cpus.to_string()]);
     if cpus == 1 {
@@ -141,6 +152,11 @@ fn command(folder: &Path, kernel: &Kernel, job: &Job) -> Result<Command> {
     for (nr, path) in (FIRST_SOCKET..).zip(&job.sockets) {
         let socket = format!("socket,id=socket{nr},server=on,wait=off,path={}", escaped(path));
         command.args(["-chardev", &socket, "-device", &format!("virtserialport,chardev=socket{nr},nr={nr}")]);
+    }
+    for (n, Disk { path, read_only }) in job.disks.iter().enumerate() {
+        let read_only = if *read_only { ",readonly=on" } else { "" };
+        let drive = format!("if=none,id=disk{n},format=raw,file={}{read_only}", escaped(path));
+        command.args(["-drive", &drive, "-device", &format!("virtio-blk-pci,drive=disk{n}")]);
     }
     if let Some(plugin) = &job.plugin {
         command.arg("-plugin").arg(plugin);

@@ -1,10 +1,10 @@
 //! The lab's root file system.
 
-use super::profile::Profile;
-use super::{Job, quoted, symbols};
 use crate::archive::Archive;
-use crate::process;
-use crate::setup::{BUSYBOX, Kernel};
+use crate::job::Job;
+use crate::profile::Profile;
+use crate::run::{Lab, quoted};
+use crate::{process, symbols};
 use anyhow::{Context, Result};
 use std::ffi::OsString;
 use std::fs;
@@ -20,17 +20,18 @@ const HOLD: &str = include_str!("hold.c");
 const PASSED_ON: [&str; 4] = ["NO_COLOR", "RUST_BACKTRACE", "RUST_LOG", "UKVMM_LOG"];
 
 /// An archive for the lab's kernel to unpack. `args`: the job's, as they are in the lab. What it takes is made in `folder`.
-pub fn build(job: &Job, args: &[OsString], kernel: &Kernel, folder: &Path) -> Result<Vec<u8>> {
+pub fn build(lab: &Lab, job: &Job, args: &[OsString], folder: &Path) -> Result<Vec<u8>> {
     let mut archive = Archive::default();
     for directory in ["/dev", "/proc", "/sys", "/tmp"] {
         archive.directory(directory, 0o755)?;
     }
     archive.file("/init", 0o755, INIT.into())?;
-    archive.file("/lab/busybox", 0o755, read(Path::new(BUSYBOX))?)?;
+    archive.file("/lab/busybox", 0o755, read(&lab.busybox)?)?;
     archive.file("/lab/command", 0o644, command(job, args)?.into())?;
     archive.file("/lab/stdin", 0o644, job.stdin.clone())?;
     let mut names = String::new();
-    for module in &kernel.modules {
+    let disk_module = (!job.disks.is_empty()).then(|| lab.kernel.disk_module()).transpose()?;
+    for module in lab.kernel.modules.iter().chain(&disk_module) {
         let name = module.file_name().and_then(|name| name.to_str()).context("a module's name is no text")?;
         archive.file(&format!("/lab/{name}"), 0o644, read(module)?)?;
         names.push_str(name);
@@ -41,18 +42,30 @@ pub fn build(job: &Job, args: &[OsString], kernel: &Kernel, folder: &Path) -> Re
     if job.cpus() > 1 {
         archive.file("/lab/hold", 0o755, hold(folder)?)?;
     }
+    for path in &job.folders {
+        folder_at(&mut archive, path)?;
+    }
+    for (letter, disk) in ('a'..='z').zip(&job.disks) {
+        archive.symlink(text(&disk.path)?, &format!("/dev/vd{letter}"))?;
+    }
     for path in job.files.iter().chain([&job.program]) {
         let name = text(path)?;
         if !archive.contains(name) {
             archive.file(name, fs::metadata(path)?.permissions().mode() & 0o777, read(path)?)?;
         }
     }
-    if job.profile().as_ref().is_some_and(Profile::has_samples) {
+    if job.profile.as_ref().is_some_and(Profile::has_samples) {
         for (path, bytes) in symbols::of(&job.files, folder)? {
             archive.file(text(&path)?, 0o644, bytes)?;
         }
     }
     archive.to_bytes()
+}
+
+/// The root is there already.
+fn folder_at(archive: &mut Archive, path: &Path) -> Result<()> {
+    let name = text(path)?;
+    if name == "/" || archive.contains(name) { Ok(()) } else { archive.directory(name, 0o777) }
 }
 
 fn text(path: &Path) -> Result<&str> {
@@ -68,6 +81,9 @@ fn command(job: &Job, args: &[OsString]) -> Result<String> {
         if let Some(value) = std::env::var_os(name) {
             script += &format!("export {name}={}\n", quoted(&value)?);
         }
+    }
+    for (name, value) in &job.environment {
+        script += &format!("export {name}={}\n", quoted(value)?);
     }
     script += "exec";
     for word in std::iter::once(job.program.as_os_str()).chain(args.iter().map(|arg| arg.as_os_str())) {
