@@ -3,8 +3,9 @@
 //! That links lead somewhere and that every page has its place is tested without it (`xtask/tests/docs`); here mdBook has
 //! to be content, too: a warning of its is an error.
 
-use crate::{paths, process, setup};
+use crate::{paths, setup};
 use anyhow::{Context, Result, ensure};
+use lab::process;
 use std::process::{Command, ExitCode, Stdio};
 
 /// Installs what is missing, and makes the book.

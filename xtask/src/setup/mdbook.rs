@@ -4,8 +4,9 @@
 //! a second all the same. The last version before 0.5, since that needs half as many crates again and nothing that it
 //! has besides is used here.
 
-use crate::{paths, process};
+use crate::paths;
 use anyhow::{Context, Result};
+use lab::process;
 use std::path::PathBuf;
 use std::process::Command;
 
