@@ -21,7 +21,6 @@ pub use help::command;
     name = "ukvmm",
     version,
     args_conflicts_with_subcommands = true,
-    subcommand_negates_reqs = true,
     max_term_width = help::COLUMNS,
     override_usage = help::USAGE,
     after_help = help::SHORT_END,
@@ -48,6 +47,10 @@ pub enum Command {
     Trace(Trace),
     /// Watch a machine that runs with `--live`: its threads, IPC and system calls, a second at a time
     Top(Top),
+    /// Print what a shell has to know to complete a command line
+    Completions(Completions),
+    /// Print a page of the manual: `ukvmm man | man -l -`
+    Man(Manual),
 }
 
 #[derive(Args, Debug)]
@@ -110,11 +113,25 @@ pub struct Top {
 }
 
 #[derive(Args, Debug)]
+#[command(after_help = help::COMPLETIONS_END)]
+pub struct Completions {
+    #[arg(value_name = "SHELL")]
+    pub shell: clap_complete::Shell,
+}
+
+#[derive(Args, Debug)]
+pub struct Manual {
+    /// The command that it is about, if not `ukvmm` itself
+    pub command: Option<String>,
+}
+
+#[derive(Args, Debug)]
 pub struct Run {
     /// Kernel to run: ukvmm's own, or a stock Linux
     ///
-    /// A Linux is a vmlinuz, or a vmlinux with a PVH entry.
-    #[arg(long, value_name = "FILE", required = true, help_heading = help::GUEST)]
+    /// A Linux is a vmlinuz, or a vmlinux with a PVH entry. Without this flag, ukvmm's own is looked for beside the program and in share/ukvmm, and the server
+    /// set is `linux` if none is named.
+    #[arg(long, value_name = "FILE", help_heading = help::GUEST)]
     pub kernel: Option<PathBuf>,
     /// Server set: a name or a file
     ///
@@ -230,6 +247,20 @@ pub struct Run {
         help_heading = help::INSIGHT
     )]
     pub strace: Option<Strace>,
+
+    /// Print the machine that would be built, and start nothing; as text or as JSON
+    ///
+    /// Ends with 0, or with the message and status that the run would have ended with before it began. No socket, core or profile is left behind.
+    #[arg(
+        long,
+        value_name = "text|json",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "text",
+        hide_possible_values = true,
+        help_heading = help::GENERAL
+    )]
+    pub dry_run: Option<Form>,
 }
 
 /// What subcommands have too.
@@ -256,6 +287,13 @@ pub struct Log {
 
 #[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
 pub enum LogFormat {
+    Text,
+    Json,
+}
+
+/// Of what is printed for people or for programs.
+#[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Form {
     Text,
     Json,
 }
@@ -304,8 +342,7 @@ mod tests {
     #[test]
     fn mistakes_are_refused() {
         for args in [
-            &[][..],
-            &["--kernel"],
+            &["--kernel"][..],
             &["--kernel", "k", "ls"],
             &["--kernel", "k", "--memory", "lots"],
             &["--kernel", "k", "--timeout", "0"],

@@ -6,6 +6,7 @@ use crate::core::wish::{Wish, WishError};
 use crate::debug::listen::{Gdb, ListenError};
 use crate::debug::options::{self, GdbOptions};
 use crate::disk::{DiskOptions, Image, ImageError};
+use crate::installed;
 use crate::loader::defect::KernelError;
 use crate::loader::file::{self, FileError, Input};
 use crate::loader::format::Format;
@@ -13,6 +14,7 @@ use crate::loader::module::Module;
 use crate::net::{NetError, NetOptions, Network};
 use crate::options::SubOptionError;
 use crate::profile;
+use crate::rehearsal::Files;
 use crate::set::{IMPLIED, ServerSet, SetError};
 use crate::share::{Folder, ShareError, ShareOptions};
 use crate::vsock::{Host, VsockError, VsockOptions};
@@ -38,8 +40,11 @@ const SET_BYTES_MAX: u64 = 1 << 20;
 
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
-    #[error("--kernel is missing: name the guest's kernel (cargo xtask build makes build/guest.elf)")]
-    NoKernel,
+    #[error(
+        "no kernel: --kernel names none, and there is none at {}; cargo xtask build makes build/guest.elf",
+        listed(tried)
+    )]
+    NoKernel { tried: Vec<PathBuf> },
     #[error("--cpus {0}: a guest has at least 1 virtual CPU and at most {CPUS_MAX}")]
     Cpus(u32),
     #[error("--memory {bytes} bytes: it must be a multiple of 4 KiB, at least 4 MiB and at most 256 GiB")]
@@ -88,7 +93,7 @@ impl ConfigError {
     /// The exit status that it ends `ukvmm` with.
     pub fn status(&self) -> u8 {
         match self {
-            Self::NoSet { .. } => exit::NOT_FOUND,
+            Self::NoKernel { .. } | Self::NoSet { .. } => exit::NOT_FOUND,
             Self::File(error) => error.status(),
             Self::Disk(error) => error.status(),
             Self::Share(error) => error.status(),
@@ -133,14 +138,15 @@ pub struct Config {
 
 impl Config {
     /// Finds and opens everything that `run` names, and tells what the kernel is.
-    pub fn new(run: Run) -> Result<Self, ConfigError> {
+    pub fn new(mut run: Run) -> Result<Self, ConfigError> {
+        let files = Files::of(&run);
         let cpus = u8::try_from(run.cpus).ok().filter(|n| (1..=CPUS_MAX).contains(n));
         let cpus = cpus.ok_or(ConfigError::Cpus(run.cpus))?;
         if !MEMORY.contains(&run.memory) || !run.memory.is_multiple_of(PAGE) {
             return Err(ConfigError::Memory { bytes: run.memory });
         }
-        let path = run.kernel.as_deref().ok_or(ConfigError::NoKernel)?;
-        let kernel = file::open("kernel", path, "; cargo xtask build makes build/guest.elf")?;
+        let path = kernel_of(&mut run)?;
+        let kernel = file::open("kernel", &path, "; cargo xtask build makes build/guest.elf")?;
         let format = Format::of(&kernel, run.servers.is_some())?;
         if format == Format::BzImage && run.servers.is_some() {
             return Err(ConfigError::NoServers(kernel.path));
@@ -168,7 +174,7 @@ impl Config {
             timeout: run.timeout,
             uart: run.uart || format.is_stock(),
             disks: disks(&run.disk)?,
-            console: console(&run.virtio_console)?,
+            console: console(&run.virtio_console, files)?,
             nets: nets(&run.net)?,
             rng: run.rng || format.is_stock(),
             shares: shares(&run.share)?,
@@ -178,6 +184,20 @@ impl Config {
             gdb: gdb(run.gdb, run.gdb_default, run.stopped)?,
         })
     }
+}
+
+/// The kernel: the one that is named, or the one that goes with `ukvmm`, which has its servers.
+fn kernel_of(run: &mut Run) -> Result<PathBuf, ConfigError> {
+    if let Some(named) = &run.kernel {
+        return Ok(named.clone());
+    }
+    let kernel = installed::kernel().map_err(|tried| ConfigError::NoKernel { tried })?;
+    run.servers.get_or_insert_with(|| installed::SERVERS.into());
+    Ok(kernel)
+}
+
+fn listed(paths: &[PathBuf]) -> String {
+    paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ")
 }
 
 /// Opens the disks. One without a serial number gets its place as its name.
@@ -219,9 +239,10 @@ fn shares(given: &[OsString]) -> Result<Vec<Folder>, ConfigError> {
 }
 
 /// Opens the ports of the virtio console, if there is to be one.
-fn console(given: &[OsString]) -> Result<Option<Vec<Endpoint>>, ConfigError> {
+fn console(given: &[OsString], files: Files) -> Result<Option<Vec<Endpoint>>, ConfigError> {
     let ports: Vec<_> = given.iter().map(|given| PortOptions::parse(given)).collect::<Result<_, _>>()?;
-    let ports = ports.into_iter().flatten().map(Endpoint::open).collect::<Result<_, _>>()?;
+    let ports = ports.into_iter().flatten().map(|port| Endpoint::open(port, files));
+    let ports = ports.collect::<Result<_, _>>()?;
     Ok((!given.is_empty()).then_some(ports))
 }
 

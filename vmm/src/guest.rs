@@ -8,12 +8,13 @@ use crate::loader::kernel::{Entrance, Kernel};
 use crate::loader::linux::{self, Stock};
 use crate::loader::module::Module;
 use crate::loader::{self, Entry, LoadError};
+use crate::memory::GuestMemory;
 use crate::vcpu::entry;
 use crate::virtio::attach;
 use crate::vm::Vm;
 use kvm_ioctls::VcpuFd;
-use std::path::Path;
-use vmm_abi::boot::INFO_MODULE;
+use std::path::{Path, PathBuf};
+use vmm_abi::boot::{BootInfo, INFO_MODULE};
 
 /// A guest whose kernel has been checked.
 #[derive(Debug)]
@@ -48,41 +49,65 @@ impl Guest {
         cmdline: &str,
         virtio: usize,
     ) -> Result<Vec<Module>, Error> {
-        let (entry, modules) = self.load_into(vm, vcpus, modules, cmdline, virtio)?;
+        let info = if self.is_stock() {
+            vm.make_pc(vcpus)?;
+            BootInfo::default()
+        } else {
+            vm.boot_info(vcpus)?
+        };
+        // As many as there may be CPUs: 64.
+        let devices = Devices { cpus: vcpus.len() as u8, virtio };
+        let Loaded { entry, modules, kernel } =
+            self.load_into(vm.memory(), info, modules, cmdline, devices)?;
+        report(&kernel, entry, &modules);
         if let Some(boot_cpu) = vcpus.first() {
             entry::set_registers(boot_cpu, entry)?;
         }
         Ok(modules)
     }
 
-    fn load_into(
+    /// Loads it with its modules into memory that may be a machine's. `info` is what a kernel that was made for `ukvmm` is told about clocks and CPUs.
+    pub fn load_into(
         self,
-        vm: &Vm,
-        vcpus: &[VcpuFd],
+        memory: &GuestMemory,
+        info: BootInfo,
         modules: Vec<Module>,
         cmdline: &str,
-        virtio: usize,
-    ) -> Result<(Entry, Vec<Module>), Error> {
-        match self {
+        devices: Devices,
+    ) -> Result<Loaded, Error> {
+        let Devices { cpus, virtio } = devices;
+        Ok(match self {
             Self::Native(mut kernel) => {
-                let info = Module::bytes(INFO_MODULE, vm.boot_info(vcpus)?.to_bytes());
+                let info = Module::bytes(INFO_MODULE, info.to_bytes());
                 let mut modules: Vec<_> = [info].into_iter().chain(modules).collect();
                 let cmdline = attach::command_line(cmdline, virtio);
-                let entry = loader::load(vm.memory(), &mut kernel, &mut modules, &cmdline)?;
-                report(kernel.path(), entry, &modules);
-                Ok((entry, modules))
+                let entry = loader::load(memory, &mut kernel, &mut modules, &cmdline)?;
+                Loaded { entry, modules, kernel: kernel.path().into() }
             }
             Self::Stock(mut kernel) => {
-                vm.make_pc(vcpus)?;
-                // As many as there may be CPUs: 64.
-                let tables = acpi::Tables::new(vcpus.len() as u8, virtio);
+                let tables = acpi::Tables::new(cpus, virtio);
                 let mut initrd = modules.into_iter().next();
-                let entry = linux::load(vm.memory(), &mut kernel, &mut initrd, cmdline, &tables)?;
-                report(kernel.path(), entry, initrd.as_slice());
-                Ok((entry, initrd.into_iter().collect()))
+                let entry = linux::load(memory, &mut kernel, &mut initrd, cmdline, &tables)?;
+                Loaded { entry, modules: initrd.into_iter().collect(), kernel: kernel.path().into() }
             }
-        }
+        })
     }
+}
+
+/// What the guest is told of its machine.
+#[derive(Clone, Copy)]
+pub struct Devices {
+    pub cpus: u8,
+    /// Virtio devices.
+    pub virtio: usize,
+}
+
+/// A guest in memory.
+pub struct Loaded {
+    pub entry: Entry,
+    /// With their places.
+    pub modules: Vec<Module>,
+    pub kernel: PathBuf,
 }
 
 fn report(kernel: &Path, entry: Entry, modules: &[Module]) {

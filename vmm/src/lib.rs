@@ -14,7 +14,7 @@
 //! - [`core`]: what is left of a guest that has died
 //! - [`ending`], [`symbols`], [`log`], [`error`]: what the user is told
 //! - [`manifest`]: what was run, and how it ended
-//! - [`doctor`]: what this host can do
+//! - [`doctor`]: what this host can do; [`rehearsal`]: what a run would be; [`installed`]: where the guest is; [`manual`]: completions and pages of the manual
 
 pub mod acpi;
 pub mod board;
@@ -31,18 +31,21 @@ pub mod events;
 pub mod gdb;
 pub mod guest;
 pub mod inspect;
+pub mod installed;
 pub mod kvm;
 pub mod live;
 pub mod loader;
 pub mod log;
 pub mod machine;
 pub mod manifest;
+pub mod manual;
 pub mod memory;
 pub mod monitor;
 pub mod net;
 pub mod options;
 pub mod output;
 pub mod profile;
+pub mod rehearsal;
 pub mod report;
 pub mod set;
 pub mod settings;

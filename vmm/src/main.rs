@@ -5,8 +5,8 @@ use ukvmm::cli::Command;
 use ukvmm::config::Config;
 use ukvmm::ending::{Ending, Status};
 use ukvmm::error::Error;
-use ukvmm::settings::{self, Read};
-use ukvmm::{core, doctor, live, log, machine, profile, terminal, trace};
+use ukvmm::settings::{self, Origins, Read};
+use ukvmm::{core, doctor, live, log, machine, manual, profile, rehearsal, terminal, trace};
 use vmm_abi::exit;
 
 fn main() -> ExitCode {
@@ -33,9 +33,19 @@ fn main() -> ExitCode {
         Some(Command::Report(options)) => return ExitCode::from(profile::command::run(&options)),
         Some(Command::Trace(options)) => return ExitCode::from(trace::run(&options)),
         Some(Command::Top(options)) => return live::command::run(&options),
+        Some(Command::Completions(options)) => {
+            return ExitCode::from(manual::completions::run(options.shell));
+        }
+        Some(Command::Man(options)) => return ExitCode::from(manual::page::run(options.command.as_deref())),
         None => {}
     }
-    let result = Config::new(cli.run).map_err(Error::from).and_then(machine::run);
+    let dry_run = cli.run.dry_run;
+    let config = Config::new(cli.run).map_err(Error::from);
+    if let Some(form) = dry_run {
+        let rehearsed = config.and_then(|config| rehearsal::run(config, form));
+        return rehearsed.map_or_else(|error| failed(&error, &origins), |()| ExitCode::SUCCESS);
+    }
+    let result = config.and_then(machine::run);
     terminal::restore();
     match result {
         Ok(Ending { status, message, registers, core, profile }) => {
@@ -53,11 +63,13 @@ fn main() -> ExitCode {
             }
             end(status)
         }
-        Err(error) => {
-            tracing::error!("{}", origins.explain(&error));
-            ExitCode::from(error.status())
-        }
+        Err(error) => failed(&error, &origins),
     }
+}
+
+fn failed(error: &Error, origins: &Origins) -> ExitCode {
+    tracing::error!("{}", origins.explain(error));
+    ExitCode::from(error.status())
 }
 
 fn end(status: Status) -> ExitCode {

@@ -24,12 +24,13 @@ pub const SHORT_END: &str =
 
 pub const LONG_END: &str = "\
 Examples:
-  ukvmm --kernel build/guest.elf --servers linux                  a shell
-  ukvmm --kernel build/guest.elf --servers linux -- /bin/ls -l    one program
-  ukvmm … --share tag=src,path=. --net user                       with a folder and a network
-  ukvmm … -s -S                                                   waits for gdb on port 1234
-  ukvmm --kernel vmlinuz --initrd root.cpio --disk d.img,ro       a stock Linux
-  UKVMM_CONFIG=my.toml ukvmm --memory 1G                          settings of a file, but for one
+  ukvmm                                                         a shell
+  ukvmm -- /bin/ls -l                                           one program
+  ukvmm --share tag=src,path=. --net user --timeout 60          with a folder and a network
+  ukvmm --kernel build/guest.elf --servers linux -s -S          waits for gdb on port 1234
+  ukvmm --kernel vmlinuz --initrd root.cpio --disk d.img,ro     a stock Linux
+  UKVMM_CONFIG=my.toml ukvmm --memory 1G                        settings of a file, but for one
+  ukvmm --config my.toml --dry-run                              what machine that would be
 
 Exit status:
   0-119   the program's own; 0 after power-off or reboot of a stock kernel, and after Ctrl-A x
@@ -43,6 +44,12 @@ Exit status:
 
 In the guest's terminal:
   Ctrl-A x leaves, Ctrl-A h helps, Ctrl-A Ctrl-A is a Ctrl-A";
+
+pub const COMPLETIONS_END: &str = "\
+Examples:
+  ukvmm completions bash > ~/.local/share/bash-completion/completions/ukvmm
+  ukvmm completions zsh > ~/.zfunc/_ukvmm
+  ukvmm completions fish > ~/.config/fish/completions/ukvmm.fish";
 
 /// The command line as clap knows it. Use this and not [`Cli::command`].
 pub fn command() -> clap::Command {

@@ -4,6 +4,7 @@ use super::descriptor::Descriptor;
 use super::listener::Listener;
 use super::options::{PortOptions, Target};
 use super::readiness::Readiness;
+use crate::rehearsal::Files;
 use devices::virtio::console::{Port, PortSpec};
 use std::ffi::CStr;
 use std::fs::{self, File, OpenOptions};
@@ -40,7 +41,7 @@ impl std::fmt::Debug for Endpoint {
 
 impl Endpoint {
     /// Opens what `options` name.
-    pub fn open(options: PortOptions) -> Result<Self, EndpointError> {
+    pub fn open(options: PortOptions, files: Files) -> Result<Self, EndpointError> {
         let PortOptions { name, target } = options;
         let what = match &target {
             Target::Path(path) => format!("opening {}", path.display()),
@@ -51,7 +52,7 @@ impl Endpoint {
             let readiness = Arc::new(readiness);
             let source = readiness.source()?;
             let (port, kept) = match &target {
-                Target::Path(path) => (open_path(path, &readiness)?, None),
+                Target::Path(path) => (open_path(path, &readiness, files)?, None),
                 Target::Listen(path) => (Box::new(Listener::bind(path, readiness)?) as Box<dyn Port>, None),
                 Target::Pty => open_pty(&name, &readiness)?,
             };
@@ -97,7 +98,7 @@ impl Port for Kept {
 }
 
 /// What is at `path`: somebody to connect to, something to read and write, or a file for output, which is made.
-fn open_path(path: &Path, readiness: &Readiness) -> io::Result<Box<dyn Port>> {
+fn open_path(path: &Path, readiness: &Readiness, files: Files) -> io::Result<Box<dyn Port>> {
     let kind = match fs::metadata(path) {
         Ok(metadata) => Some(metadata.file_type()),
         Err(error) if error.kind() == ErrorKind::NotFound => None,
@@ -115,7 +116,7 @@ fn open_path(path: &Path, readiness: &Readiness) -> io::Result<Box<dyn Port>> {
             (open(OpenOptions::new().read(true).write(true), path)?, false)
         }
         Some(kind) if kind.is_dir() => return Err(ErrorKind::IsADirectory.into()),
-        _ => (open(OpenOptions::new().create(true).write(true).truncate(true), path)?, true),
+        _ => (files.create(path)?, true),
     };
     readiness.add(&file, true)?;
     Ok(Box::new(Descriptor::new(file, output_only)))

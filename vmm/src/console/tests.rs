@@ -1,6 +1,7 @@
 use super::endpoint::Endpoint;
 use super::options::{PortOptions, Target};
 use super::*;
+use crate::rehearsal::Files;
 use devices::virtio::console::{Port, PortSpec};
 use std::fs;
 use std::io::{Read, Write};
@@ -19,7 +20,7 @@ struct Rig {
 
 impl Rig {
     fn new(target: Target) -> Self {
-        let endpoint = Endpoint::open(PortOptions { name: "test".into(), target }).unwrap();
+        let endpoint = Endpoint::open(PortOptions { name: "test".into(), target }, Files::Made).unwrap();
         let (PortSpec { port, .. }, source) = endpoint.into_parts();
         Self::of(port, source)
     }
@@ -146,7 +147,8 @@ fn one_after_the_other_connects() {
             (!port.is_open()).then_some(())
         });
     }
-    let error = Endpoint::open(PortOptions { name: "two".into(), target: Target::Listen(path.clone()) });
+    let error =
+        Endpoint::open(PortOptions { name: "two".into(), target: Target::Listen(path.clone()) }, Files::Made);
     assert!(error.unwrap_err().to_string().starts_with("--virtio-console name=two: listening at /"));
     drop(rig);
     assert!(!path.exists());
@@ -176,7 +178,8 @@ fn a_pseudo_terminal_is_a_wire() {
 fn what_cannot_be_opened_is_named() {
     for path in ["/", "/absent/file"] {
         let target = Target::Path(path.into());
-        let error = Endpoint::open(PortOptions { name: "a".into(), target }).unwrap_err().to_string();
+        let error =
+            Endpoint::open(PortOptions { name: "a".into(), target }, Files::Made).unwrap_err().to_string();
         assert!(error.starts_with(&format!("--virtio-console name=a: opening {path}: ")), "{error}");
     }
 }

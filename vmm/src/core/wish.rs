@@ -19,7 +19,7 @@ use crate::loader::module::Module;
 use crate::memory::GuestMemory;
 use crate::vcpu::group::Reports;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use vmm_abi::exit;
 
 #[derive(Debug, thiserror::Error)]
@@ -56,6 +56,11 @@ impl Wish {
         let servers = servers.collect::<Result<_, _>>()?;
         let image = kernel::image(kernel).map(|(virt, phys, length)| Mapping { virt, phys, length });
         Ok(Self { target, kernel: Program::of("kernel", kernel)?, servers, image: image.collect() })
+    }
+
+    /// Where it is to go.
+    pub fn path(&self) -> &Path {
+        self.target.path()
     }
 
     /// Writes the core of a machine that ended with `status` and `message`, and whose vCPUs left `reports`.

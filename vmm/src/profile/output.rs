@@ -4,6 +4,7 @@
 //! that of the profile, where there is room for it. It goes away however `ukvmm` ends.
 
 use super::options::{Place, ProfileOptions};
+use crate::rehearsal::Files;
 use profile::format::Format;
 use std::fs::{self, File, OpenOptions};
 use std::io;
@@ -50,7 +51,7 @@ pub struct Output {
 
 impl Output {
     /// Makes the files, so that it is known now whether they can be made. A profile that is there already is written over, as by compilers.
-    pub fn open(options: ProfileOptions) -> Result<Self, OutputError> {
+    pub fn open(options: ProfileOptions, files: Files) -> Result<Self, OutputError> {
         let ProfileOptions { place, format, .. } = options;
         let records = match &place {
             Place::StandardOutput => unnamed(&std::env::temp_dir())?,
@@ -60,7 +61,7 @@ impl Output {
                 if !folder.is_dir() {
                     return Err(OutputError::NoFolder { path: path.clone(), folder: folder.into() });
                 }
-                let file = File::create(path).map_err(|source| place.failed(source))?;
+                let file = files.create(path).map_err(|source| place.failed(source))?;
                 if format == Format::Raw { file } else { unnamed(folder)? }
             }
         };
@@ -93,7 +94,7 @@ mod tests {
     use std::io::{Read, Seek, Write};
 
     fn open(place: impl Into<PathBuf>, format: Format) -> Result<Output, OutputError> {
-        Output::open(ProfileOptions { place: Place::File(place.into()), format, hz: None })
+        Output::open(ProfileOptions { place: Place::File(place.into()), format, hz: None }, Files::Made)
     }
 
     #[test]

@@ -9,6 +9,7 @@ use crate::live::socket::{Socket, SocketError};
 use crate::loader::file::{FileError, Input};
 use crate::loader::module::Module;
 use crate::options::SubOptionError;
+use crate::rehearsal::Files;
 use crate::symbols;
 use profile::file::{Header, Program};
 use std::fs::Metadata;
@@ -75,7 +76,7 @@ impl Wish {
             );
         }
         let hz = options.as_ref().and_then(|options| options.hz);
-        let output = options.map(Output::open).transpose()?;
+        let output = options.map(|options| Output::open(options, Files::of(run))).transpose()?;
         let socket = run.live.as_deref().map(Socket::open).transpose()?;
         Ok(Some(Self { output, socket, header, hz }))
     }

@@ -19,6 +19,7 @@ use devices::virtio::vsock::{Cid, Vsock};
 use devices::virtio::{Device, Memory};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
+use vmm_abi::virtio::DEVICES_MAX;
 
 /// What the guest calls the port of a virtio console that has our standard streams.
 pub const STANDARD_PORT: &str = "ukvmm.console";
@@ -32,6 +33,18 @@ pub struct Plan {
     pub sources: Vec<OwnedFd>,
 }
 
+/// How many devices `config` wants; an error if these are more than a machine has.
+pub fn count(config: &Config) -> Result<usize, Error> {
+    let ports = config.console.as_ref().map_or(0, |others| 1 + others.len());
+    if ports > PORTS_MAX {
+        return Err(Error::TooManyPorts { asked: ports, most: PORTS_MAX });
+    }
+    let single = [config.console.is_some(), config.vsock.is_some(), config.rng];
+    let single = single.into_iter().filter(|wanted| *wanted).count();
+    let asked = config.disks.len() + config.nets.len() + config.shares.len() + single;
+    if asked > DEVICES_MAX { Err(Error::TooManyDevices { asked, most: DEVICES_MAX }) } else { Ok(asked) }
+}
+
 /// The devices that `config` wants, in the order in which the guest finds them. `standard` and `mailbox` are for the first port of a virtio
 /// console.
 pub fn plans(
@@ -40,6 +53,7 @@ pub fn plans(
     standard: Option<&Arc<Standard>>,
     mailbox: &Mailbox,
 ) -> Result<Vec<Plan>, Error> {
+    count(config)?;
     let ports = config.console.take().unwrap_or_default();
     let console = standard.map(|standard| console(standard, mailbox, ports));
     let rng = config.rng.then(rng);
@@ -76,9 +90,6 @@ fn console(standard: &Arc<Standard>, mailbox: &Mailbox, others: Vec<Endpoint>) -
     let first = PortSpec { name: STANDARD_PORT.into(), is_console: true, port };
     let others = others.into_iter().map(Endpoint::into_parts);
     let (ports, mut sources): (Vec<_>, Vec<_>) = [(first, source)].into_iter().chain(others).unzip();
-    if ports.len() > PORTS_MAX {
-        return Err(Error::TooManyPorts { asked: ports.len(), most: PORTS_MAX });
-    }
     sources.push(standard.resized().map_err(&failed)?);
     let shared = standard.clone();
     let device = Console::new(ports, Box::new(move || shared.size()));

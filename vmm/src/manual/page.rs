@@ -1,0 +1,138 @@
+//! `ukvmm man [COMMAND]`: a page of the manual, for `man` to show.
+//!
+//! Flags and commands are as clap has them; what stands behind them is written by hand (`ukvmm.roff`), but for the variables, which are those of the flags.
+
+use crate::cli;
+use crate::settings::flags;
+use crate::similar;
+use clap::Command;
+use clap_mangen::Man;
+use std::fmt::Write as _;
+use std::io::{self, Write};
+use vmm_abi::exit;
+
+/// EXIT STATUS, FILES and so on.
+const SECTIONS: &str = include_str!("ukvmm.roff");
+/// Where the list of variables belongs.
+const VARIABLES: &str = ".\\\" variables\n";
+
+#[derive(Debug, thiserror::Error)]
+enum Error {
+    #[error("ukvmm has no command {name:?}{}", similar::suggestion(name, known.iter().map(String::as_str)))]
+    NoCommand { name: String, known: Vec<String> },
+    #[error("the page cannot be written: {0}")]
+    Write(#[from] io::Error),
+}
+
+/// Prints the page of `ukvmm`, or of one of its commands, and returns the exit status.
+pub fn run(command: Option<&str>) -> u8 {
+    let written = page(command).and_then(|page| Ok(io::stdout().write_all(&page)?));
+    match written {
+        Ok(()) => 0,
+        Err(error) => {
+            tracing::error!("{error}");
+            exit::VMM
+        }
+    }
+}
+
+/// The page in roff.
+fn page(name: Option<&str>) -> Result<Vec<u8>, Error> {
+    let mut ukvmm = cli::command();
+    ukvmm.build();
+    let mut page = Vec::new();
+    let Some(name) = name else {
+        let variables = variables(&ukvmm);
+        let man = titled(ukvmm.after_help("").after_long_help(""), "ukvmm");
+        man.render_title(&mut page)?;
+        man.render_name_section(&mut page)?;
+        man.render_synopsis_section(&mut page)?;
+        man.render_description_section(&mut page)?;
+        man.render_options_section(&mut page)?;
+        man.render_subcommands_section(&mut page)?;
+        page.extend(SECTIONS.replace(VARIABLES, &variables).into_bytes());
+        return Ok(page);
+    };
+    let command = ukvmm.find_subcommand(name).filter(|command| command.get_name() != "help");
+    let command = command.cloned().ok_or_else(|| no_command(name, &ukvmm))?;
+    titled(command, &format!("ukvmm-{name}")).render(&mut page)?;
+    Ok(page)
+}
+
+fn titled(command: Command, title: &str) -> Man {
+    let source = concat!("ukvmm ", env!("CARGO_PKG_VERSION"));
+    Man::new(command).title(title).section("1").source(source).manual("ukvmm")
+}
+
+fn no_command(name: &str, ukvmm: &Command) -> Error {
+    let known = ukvmm.get_subcommands().map(|command| command.get_name().to_string());
+    Error::NoCommand { name: name.into(), known: known.filter(|name| name != "help").collect() }
+}
+
+/// Each flag's variable, as entries of a list.
+fn variables(ukvmm: &Command) -> String {
+    let mut text = String::new();
+    for flag in flags(ukvmm) {
+        let name = flag.name().replace('-', "\\-");
+        let is = if flag.arg.is_last_set() {
+            "the program and its arguments, one a line".into()
+        } else {
+            format!("\\-\\-{name}")
+        };
+        // A String takes everything.
+        let _ = writeln!(text, ".TP\n\\fB{}\\fR\n{is}", flag.variable());
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(name: Option<&str>) -> String {
+        String::from_utf8(page(name).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn the_page_has_all_sections_and_all_flags() {
+        let page = text(None);
+        for section in [
+            "NAME",
+            "SYNOPSIS",
+            "DESCRIPTION",
+            "DEVICES",
+            "SUBCOMMANDS",
+            "\"EXIT STATUS\"",
+            "ENVIRONMENT",
+            "FILES",
+            "EXAMPLES",
+        ] {
+            assert!(page.lines().any(|line| line == format!(".SH {section}")), "{section}: {page}");
+        }
+        assert!(!page.contains(VARIABLES));
+        let mut ukvmm = cli::command();
+        ukvmm.build();
+        for flag in flags(&ukvmm) {
+            assert!(page.contains(&flag.variable()), "{}", flag.name());
+            assert!(
+                page.contains(&format!("\\-\\-{}", flag.name().replace('-', "\\-")))
+                    || flag.arg.is_last_set()
+            );
+        }
+    }
+
+    #[test]
+    fn every_command_has_a_page_and_no_other() {
+        for command in cli::command().get_subcommands() {
+            let page = text(Some(command.get_name()));
+            assert!(
+                page.contains(&format!(".TH ukvmm\\-{}", command.get_name().replace('-', "\\-")))
+                    || page.contains(".TH ukvmm-"),
+                "{page}"
+            );
+        }
+        let error = page(Some("repotr")).unwrap_err().to_string();
+        assert!(error.contains("did you mean report?"), "{error}");
+        assert!(page(Some("help")).is_err());
+    }
+}

@@ -1,0 +1,68 @@
+//! `--dry-run`: the machine that a run would have, without the run.
+//!
+//! All that a run does before its machine is there is done here too, by the same code: files are found, opened and checked, and the guest is loaded into memory,
+//! which is then thrown away. So what would be wrong is said in the same words and with the same status. What a run would write is not made ([`files`]);
+//! sockets are, as nothing else tells whether they can be, and are gone at the end.
+//!
+//! - [`machine`]: what is told
+//! - [`text`]: for people
+
+mod files;
+mod machine;
+mod text;
+
+pub use files::Files;
+
+use crate::cli::Form;
+use crate::config::Config;
+use crate::error::{Error, host};
+use crate::guest::{Devices, Guest};
+use crate::loader::kernel;
+use crate::virtio::plan;
+use crate::{doctor, kvm, memory};
+use machine::{Kvm, Rehearsal};
+use std::io::{self, Write};
+use vmm_abi::boot::BootInfo;
+
+/// Prints the machine of `config`, and then says what else would keep it from running: a KVM that is missing or cannot do it.
+pub fn run(config: Config, form: Form) -> Result<(), Error> {
+    let found = Kvm::find(&config);
+    let rehearsal = rehearse(config, found.as_ref().ok())?;
+    print(&rehearsal, form).map_err(host("standard output"))?;
+    found.map(drop)
+}
+
+fn rehearse(config: Config, kvm: Option<&Kvm>) -> Result<Rehearsal, Error> {
+    let virtio = plan::count(&config)?;
+    let ram = memory::allocate(config.memory)?;
+    let mut rehearsal = Rehearsal::of(&config, kvm);
+    rehearsal.add_kernel(kernel::image(&config.kernel));
+    let guest = Guest::check(config.kernel, config.format, memory::low_end(&ram))?;
+    let devices = Devices { cpus: config.cpus, virtio };
+    let loaded = guest.load_into(&ram, BootInfo::default(), config.modules, &config.cmdline, devices)?;
+    rehearsal.add_memory(&memory::ram_ranges(&ram), &loaded);
+    Ok(rehearsal)
+}
+
+impl Kvm {
+    /// The KVM that would be used, if it can run the machine.
+    fn find(config: &Config) -> Result<Self, Error> {
+        let opened = kvm::open()?;
+        kvm::check_cpus(config.cpus, opened.get_max_vcpus())?;
+        if config.format.is_stock() {
+            doctor::check_stock()?;
+        }
+        Ok(Self { device: kvm::device(), hardware: doctor::is_native() })
+    }
+}
+
+fn print(rehearsal: &Rehearsal, form: Form) -> io::Result<()> {
+    let text = match form {
+        Form::Text => rehearsal.to_string(),
+        Form::Json => serde_json::to_string_pretty(rehearsal)? + "\n",
+    };
+    io::stdout().write_all(text.as_bytes())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,84 @@
+//! A rehearsed machine for people: a word, and what it is.
+
+use super::machine::{Place, RAM, Region, Rehearsal, Space};
+use std::fmt;
+
+/// Columns of the word.
+const WIDTH: usize = 10;
+
+impl fmt::Display for Rehearsal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut line = |word: &str, text: &dyn fmt::Display| writeln!(f, "{word:WIDTH$}{text}");
+        let machine = &self.machine;
+        line(
+            "kernel",
+            &format_args!(
+                "{} ({}, entered at {:#x})",
+                machine.kernel.file.path, machine.kernel.format, self.entry
+            ),
+        )?;
+        line("cmdline", &machine.cmdline)?;
+        if !machine.program.is_empty() {
+            line("program", &quoted(&machine.program))?;
+        }
+        line("cpus", &machine.cpus)?;
+        if let Some(seconds) = machine.timeout {
+            line("timeout", &format_args!("{seconds} s"))?;
+        }
+        for (n, region) in self.memory_map.iter().enumerate() {
+            line(if n == 0 { "memory" } else { "" }, region)?;
+        }
+        for (n, place) in self.places.iter().enumerate() {
+            line(if n == 0 { "devices" } else { "" }, place)?;
+        }
+        for (n, file) in self.files.iter().enumerate() {
+            line(if n == 0 { "files" } else { "" }, file)?;
+        }
+        if let Some(core) = &self.core {
+            line("core", core)?;
+        }
+        if let Some(debugger) = &machine.debugger {
+            line("debugger", debugger)?;
+        }
+        if let Some(kvm) = &self.kvm {
+            let mode = match kvm.hardware {
+                Some(true) => ", hardware virtualisation",
+                Some(false) => ", guest kernel mode is emulated",
+                None => "",
+            };
+            line("kvm", &format_args!("{}{mode}", kvm.device))?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Region {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { start, end, content } = self;
+        let indent = if content == RAM { "" } else { "  " };
+        write!(f, "{start:#012x}-{:#012x}  {indent}{content}", end.saturating_sub(1).max(*start))
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (space, last) = (self.space, self.first + self.length - 1);
+        let place = match space {
+            Space::Ports if self.length == 1 => format!("port {:#x}", self.first),
+            Space::Ports => format!("ports {:#x}-{last:#x}", self.first),
+            Space::Memory => format!("{:#x}-{last:#x}", self.first),
+        };
+        let irq = self.irq.map_or(String::new(), |irq| format!("irq {irq}"));
+        write!(f, "{place:22} {irq:7} {}", self.device)
+    }
+}
+
+/// As a shell would take it.
+fn quoted(words: &[String]) -> String {
+    let plain = |word: &String| {
+        !word.is_empty() && word.chars().all(|c| c.is_ascii_alphanumeric() || "/-_.=:,+@%".contains(c))
+    };
+    let quote =
+        |word: &String| if plain(word) { word.clone() } else { format!("'{}'", word.replace('\'', r"'\''")) };
+    words.iter().map(quote).collect::<Vec<_>>().join(" ")
+}
