@@ -38,12 +38,14 @@ pub fn run(command: Option<&str>) -> u8 {
 
 /// The page in roff.
 fn page(name: Option<&str>) -> Result<Vec<u8>, Error> {
-    let mut ukvmm = cli::command();
+    // What a page shows is not what `-h` shows.
+    let mut ukvmm = cli::command().mut_args(|arg| arg.hide_short_help(false));
     ukvmm.build();
     let mut page = Vec::new();
     let Some(name) = name else {
         let variables = variables(&ukvmm);
-        let man = titled(ukvmm.after_help("").after_long_help(""), "ukvmm");
+        let ukvmm = ukvmm.after_help("").after_long_help("").mut_subcommand("help", |help| help.hide(true));
+        let man = titled(ukvmm, "ukvmm");
         man.render_title(&mut page)?;
         man.render_name_section(&mut page)?;
         man.render_synopsis_section(&mut page)?;
@@ -51,12 +53,18 @@ fn page(name: Option<&str>) -> Result<Vec<u8>, Error> {
         man.render_options_section(&mut page)?;
         man.render_subcommands_section(&mut page)?;
         page.extend(SECTIONS.replace(VARIABLES, &variables).into_bytes());
-        return Ok(page);
+        return Ok(ascii(&page));
     };
     let command = ukvmm.find_subcommand(name).filter(|command| command.get_name() != "help");
     let command = command.cloned().ok_or_else(|| no_command(name, &ukvmm))?;
     titled(command, &format!("ukvmm-{name}")).render(&mut page)?;
-    Ok(page)
+    Ok(ascii(&page))
+}
+
+/// Other letters by their numbers, as whoever formats the page need not take UTF-8.
+fn ascii(page: &[u8]) -> Vec<u8> {
+    let letter = |c: char| if c.is_ascii() { c.to_string() } else { format!("\\[u{:04X}]", u32::from(c)) };
+    String::from_utf8_lossy(page).chars().map(letter).collect::<String>().into_bytes()
 }
 
 fn titled(command: Command, title: &str) -> Man {
@@ -109,7 +117,8 @@ mod tests {
         ] {
             assert!(page.lines().any(|line| line == format!(".SH {section}")), "{section}: {page}");
         }
-        assert!(!page.contains(VARIABLES));
+        assert!(page.is_ascii() && !page.contains(VARIABLES));
+        assert!(page.contains("Root file system (cpio)"), "flags without more to say are explained too");
         let mut ukvmm = cli::command();
         ukvmm.build();
         for flag in flags(&ukvmm) {
