@@ -31,6 +31,8 @@ pub mod mock;
 mod packet;
 pub mod plan;
 mod resolver;
+
+pub use resolver::PATH as RESOLVER_FILE;
 pub mod system;
 mod tcp;
 mod udp;

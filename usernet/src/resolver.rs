@@ -4,7 +4,7 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
-const PATH: &str = "/etc/resolv.conf";
+pub const PATH: &str = "/etc/resolv.conf";
 
 /// The name server of the host, now.
 pub fn of_host() -> IpAddr {

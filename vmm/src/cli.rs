@@ -3,6 +3,7 @@
 //! A flag needs a line here (or in a struct of its own that is flattened into [`Run`]), with a `help_heading`, and nothing else: [`crate::settings`] finds
 //! its variable and its key in a settings file by itself.
 
+use crate::jail::options::JailOptions;
 use cache::hierarchy::Shapes;
 use cache::shape::Shape;
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -261,6 +262,9 @@ pub struct Run {
         help_heading = help::GENERAL
     )]
     pub dry_run: Option<Form>,
+
+    #[command(flatten)]
+    pub jail: JailOptions,
 }
 
 /// What subcommands have too.

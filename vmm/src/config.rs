@@ -134,6 +134,8 @@ pub struct Config {
     pub profile: Option<profile::wish::Wish>,
     /// Where debuggers come, if the guest may be debugged.
     pub gdb: Option<Gdb>,
+    /// Whether threads are confined once everything is set up.
+    pub jail: bool,
 }
 
 impl Config {
@@ -182,6 +184,7 @@ impl Config {
             core,
             profile,
             gdb: gdb(run.gdb, run.gdb_default, run.stopped)?,
+            jail: !run.jail.no_sandbox,
         })
     }
 }

@@ -1,6 +1,6 @@
 //! Everything that can keep a guest from running, and the exit status of each.
 
-use crate::{config, disk, kvm, loader, memory, profile};
+use crate::{config, disk, jail, kvm, loader, memory, profile};
 use vmm_abi::exit;
 
 #[derive(Debug, thiserror::Error)]
@@ -25,6 +25,8 @@ pub enum Error {
     Sites(#[from] profile::sites::SitesError),
     #[error(transparent)]
     Disk(#[from] disk::DiskError),
+    #[error(transparent)]
+    Jail(#[from] jail::JailError),
     #[error("waiting for events failed: {0}")]
     Events(#[from] event_manager::Error),
 }
@@ -40,6 +42,7 @@ impl Error {
             | Self::Host { .. }
             | Self::Disk(_)
             | Self::Sites(_)
+            | Self::Jail(_)
             | Self::Events(_)
             | Self::TooManyDevices { .. }
             | Self::TooManyPorts { .. } => exit::VMM,

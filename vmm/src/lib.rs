@@ -11,6 +11,7 @@
 //! - [`debug`]: what a debugger sees and does; [`gdb`]: how GDB says it
 //! - [`inspect`], [`monitor`]: what the guest's kernel says about it, in structures and in words; [`report`]: what its servers say
 //! - [`profile`]: what a machine did when, and how long it took; [`live`]: what it does just now; [`trace`]: what caches make of a trace of memory accesses
+//! - [`jail`]: what threads may do once the machine is set up
 //! - [`core`]: what is left of a guest that has died
 //! - [`ending`], [`symbols`], [`log`], [`error`]: what the user is told
 //! - [`manifest`]: what was run, and how it ended
@@ -32,6 +33,7 @@ pub mod gdb;
 pub mod guest;
 pub mod inspect;
 pub mod installed;
+pub mod jail;
 pub mod kvm;
 pub mod live;
 pub mod loader;

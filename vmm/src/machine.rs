@@ -16,6 +16,7 @@ use crate::events::signals::Signals;
 use crate::events::timer::Timer;
 use crate::events::{Mailbox, Notice, eventfd};
 use crate::guest::Guest;
+use crate::jail::{self, Kind, Needs};
 use crate::memory::{self, GuestMemory};
 use crate::profile::session::Session;
 use crate::slots::Slots;
@@ -43,6 +44,9 @@ const VIRTIO_CONSOLE: &str = "console=hvc";
 /// Runs what `config` describes until it ends.
 pub fn run(mut config: Config) -> Result<Ending, Error> {
     let kernel_path = config.kernel.path.clone();
+    let programs = programs(&config);
+    let needs = config.jail.then(|| Needs::of_run(&config, &programs));
+    config.profile.iter_mut().for_each(|wish| wish.find_kernel_mode());
     let kvm = kvm::open()?;
     kvm::check_cpus(config.cpus, kvm.get_max_vcpus())?;
     kick::install()?;
@@ -51,7 +55,6 @@ pub fn run(mut config: Config) -> Result<Ending, Error> {
     let room = Arc::new(eventfd()?);
     let standard = config.console.is_some().then(|| Standard::new(room.clone())).transpose()?;
     let plans = virtio::plan::plans(&mut config, &memory, standard.as_ref(), &mailbox)?;
-    let programs = programs(&config);
     let guest = Guest::check(config.kernel, config.format, memory::low_end(&memory))?;
     if guest.is_stock() {
         doctor::check_stock()?;
@@ -66,7 +69,8 @@ pub fn run(mut config: Config) -> Result<Ending, Error> {
     let streams = Streams { mailbox: &mailbox, room: room.clone(), standard, virtio_first };
     let Board { ports, input } = board::connect(&vm, streams, config.uart, config.format.is_stock())?;
     events.add_subscriber(Box::new(Signals::new(mailbox.clone(), input.on_resize())?));
-    // Signals are for this thread, and those that are started from here on.
+    // Signals are for this thread, and those that are started from here on; and so is the jail.
+    needs.map(jail::arm).transpose()?;
     let devices = virtio::attach(&vm, plans)?;
     events.add_subscriber(Box::new(Input::new(input, room, mailbox.clone())?));
     if let Some(after) = config.timeout {
@@ -82,6 +86,7 @@ pub fn run(mut config: Config) -> Result<Ending, Error> {
     world.keeps_state = config.core.is_some();
     world.logs = profile.as_ref().map(Session::logs);
     let vcpus = Group::start(vcpus, world, done)?;
+    jail::enter(Kind::Main);
     let (request, stopped) = serve(&mut events, &notices, &vcpus)?;
     devices.end();
     let reports = vcpus.join(&stopped);

@@ -6,7 +6,7 @@ use ukvmm::config::Config;
 use ukvmm::ending::{Ending, Status};
 use ukvmm::error::Error;
 use ukvmm::settings::{self, Origins, Read};
-use ukvmm::{core, doctor, live, log, machine, manual, profile, rehearsal, terminal, trace};
+use ukvmm::{core, doctor, jail, live, log, machine, manual, profile, rehearsal, terminal, trace};
 use vmm_abi::exit;
 
 fn main() -> ExitCode {
@@ -25,7 +25,11 @@ fn main() -> ExitCode {
     let default_hook = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |info| {
         terminal::restore();
-        default_hook(info);
+        match jail::is_armed() {
+            // A backtrace reads files, which the jail would not let it.
+            true => eprintln!("\n{info}"),
+            false => default_hook(info),
+        }
     }));
     match cli.command {
         Some(Command::Doctor) => return ExitCode::from(doctor::run()),

@@ -55,6 +55,15 @@ pub fn restore() {
     }
 }
 
+/// The same for a handler of a signal, which must not wait: nothing if somebody is at it just now.
+pub fn restore_if_free() {
+    if let Ok(saved) = SAVED.try_lock()
+        && let Some(settings) = &*saved
+    {
+        let _ = set(settings);
+    }
+}
+
 fn get() -> io::Result<libc::termios> {
     // SAFETY: termios is made of integers, for which zero is valid.
     let mut settings: libc::termios = unsafe { std::mem::zeroed() };
@@ -93,7 +102,8 @@ pub fn die_of(signal: i32) {
         let mut set: libc::sigset_t = std::mem::zeroed();
         libc::sigemptyset(&mut set);
         libc::sigaddset(&mut set, signal);
-        libc::raise(signal);
+        // The call raise(3) names no process where the C library is musl, so the jail could not know whom it is for.
+        libc::kill(libc::getpid(), signal);
         libc::pthread_sigmask(libc::SIG_UNBLOCK, &set, std::ptr::null_mut());
     }
 }

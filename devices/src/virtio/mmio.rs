@@ -110,6 +110,12 @@ impl Mmio {
         }
     }
 
+    /// Whether writing at `offset` of the window has the device itself do something, which takes what its backend takes; all other
+    /// registers are but memory.
+    pub fn involves_device(offset: u64) -> bool {
+        offset >= CONFIG || matches!(offset as u32, VIRTIO_MMIO_STATUS | VIRTIO_MMIO_QUEUE_NOTIFY)
+    }
+
     /// The driver writes `data` at `offset` of the window.
     pub fn write(&self, offset: u64, data: &[u8]) {
         if let Some(offset) = offset.checked_sub(CONFIG) {

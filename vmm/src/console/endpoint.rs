@@ -29,6 +29,8 @@ pub struct Endpoint {
     name: String,
     port: Box<dyn Port>,
     source: OwnedFd,
+    /// The file of a socket of ours.
+    socket: Option<PathBuf>,
     /// For a pseudo-terminal: its other side, kept open, so that nobody who leaves takes it along.
     _kept: Option<OwnedFd>,
 }
@@ -59,7 +61,10 @@ impl Endpoint {
             Ok((port, source, kept))
         });
         match opened {
-            Ok((port, source, _kept)) => Ok(Self { name, port, source, _kept }),
+            Ok((port, source, _kept)) => {
+                let socket = if let Target::Listen(path) = target { Some(path) } else { None };
+                Ok(Self { name, port, source, socket, _kept })
+            }
             Err(source) => Err(EndpointError { name, what, source }),
         }
     }
@@ -67,6 +72,11 @@ impl Endpoint {
     /// What the guest calls it.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// The file of the socket, if it is one that others connect to.
+    pub fn socket(&self) -> Option<&Path> {
+        self.socket.as_deref()
     }
 
     /// The port for the device's model, and what it waits for.

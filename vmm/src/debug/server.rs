@@ -6,6 +6,7 @@ use super::debuggee::Debuggee;
 use super::listen::Gdb;
 use crate::error::{Error, host};
 use crate::gdb;
+use crate::jail::{self, Kind};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
@@ -34,6 +35,7 @@ impl Server {
             // Dropped in the opposite order: who waits for the end finds the socket gone.
             let _alive: std::sync::mpsc::Sender<()> = alive;
             let gdb = gdb;
+            jail::enter(Kind::Gdb);
             serve(&gdb, &its_control, attach());
         };
         thread::Builder::new()

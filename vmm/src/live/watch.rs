@@ -6,6 +6,7 @@ use super::clients::Clients;
 use super::feed::{Feed, News, feed};
 use super::socket::Socket;
 use crate::error::{Error, host};
+use crate::jail::{self, Kind};
 use profile::live::analysis::Analysis;
 use profile::live::line::{End, Line};
 use std::sync::mpsc::{Receiver, SyncSender};
@@ -52,6 +53,7 @@ impl Drop for Watch {
 }
 
 fn run(news: &Receiver<News>, mut analysis: Analysis, socket: &Socket) {
+    jail::enter(Kind::Live);
     let mut clients = Clients::default();
     for news in news {
         let line = match news {

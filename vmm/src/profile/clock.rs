@@ -4,7 +4,7 @@
 //! are narrower than each.
 
 use super::exits::End;
-use super::procfs;
+use super::procfs::MachineFile;
 use crate::kvm::KvmError;
 use crate::vm::{host_tsc, read_tsc};
 use core::arch::asm;
@@ -104,17 +104,20 @@ pub struct Start {
     raw: Reading,
     /// Of each vCPU.
     offsets: Vec<Offset>,
+    machine: MachineFile,
     steal_ns: Option<u64>,
 }
 
 impl Start {
     /// Measures them, of vCPUs that have not run yet.
     pub fn measure(vcpus: &[VcpuFd]) -> Result<Self, KvmError> {
+        let machine = MachineFile::open();
         Ok(Self {
             offsets: vcpus.iter().map(Offset::measure).collect::<Result<_, _>>()?,
             realtime: Reading::of(ClockId::Realtime),
             raw: Reading::of(ClockId::MonotonicRaw),
-            steal_ns: procfs::steal_ns(),
+            steal_ns: machine.steal_ns(),
+            machine,
         })
     }
 
@@ -131,7 +134,7 @@ impl Start {
         reader_ns: Option<u64>,
         sampling: Option<Sampling>,
     ) -> Certificate {
-        let steal_ns = procfs::steal_ns().zip(self.steal_ns).map(|(now, then)| now.saturating_sub(then));
+        let steal_ns = self.machine.steal_ns().zip(self.steal_ns).map(|(now, then)| now.saturating_sub(then));
         Certificate {
             ticks: ticks(),
             invariant: is_invariant(),
@@ -234,6 +237,7 @@ mod tests {
             realtime: reading,
             raw: reading,
             offsets: vec![offset(100, 20), offset(90, 30)],
+            machine: MachineFile::open(),
             steal_ns: None,
         };
         let alignment = start.align([offset(112, 10)].into_iter(), 2_000_000);

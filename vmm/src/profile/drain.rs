@@ -6,11 +6,12 @@
 use super::exits::Log;
 use super::names::Sampler;
 use super::outlet::Outlet;
-use super::procfs;
+use super::procfs::ThreadFiles;
 use super::ring::Wait;
 use super::rings::Rings;
 use super::sampling::sampler::News;
 use crate::error::{Error, host};
+use crate::jail::{self, Kind};
 use crate::vm::host_tsc;
 use profile::file::{Ring, RingEnd, Writer};
 use std::fs::File;
@@ -103,6 +104,8 @@ fn run(mut work: Work, bell: &EventFd, ended: &AtomicBool) -> io::Result<Drained
     let _ = block_signal(libc::SIGXFSZ);
     let epoll = Epoll::new()?;
     epoll.ctl(ControlOperation::Add, bell.as_raw_fd(), EpollEvent::new(EventSet::IN, 0))?;
+    let files = ThreadFiles::open();
+    jail::enter(Kind::Profile);
     work.outlet.flush();
     let mut flushed = Instant::now();
     loop {
@@ -110,7 +113,7 @@ fn run(mut work: Work, bell: &EventFd, ended: &AtomicBool) -> io::Result<Drained
         let is_over = ended.load(Ordering::Acquire);
         work.round(if is_over { Wait::No } else { Wait::Until(Instant::now()) });
         if is_over {
-            return work.finish();
+            return work.finish(&files);
         }
         if flushed.elapsed() >= FLUSH {
             work.outlet.flush();
@@ -182,10 +185,10 @@ impl Work {
         }
     }
 
-    fn finish(self) -> io::Result<Drained> {
+    fn finish(self, files: &ThreadFiles) -> io::Result<Drained> {
         let logs = self.logs.iter().map(Log::ring_end).filter(|end| end.records != 0);
         let rings = self.rings.iter().flat_map(Rings::ends).chain(logs).collect();
-        Ok(Drained { rings, run_ns: procfs::thread().run_ns, writer: self.outlet.end()? })
+        Ok(Drained { rings, run_ns: files.read().run_ns, writer: self.outlet.end()? })
     }
 }
 

@@ -4,7 +4,7 @@
 //! host's TSC, and what the guest's is ahead of it.
 
 use super::clock::Offset;
-use super::procfs;
+use super::procfs::ThreadFiles;
 use super::sampling::booth::Booth;
 use crate::vcpu::kick::Kicker;
 use crate::vm::host_tsc;
@@ -117,6 +117,7 @@ pub struct Exits<'a> {
     /// The host's CPU at the last exit, and how often it was another one than before.
     place: Cell<usize>,
     migrations: Cell<u64>,
+    files: Option<ThreadFiles>,
 }
 
 impl<'a> Exits<'a> {
@@ -126,7 +127,8 @@ impl<'a> Exits<'a> {
             booth.open(kicker);
         }
         let place = Cell::new(log.map_or(0, |_| rustix::thread::sched_getcpu()));
-        Self { log, reason: Cell::default(), place, migrations: Cell::default() }
+        let files = log.map(|_| ThreadFiles::open());
+        Self { log, reason: Cell::default(), place, migrations: Cell::default(), files }
     }
 
     /// Enters the guest.
@@ -158,7 +160,7 @@ impl<'a> Exits<'a> {
             booth.close();
         }
         self.look_around();
-        let thread = procfs::thread();
+        let thread = self.files.as_ref().map(ThreadFiles::read).unwrap_or_default();
         let vcpu = file::Vcpu {
             migrations: self.migrations.get(),
             run_delay_ns: thread.delay_ns,

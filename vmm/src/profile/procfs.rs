@@ -1,6 +1,9 @@
 //! What Linux says of how it treats a thread, and a host of us: proc(5). Whatever it does not say is [`None`].
+//!
+//! The files are opened before the jail is entered ([`crate::jail`]), and read when it is time.
 
-use std::fs;
+use std::fs::File;
+use std::io::{Read, Seek};
 
 /// Of a thread, since it began.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -13,11 +16,34 @@ pub struct Thread {
     pub preemptions: Option<u64>,
 }
 
-/// Of the thread that calls.
-pub fn thread() -> Thread {
-    let schedstat = fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
-    let status = fs::read_to_string("/proc/thread-self/status").unwrap_or_default();
-    parse(&schedstat, &status)
+/// The files about one thread.
+#[derive(Debug)]
+pub struct ThreadFiles {
+    schedstat: Option<File>,
+    status: Option<File>,
+}
+
+impl ThreadFiles {
+    /// Of the thread that calls.
+    pub fn open() -> Self {
+        let open = |path| File::open(path).ok();
+        Self { schedstat: open("/proc/thread-self/schedstat"), status: open("/proc/thread-self/status") }
+    }
+
+    /// What they say now.
+    pub fn read(&self) -> Thread {
+        parse(&content(&self.schedstat), &content(&self.status))
+    }
+}
+
+/// All that is in the file now; nothing if there is none.
+fn content(file: &Option<File>) -> String {
+    let mut text = String::new();
+    if let Some(mut file) = file.as_ref() {
+        // What cannot be read says nothing.
+        let _ = file.rewind().and_then(|()| file.read_to_string(&mut text));
+    }
+    text
 }
 
 fn parse(schedstat: &str, status: &str) -> Thread {
@@ -30,9 +56,19 @@ fn parse(schedstat: &str, status: &str) -> Thread {
     }
 }
 
-/// Nanoseconds for which a host of ours gave our CPUs to somebody else, all of them together, since we booted.
-pub fn steal_ns() -> Option<u64> {
-    parse_steal(&fs::read_to_string("/proc/stat").ok()?, rustix::param::clock_ticks_per_second())
+/// The file about the whole machine.
+#[derive(Debug)]
+pub struct MachineFile(Option<File>);
+
+impl MachineFile {
+    pub fn open() -> Self {
+        Self(File::open("/proc/stat").ok())
+    }
+
+    /// Nanoseconds for which a host of ours gave our CPUs to somebody else, all of them together, since we booted.
+    pub fn steal_ns(&self) -> Option<u64> {
+        parse_steal(&content(&self.0), rustix::param::clock_ticks_per_second())
+    }
 }
 
 fn parse_steal(stat: &str, ticks_per_second: u64) -> Option<u64> {
@@ -58,7 +94,9 @@ mod tests {
 
     #[test]
     fn this_linux_says_something() {
-        assert!(thread().preemptions.is_some());
-        assert!(steal_ns().is_some());
+        let files = ThreadFiles::open();
+        assert!(files.read().preemptions.is_some());
+        assert!(files.read().preemptions.is_some(), "and again");
+        assert!(MachineFile::open().steal_ns().is_some());
     }
 }

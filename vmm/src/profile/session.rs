@@ -15,7 +15,6 @@ use super::sampling::sampler::{self, News};
 use super::sites;
 use super::wish::Wish;
 use crate::debug::programs::Programs;
-use crate::doctor;
 use crate::ending::Ending;
 use crate::error::Error;
 use crate::events::eventfd;
@@ -24,7 +23,7 @@ use crate::live::watch::Watch;
 use crate::loader::module::Module;
 use crate::vm::{Vm, host_tsc};
 use kvm_ioctls::VcpuFd;
-use profile::file::{self, Header, KernelMode, Trailer, Writer};
+use profile::file::{self, Header, Trailer, Writer};
 use profile::live::analysis::Analysis;
 use profile::live::line;
 use profile::live::window::Machine;
@@ -61,12 +60,8 @@ impl Session {
         let rings = modules.iter().find(|module| module.name == trace::MODULE).map(Module::range);
         let cpus = vcpus.len() as u8;
         let start = Start::measure(vcpus)?;
-        let header = Header {
-            started_ns: start.realtime.ns,
-            tsc_khz: vm.boot_info(vcpus)?.tsc_khz,
-            kernel_mode: kernel_mode(),
-            ..header
-        };
+        let header =
+            Header { started_ns: start.realtime.ns, tsc_khz: vm.boot_info(vcpus)?.tsc_khz, ..header };
         let writer = output.as_ref().map(|output| writer(output, &header)).transpose()?;
         let bell = Arc::new(eventfd()?);
         if let Some(rings) = &rings {
@@ -151,15 +146,6 @@ fn writer(output: &Output, header: &Header) -> Result<Records, Error> {
 fn analysis(header: &Header, offset: u64) -> Analysis {
     let machine = Machine::of(header, std::process::id(), clock::ticks());
     Analysis::new(machine, header, host_tsc().wrapping_add(offset))
-}
-
-/// Found out by running a guest. Where that fails, nothing is known, and this guest shows what is wrong.
-fn kernel_mode() -> KernelMode {
-    match doctor::is_native() {
-        Some(true) => KernelMode::Native,
-        Some(false) => KernelMode::Emulated,
-        None => KernelMode::Unknown,
-    }
 }
 
 impl From<OutputError> for Error {

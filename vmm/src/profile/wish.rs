@@ -5,13 +5,14 @@ use super::output::{Output, OutputError};
 use crate::cli::Run;
 use crate::core::manifest;
 use crate::debug::programs::servers_of;
+use crate::doctor;
 use crate::live::socket::{Socket, SocketError};
 use crate::loader::file::{FileError, Input};
 use crate::loader::module::Module;
 use crate::options::SubOptionError;
 use crate::rehearsal::Files;
 use crate::symbols;
-use profile::file::{Header, Program};
+use profile::file::{Header, KernelMode, Program};
 use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -79,6 +80,15 @@ impl Wish {
         let output = options.map(|options| Output::open(options, Files::of(run))).transpose()?;
         let socket = run.live.as_deref().map(Socket::open).transpose()?;
         Ok(Some(Self { output, socket, header, hz }))
+    }
+
+    /// Finds out how this KVM runs a kernel, by running a guest. Where that fails, nothing is known, and the guest to be shows what is wrong.
+    pub fn find_kernel_mode(&mut self) {
+        self.header.kernel_mode = match doctor::is_native() {
+            Some(true) => KernelMode::Native,
+            Some(false) => KernelMode::Emulated,
+            None => KernelMode::Unknown,
+        };
     }
 
     /// The module that the guest's rings are in.

@@ -7,6 +7,7 @@ use super::registers;
 use super::snapshot::Snapshot;
 use crate::core;
 use crate::debug::control::Control;
+use crate::jail::{self, Kind};
 use crate::kvm::{KvmError, failed};
 use crate::memory::GuestMemory;
 use crate::profile::exits::{Exits, Log};
@@ -126,6 +127,7 @@ fn run(id: usize, mut fd: VcpuFd, world: &World, kicker: &Arc<Kicker>) -> Report
         moments.first_run();
     }
     let exits = Exits::new(world.logs.as_ref().and_then(|logs| logs.get(id)), kicker);
+    jail::enter(Kind::Vcpu);
     let stop = match &world.control {
         None => run_freely(&mut fd, world, kicker, &moments, &exits),
         Some(control) => control.run(id, &mut fd, world, &moments, &exits),

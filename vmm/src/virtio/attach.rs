@@ -1,7 +1,7 @@
 //! Puts devices into the machine: registers, doorbells, interrupt lines, threads.
 
 use super::plan::Plan;
-use super::worker::Worker;
+use super::worker::{Orders, Worker};
 use crate::error::Error;
 use crate::events::eventfd;
 use crate::vm::Vm;
@@ -17,7 +17,12 @@ const END_TIME: Duration = Duration::from_millis(500);
 
 /// The devices of a machine. Device *n* has its registers at [`base`]`(n)`.
 #[derive(Clone, Default)]
-pub struct Windows(Arc<[Arc<Mmio>]>);
+pub struct Windows(Arc<[Window]>);
+
+struct Window {
+    device: Arc<Mmio>,
+    orders: Orders,
+}
 
 /// Devices with their threads.
 pub struct Attached {
@@ -49,8 +54,9 @@ pub fn attach(vm: &Vm, plans: Vec<Plan>) -> Result<Attached, Error> {
             vm.doorbell(&doorbell, base(n) + mmio::DOORBELL, queue as u32)?;
             doorbells.push(doorbell);
         }
-        workers.push(Worker::start(device.clone(), doorbells, plan.sources)?);
-        windows.push(device);
+        let worker = Worker::start(device.clone(), plan.kind, doorbells, plan.sources)?;
+        windows.push(Window { device, orders: worker.orders().clone() });
+        workers.push(worker);
     }
     Ok(Attached { windows: Windows(windows.into()), workers })
 }
@@ -74,17 +80,17 @@ impl Windows {
     }
 
     /// The device with a register at `address`, and the register's offset.
-    fn find(&self, address: u64) -> Option<(&Mmio, u64)> {
+    fn find(&self, address: u64) -> Option<(&Window, u64)> {
         let offset = address.checked_sub(base(0))?;
-        let device = self.0.get(usize::try_from(offset / SIZE).ok()?)?;
-        Some((device, offset % SIZE))
+        let window = self.0.get(usize::try_from(offset / SIZE).ok()?)?;
+        Some((window, offset % SIZE))
     }
 
     /// Fills `data`. False if no device is there.
     pub fn read(&self, address: u64, data: &mut [u8]) -> bool {
         let found = self.find(address);
-        if let Some((device, offset)) = found {
-            device.read(offset, data);
+        if let Some((window, offset)) = found {
+            window.device.read(offset, data);
         }
         found.is_some()
     }
@@ -92,8 +98,10 @@ impl Windows {
     /// False if no device is there.
     pub fn write(&self, address: u64, data: &[u8]) -> bool {
         let found = self.find(address);
-        if let Some((device, offset)) = found {
-            device.write(offset, data);
+        match found {
+            Some((window, offset)) if Mmio::involves_device(offset) => window.orders.write(offset, data),
+            Some((window, offset)) => window.device.write(offset, data),
+            None => {}
         }
         found.is_some()
     }

@@ -6,6 +6,7 @@ use crate::console::{Endpoint, Standard};
 use crate::disk::HostDisk;
 use crate::error::{Error, host};
 use crate::events::Mailbox;
+use crate::jail::Kind;
 use crate::net::{Link, Network};
 use crate::share::{FileServer, Folder, descriptors};
 use crate::vsock::Host;
@@ -29,6 +30,8 @@ pub struct Plan {
     /// For messages and as its thread's name: `block0`.
     pub name: String,
     pub device: Box<dyn Device>,
+    /// What its thread is in the jail.
+    pub kind: Kind,
     /// Files of its backend. When number *n* becomes ready for reading (an edge), the device's `ready(n)` is called.
     pub sources: Vec<OwnedFd>,
 }
@@ -72,16 +75,16 @@ fn disks(config: &mut Config, memory: &Memory) -> impl Iterator<Item = Result<Pl
     config.disks.drain(..).enumerate().map(|(n, image)| {
         let disk = HostDisk::new(image, memory.clone())?;
         let sources = vec![disk.ready()?];
-        Ok(Plan { name: format!("block{n}"), device: Box::new(Block::new(disk)), sources })
+        Ok(Plan { name: format!("block{n}"), device: Box::new(Block::new(disk)), kind: Kind::Disk, sources })
     })
 }
 
 fn net((n, Network { mac, link, source }): (usize, Network)) -> Plan {
-    let device: Box<dyn Device> = match link {
-        Link::User(user) => Box::new(Net::new(*user, mac)),
-        Link::Tap(tap) => Box::new(Net::new(tap, mac)),
+    let (device, kind): (Box<dyn Device>, _) = match link {
+        Link::User(user) => (Box::new(Net::new(*user, mac)), Kind::UserNet),
+        Link::Tap(tap) => (Box::new(Net::new(tap, mac)), Kind::Tap),
     };
-    Plan { name: format!("net{n}"), device, sources: vec![source] }
+    Plan { name: format!("net{n}"), device, kind, sources: vec![source] }
 }
 
 fn console(standard: &Arc<Standard>, mailbox: &Mailbox, others: Vec<Endpoint>) -> Result<Plan, Error> {
@@ -93,22 +96,28 @@ fn console(standard: &Arc<Standard>, mailbox: &Mailbox, others: Vec<Endpoint>) -
     sources.push(standard.resized().map_err(&failed)?);
     let shared = standard.clone();
     let device = Console::new(ports, Box::new(move || shared.size()));
-    Ok(Plan { name: "console".into(), device: Box::new(device), sources })
+    Ok(Plan { name: "console".into(), device: Box::new(device), kind: Kind::Console, sources })
 }
 
 fn rng() -> Plan {
-    Plan { name: "rng".into(), device: Box::new(Rng::new(entropy::fill)), sources: Vec::new() }
+    Plan {
+        name: "rng".into(),
+        device: Box::new(Rng::new(entropy::fill)),
+        kind: Kind::Rng,
+        sources: Vec::new(),
+    }
 }
 
 fn shares(folders: Vec<Folder>) -> impl Iterator<Item = Plan> {
     let limits = descriptors::limits(folders.len());
     folders.into_iter().enumerate().map(move |(n, Folder { tag, share, .. })| {
         let device = Box::new(P9::new(&tag, FileServer::new(share, limits)));
-        Plan { name: format!("share{n}"), device, sources: Vec::new() }
+        Plan { name: format!("share{n}"), device, kind: Kind::Share, sources: Vec::new() }
     })
 }
 
 fn vsock((cid, programs): (Cid, Host)) -> Result<Plan, Error> {
     let source = programs.source().map_err(host("--vsock: the source of its events"))?;
-    Ok(Plan { name: "vsock".into(), device: Box::new(Vsock::new(cid, programs)), sources: vec![source] })
+    let device = Box::new(Vsock::new(cid, programs));
+    Ok(Plan { name: "vsock".into(), device, kind: Kind::Vsock, sources: vec![source] })
 }

@@ -1,12 +1,16 @@
 //! The thread of a device: waits until there is something to do, and has the device do it.
+//!
+//! Nobody else does: what a backend takes (files, sockets, io_uring) is in the power of this thread alone ([`crate::jail`]). So when the guest
+//! writes a register by which a device is reset, set going or driven, the vCPU's thread gives an order, and waits until it is done.
 
 use crate::error::{Error, host};
 use crate::events::eventfd;
+use crate::jail::{self, Kind};
 use devices::virtio::Mmio;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, channel, sync_channel};
 use std::thread;
 use std::time::{Duration, Instant};
 use vmm_sys_util::epoll::{ControlOperation, Epoll, EpollEvent, EventSet};
@@ -14,21 +18,40 @@ use vmm_sys_util::eventfd::EventFd;
 
 /// How many events are taken at once. More only wait a moment longer.
 const EVENTS: usize = 16;
-const STOP: u64 = u64::MAX;
+const BELL: u64 = u64::MAX;
 /// What the numbers of sources begin with; below are those of queues.
 const SOURCES: u64 = 1 << 32;
 
 /// The thread of a device.
 pub struct Worker {
-    stop: EventFd,
+    orders: Orders,
     stopped: Arc<AtomicBool>,
     ended: Receiver<()>,
     name: String,
 }
 
+/// Where its orders are given.
+#[derive(Clone)]
+pub struct Orders {
+    sender: Sender<Order>,
+    /// Rings for orders, and for the end.
+    bell: Arc<EventFd>,
+}
+
+/// What the guest has written to a register.
+struct Order {
+    offset: u64,
+    data: Vec<u8>,
+    /// Dropped when it is done, or never will be.
+    _done: SyncSender<()>,
+}
+
 struct Body {
     mmio: Arc<Mmio>,
+    kind: Kind,
     epoll: Epoll,
+    orders: Receiver<Order>,
+    bell: Arc<EventFd>,
     doorbells: Vec<EventFd>,
     stopped: Arc<AtomicBool>,
     /// Kept open for as long as they are waited for.
@@ -38,13 +61,18 @@ struct Body {
 
 impl Worker {
     /// Starts it. `doorbells` are those of its queues.
-    pub fn start(mmio: Arc<Mmio>, doorbells: Vec<EventFd>, sources: Vec<OwnedFd>) -> Result<Self, Error> {
-        let stop = eventfd()?;
+    pub fn start(
+        mmio: Arc<Mmio>,
+        kind: Kind,
+        doorbells: Vec<EventFd>,
+        sources: Vec<OwnedFd>,
+    ) -> Result<Self, Error> {
+        let bell = Arc::new(eventfd()?);
         let epoll = Epoll::new().map_err(host("epoll_create"))?;
         let wait = |fd, events, token| {
             epoll.ctl(ControlOperation::Add, fd, EpollEvent::new(events, token)).map_err(host("epoll_ctl"))
         };
-        wait(stop.as_raw_fd(), EventSet::IN, STOP)?;
+        wait(bell.as_raw_fd(), EventSet::IN, BELL)?;
         for (n, doorbell) in (0..).zip(&doorbells) {
             wait(doorbell.as_raw_fd(), EventSet::IN, n)?;
         }
@@ -52,23 +80,37 @@ impl Worker {
             // An edge: a device that has no room for what has come would otherwise be called again and again.
             wait(source.as_raw_fd(), EventSet::IN | EventSet::EDGE_TRIGGERED, n)?;
         }
-        let (sender, ended) = channel();
+        let (ending, ended) = channel();
+        let (sender, orders) = channel();
         let name = mmio.name().to_string();
         let stopped = Arc::new(AtomicBool::new(false));
-        let body =
-            Body { mmio, epoll, doorbells, stopped: stopped.clone(), _sources: sources, _ended: sender };
+        let body = Body {
+            mmio,
+            kind,
+            epoll,
+            orders,
+            bell: bell.clone(),
+            doorbells,
+            stopped: stopped.clone(),
+            _sources: sources,
+            _ended: ending,
+        };
         thread::Builder::new()
             .name(name.clone())
             .spawn(move || body.run())
             .map_err(host("starting a device's thread"))?;
-        Ok(Self { stop, stopped, ended, name })
+        Ok(Self { orders: Orders { sender, bell }, stopped, ended, name })
+    }
+
+    pub fn orders(&self) -> &Orders {
+        &self.orders
     }
 
     /// Has it do what the guest has asked for already, and end.
     pub fn stop(&self) {
         self.stopped.store(true, Ordering::Relaxed);
         // It is written once, and has room.
-        let _ = self.stop.write(1);
+        let _ = self.orders.bell.write(1);
     }
 
     /// Waits until `deadline` for its end.
@@ -76,6 +118,18 @@ impl Worker {
         let time = deadline.saturating_duration_since(Instant::now()).max(Duration::from_millis(1));
         if self.ended.recv_timeout(time) == Err(RecvTimeoutError::Timeout) {
             tracing::warn!("{}: the device does not come to an end; it is left behind", self.name);
+        }
+    }
+}
+
+impl Orders {
+    /// The guest writes `data` at `offset` of the device's window. Returns when that is done, or the thread has ended.
+    pub fn write(&self, offset: u64, data: &[u8]) {
+        let (done, wait) = sync_channel(0);
+        if self.sender.send(Order { offset, data: data.to_vec(), _done: done }).is_ok() {
+            // One that is full rings already.
+            let _ = self.bell.write(1);
+            let _ = wait.recv();
         }
     }
 }
@@ -93,6 +147,7 @@ fn yield_to_vcpus(name: &str) {
 impl Body {
     fn run(self) {
         yield_to_vcpus(self.mmio.name());
+        jail::enter(self.kind);
         let mut events = [EpollEvent::default(); EVENTS];
         loop {
             let count = match self.epoll.wait(-1, &mut events) {
@@ -105,7 +160,14 @@ impl Body {
             };
             for event in &events[..count] {
                 let more = match event.data() {
-                    STOP => return self.finish(),
+                    BELL => {
+                        let _ = self.bell.read();
+                        self.obey();
+                        if self.stopped.load(Ordering::Relaxed) {
+                            return self.finish();
+                        }
+                        false
+                    }
                     token if token >= SOURCES => self.mmio.ready((token - SOURCES) as usize),
                     token => {
                         let queue = token as usize;
@@ -130,6 +192,14 @@ impl Body {
             if self.stopped.load(Ordering::Relaxed) {
                 return;
             }
+            // A reset may be the only end that there is.
+            self.obey();
+        }
+    }
+
+    fn obey(&self) {
+        for order in self.orders.try_iter() {
+            self.mmio.write(order.offset, &order.data);
         }
     }
 

@@ -10,8 +10,9 @@ use super::programs::Answer;
 use super::resolve::{Question, Resolver};
 use crate::debug::debuggee;
 use crate::error::{Error, host};
+use crate::jail::{self, Kind};
 use crate::profile::exits::Log;
-use crate::profile::procfs;
+use crate::profile::procfs::ThreadFiles;
 use profile::file::samples::Tree;
 use profile::file::{Samples, Sampling};
 use std::collections::VecDeque;
@@ -53,10 +54,12 @@ impl Sampler {
             asked: 0,
         };
         let body = move || {
+            let files = ThreadFiles::open();
+            jail::enter(Kind::Sampler);
             let missed = work.rounds(Duration::from_secs(1) / hz, |left| {
                 stop.recv_timeout(left) == Err(RecvTimeoutError::Timeout)
             });
-            work.end(hz, missed)
+            work.end(hz, missed, &files)
         };
         let thread = thread::Builder::new().name("sampler".into()).spawn(body);
         Ok(Self {
@@ -186,7 +189,7 @@ impl Work {
         self.news.lock().unwrap_or_else(PoisonError::into_inner).append(self.tree.take());
     }
 
-    fn end(mut self, hz: u32, rounds_missed: u64) -> Sampling {
+    fn end(mut self, hz: u32, rounds_missed: u64, files: &ThreadFiles) -> Sampling {
         self.sort();
         while !self.pending.is_empty() {
             self.give_up();
@@ -203,7 +206,7 @@ impl Work {
             missed: costs.missed + rounds_missed * self.booths().count() as u64,
             stopped_ns: costs.stopped_ns,
             asked: self.asked,
-            sampler_ns: procfs::thread().run_ns,
+            sampler_ns: files.read().run_ns,
         }
     }
 }

@@ -1,4 +1,5 @@
 use super::*;
+use crate::jail::Kind;
 use devices::virtio::mock::{Driver, Interrupts};
 use devices::virtio::{Broken, Device, Io, Memory};
 use std::os::fd::OwnedFd;
@@ -60,9 +61,13 @@ fn a_worker_serves_doorbells_and_sources() {
         let sources: Vec<_> = (0..2).map(|_| eventfd().unwrap()).collect();
         let owned = |event: &EventFd| OwnedFd::from(std::fs::File::from(fd_of(event)));
         let mmio = driver.mmio.clone();
-        let worker =
-            Worker::start(mmio, vec![doorbell.try_clone().unwrap()], sources.iter().map(owned).collect())
-                .unwrap();
+        let worker = Worker::start(
+            mmio,
+            Kind::Rng,
+            vec![doorbell.try_clone().unwrap()],
+            sources.iter().map(owned).collect(),
+        )
+        .unwrap();
         for source in [1, 0, 1] {
             let head = driver.put(0, &[], &[(devices::virtio::mock::DATA, 4)]);
             doorbell.write(1).unwrap();
@@ -129,7 +134,8 @@ fn a_source_is_heard_that_becomes_ready_while_there_is_more_to_do() {
     let mut driver = Driver::ready(Box::new(device), 0);
     let heads: Vec<_> = (0..3).map(|_| driver.put(0, &[], &[(devices::virtio::mock::DATA, 4)])).collect();
     let worker =
-        Worker::start(driver.mmio.clone(), vec![doorbell.try_clone().unwrap()], vec![waited]).unwrap();
+        Worker::start(driver.mmio.clone(), Kind::Rng, vec![doorbell.try_clone().unwrap()], vec![waited])
+            .unwrap();
     doorbell.write(1).unwrap();
     for (head, call) in heads.into_iter().zip(1..) {
         assert_eq!(wait_for(|| driver.take(0)), (head, call));
@@ -145,14 +151,41 @@ fn fd_of(event: &EventFd) -> OwnedFd {
     unsafe { BorrowedFd::borrow_raw(event.as_raw_fd()) }.try_clone_to_owned().unwrap()
 }
 
+/// Windows of two devices, and their threads.
+fn two_devices(memory: &Memory) -> (Windows, [Worker; 2]) {
+    let workers = [0, 1].map(|_| {
+        let device = Box::new(Sourced { kept: Vec::new(), at_once: false });
+        let device = Arc::new(Mmio::new("x", device, memory.clone(), Box::new(Interrupts::default())));
+        let worker = Worker::start(device.clone(), Kind::Rng, vec![], vec![]).unwrap();
+        (Window { device, orders: worker.orders().clone() }, worker)
+    });
+    let (windows, workers): (Vec<_>, Vec<_>) = workers.into_iter().unzip();
+    (Windows(windows.into()), workers.try_into().ok().unwrap())
+}
+
+#[test]
+fn a_device_is_set_going_by_its_own_thread_until_that_ends() {
+    let memory = Memory::from_ranges(&[(GuestAddress(0), 0x1000)]).unwrap();
+    let (windows, [worker, _other]) = two_devices(&memory);
+    const STATUS: u64 = 0x70;
+    let status = |value: Option<u32>| {
+        if let Some(value) = value {
+            windows.write(base(0) + STATUS, &value.to_le_bytes());
+        }
+        let mut data = [0; 4];
+        windows.read(base(0) + STATUS, &mut data);
+        u32::from_le_bytes(data)
+    };
+    assert_eq!((status(Some(1)), status(Some(3)), status(Some(0))), (1, 3, 0), "done when the write returns");
+    worker.stop();
+    worker.join(Instant::now() + Duration::from_secs(20));
+    assert_eq!(status(Some(1)), 0, "nobody is there, and nobody waits");
+}
+
 #[test]
 fn a_register_is_found_by_its_address() {
     let memory = Memory::from_ranges(&[(GuestAddress(0), 0x1000)]).unwrap();
-    let device = || {
-        let device = Box::new(Sourced { kept: Vec::new(), at_once: false });
-        Arc::new(Mmio::new("x", device, memory.clone(), Box::new(Interrupts::default())))
-    };
-    let windows = Windows([device(), device()].into());
+    let (windows, _workers) = two_devices(&memory);
     let id = |address| {
         let mut data = [0; 4];
         windows.read(address, &mut data).then_some(u32::from_le_bytes(data))
