@@ -3,8 +3,10 @@
 //! - [`markdown`]: what a page is made of
 //! - [`links`]: links lead somewhere
 //! - [`summary`]: the book has all pages
+//! - [`architecture`]: files and functions that are named are there
 //! - [`dependencies`]: the list of crates is the one of the manifests
 
+mod architecture;
 mod dependencies;
 mod links;
 mod markdown;
