@@ -2,6 +2,7 @@
 //!
 //! - [`markdown`]: what a page is made of
 //! - [`links`]: links lead somewhere
+//! - [`messages`]: every error message has an entry
 //! - [`summary`]: the book has all pages
 //! - [`architecture`]: files and functions that are named are there
 //! - [`dependencies`]: the list of crates is the one of the manifests
@@ -10,4 +11,5 @@ mod architecture;
 mod dependencies;
 mod links;
 mod markdown;
+mod messages;
 mod summary;
