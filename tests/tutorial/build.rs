@@ -1,0 +1,3 @@
+fn main() {
+    server_link::server("guest");
+}
