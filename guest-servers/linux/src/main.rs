@@ -17,6 +17,7 @@ use guest::events::EventLoop;
 use guest::input::Input;
 use guest::kernel::Kernel;
 use guest::memory::SpareMemory;
+use guest::timer::Timer;
 use linux::boot::{Boot, boot};
 use linux::frames::FramePool;
 use linux::server::Server;
@@ -32,6 +33,7 @@ userlib::server!(main);
 fn main(me: Me) -> ! {
     trace::start();
     let input = Input::spawn().unwrap_or_else(|e| fail(format_args!("no thread for input: {e:?}")));
+    let timer = Timer::spawn().unwrap_or_else(|e| fail(format_args!("no thread for the time: {e:?}")));
     let console = Console::open(input.thread()).unwrap_or_else(|e| fail(format_args!("no console: {e:?}")));
     let (terminal, attachment) = (console.terminal(), console.attachment());
     let memory = SpareMemory::new(me.utcb).unwrap_or_else(|| fail(format_args!("no memory for programs")));
@@ -55,7 +57,7 @@ fn main(me: Me) -> ! {
     };
     let server = boot(b, answer_debuggers).unwrap_or_else(|e| fail(format_args!("cannot start: {e:?}")));
     input.start(terminal.sender, attachment).unwrap_or_else(|e| fail(format_args!("no input: {e:?}")));
-    EventLoop::new(server, kernel, input.thread(), entry).run()
+    EventLoop::new(server, kernel, input.thread(), timer, entry).run()
 }
 
 fn answer_debuggers(server: &Rc<Server>) {

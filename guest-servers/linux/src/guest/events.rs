@@ -6,6 +6,7 @@
 //! System calls whose result is all that is to be sent never leave [`EventLoop::exchange`].
 
 use super::kernel::{Held, Kernel, answer};
+use super::timer::Timer;
 use alloc::rc::Rc;
 use linux::event::{Event, Exception, PageFault};
 use linux::machine::Machine;
@@ -29,43 +30,76 @@ pub struct EventLoop {
     alarm: Alarm,
 }
 
-/// When the server wants to be called, whatever comes.
-#[derive(Clone, Copy, PartialEq, Eq)]
+/// When the server is called, whatever else comes.
+///
+/// While a program goes on, the timer thread sees to that. It may call too early: a call too many is cheaper than to tell it of each time that is
+/// not wanted any more. Where all wait, the event loop itself waits until then: that takes one thread less.
 struct Alarm {
-    /// Nanoseconds of the monotonic clock.
-    deadline: Option<u64>,
-    /// The same as a reading of the TSC; the largest there is if there is no deadline.
-    tsc: u64,
-    /// For sending an answer, at once or not at all, and then waiting until then.
+    timer: Timer,
+    /// When the timer thread calls.
+    called: Time,
+    /// Until when the event loop has waited last.
+    waited: Time,
+    /// Reading of the TSC until which a system call may be answered without a look at the time that is wanted.
+    at_once: u64,
+    /// For sending an answer, at once or not at all, and then waiting.
     timeouts: Timeouts,
 }
 
-impl Alarm {
-    const NONE: Self =
-        Self { deadline: None, tsc: u64::MAX, timeouts: Timeouts::of(Timeout::Now, Timeout::Never) };
+/// A time twice.
+#[derive(Clone, Copy)]
+struct Time {
+    /// Nanoseconds of the monotonic clock.
+    ns: u64,
+    /// A reading of the TSC.
+    tsc: u64,
+}
 
-    fn set(&mut self, deadline: Option<u64>, kernel: &Kernel) {
-        if self.deadline == deadline {
+impl Time {
+    const NEVER: Self = Self { ns: u64::MAX, tsc: u64::MAX };
+}
+
+impl Alarm {
+    const FOR_EVER: Timeouts = Timeouts::of(Timeout::Now, Timeout::Never);
+
+    fn new(timer: Timer) -> Self {
+        Self { timer, called: Time::NEVER, waited: Time::NEVER, at_once: u64::MAX, timeouts: Self::FOR_EVER }
+    }
+
+    /// Whether the timer thread calls too late for `deadline`.
+    #[inline(always)]
+    fn is_late(&self, deadline: Option<u64>) -> bool {
+        deadline.unwrap_or(u64::MAX) < self.called.ns
+    }
+
+    /// The next wait is to end at `deadline`. `goes_on`: with an answer to somebody.
+    fn set(&mut self, deadline: Option<u64>, goes_on: bool, kernel: &Kernel) {
+        (self.at_once, self.timeouts) = (self.called.tsc, Self::FOR_EVER);
+        let Some(ns) = deadline.filter(|_| self.is_late(deadline)) else { return };
+        let time = if ns == self.waited.ns { self.waited } else { Time { ns, tsc: kernel.tsc_at(ns) } };
+        if goes_on && self.timer.set(time.tsc) {
+            (self.called, self.at_once) = (time, time.tsc);
             return;
         }
-        *self = match deadline {
-            None => Self::NONE,
-            Some(ns) => {
-                let tsc = kernel.tsc_at(ns);
-                kernel.utcb().set_deadlines(0, tsc);
-                Self { deadline, tsc, timeouts: Timeouts::of(Timeout::Now, Timeout::Deadline) }
-            }
-        };
+        self.waited = time;
+        kernel.utcb().set_deadlines(0, time.tsc);
+        (self.at_once, self.timeouts) = (0, Timeouts::of(Timeout::Now, Timeout::Deadline));
+    }
+
+    /// Answers the timer thread's call.
+    fn answer(&mut self) {
+        self.timer.answer();
+        self.called = Time::NEVER;
     }
 }
 
 impl EventLoop {
-    pub fn new(server: Rc<Server>, kernel: Rc<Kernel>, input: ThreadId, entry: Entry) -> Self {
+    pub fn new(server: Rc<Server>, kernel: Rc<Kernel>, input: ThreadId, timer: Timer, entry: Entry) -> Self {
         let call = match entry {
             Entry::Forwarded => Tag::new(Label::FOREIGN, 7, 0),
             Entry::Trampoline => trampoline::CALL,
         };
-        Self { server, kernel, input, input_waits: false, call, alarm: Alarm::NONE }
+        Self { server, kernel, input, input_waits: false, call, alarm: Alarm::new(timer) }
     }
 
     /// There are two loops, so that the one that nobody profiles is not asked each time whether somebody does.
@@ -75,7 +109,7 @@ impl EventLoop {
 
     fn turn<const PROFILED: bool>(mut self) -> ! {
         loop {
-            self.alarm.set(self.server.next_deadline(), &self.kernel);
+            self.alarm.set(self.server.next_deadline(), self.kernel.is_holding(), &self.kernel);
             let held = self.kernel.take_held();
             let to = held.as_ref().map_or(ThreadId::NIL, |h| h.to);
             match self.exchange::<PROFILED>(held) {
@@ -130,7 +164,7 @@ impl EventLoop {
 
     #[inline(always)]
     fn answer_at_once<const PROFILED: bool>(&self, received: &Received, now: u64) -> Option<u64> {
-        if now >= self.alarm.tsc {
+        if now >= self.alarm.at_once {
             return None;
         }
         let [nr, argument, ..] = received.message.words;
@@ -147,7 +181,7 @@ impl EventLoop {
     fn call(&self, received: &Received, now: u64) -> Option<(ThreadId, u64)> {
         let [nr, args @ ..] = received.message.words;
         self.server.call(received.from, nr, args, now);
-        if self.input_waits || self.server.next_deadline() != self.alarm.deadline {
+        if self.input_waits || self.alarm.is_late(self.server.next_deadline()) {
             return None;
         }
         self.kernel.take_result()
@@ -170,6 +204,10 @@ impl EventLoop {
                 self.server.handle(Event::Exception { thread, exception });
             }
             _ if thread == self.input => self.take_input(&message),
+            _ if thread == self.alarm.timer.thread() => {
+                self.alarm.answer();
+                self.server.handle(Event::Tick);
+            }
             _ => {}
         }
     }

@@ -68,6 +68,12 @@ impl Kernel {
         self.utcb
     }
 
+    /// Whether an answer is held back.
+    #[inline]
+    pub fn is_holding(&self) -> bool {
+        self.result.get().is_some() || self.held.borrow().is_some()
+    }
+
     /// The result of a system call that was held back, to be sent now.
     pub fn take_result(&self) -> Option<(ThreadId, u64)> {
         self.result.take()
@@ -86,7 +92,7 @@ impl Kernel {
 
     #[inline]
     fn flush(&self) {
-        if self.result.get().is_some() || self.held.borrow().is_some() {
+        if self.is_holding() {
             self.send_held();
         }
     }

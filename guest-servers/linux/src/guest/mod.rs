@@ -4,8 +4,10 @@
 //! - [`memory`]: frames for programs
 //! - [`events`]: the loop that receives messages
 //! - [`input`]: the thread that receives what is typed
+//! - [`timer`]: the thread that waits for the time
 
 pub mod events;
 pub mod input;
 pub mod kernel;
 pub mod memory;
+pub mod timer;

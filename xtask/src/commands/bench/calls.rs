@@ -93,7 +93,8 @@ const HEAD: &str = "## The shortest system calls
 
 What a system call takes that does next to nothing: a raw `syscall` in a loop, with the instructions of the program, the Linux server and the µ-kernel
 together, in the lab ([linux.md](linux.md#how-a-system-call-travels) says which way they travel). The minimum of 2001, less what two readings of the counter take. It is
-to be no more than Linux itself needs, and through the trampoline no more than one and a half times that. A test fails when a figure grows.
+to be no more than Linux itself needs, and through the trampoline no more than one and a half times that. `getppid-alarm` is `getppid` while the program
+waits for an alarm. A test fails when a figure grows.
 
 ";
 
