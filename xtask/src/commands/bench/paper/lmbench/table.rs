@@ -15,8 +15,7 @@ of any machine.
 
 `to Linux` is how many times as many instructions it takes: below 1 we need fewer, of a rate as of a time. `elsewhere` is what lmbench has printed on the same kernel in an emulated machine of its own, without `ukvmm` and KVM, before any of this was written. Where there is no figure, there is the reason.
 
-`getppid` is what lmbench calls a null system call. It and all other calls take our system more here than above: lmbench waits with a timeout for the process that measures, so the Linux server waits for a time beside messages, and such a wait
-is not for the µ-kernel's fast path. Any program that has a timer, or waits with a timeout, has that effect on all.
+`getppid` is what lmbench calls a null system call. While its programs measure, a process waits with a timeout for each.
 
 `fstat` is `newfstatat` since glibc 2.33; the switches are less the time of a pipe, and the signal handler's call is less that of `kill`. Its programs for networks are not run.
 
