@@ -124,6 +124,9 @@ pub struct Completions {
 pub struct Manual {
     /// The command that it is about, if not `ukvmm` itself
     pub command: Option<String>,
+    /// Write all pages into this folder: ukvmm.1, ukvmm-report.1, …
+    #[arg(short, long, value_name = "FOLDER", conflicts_with = "command")]
+    pub output: Option<PathBuf>,
 }
 
 #[derive(Args, Debug)]

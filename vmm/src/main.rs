@@ -40,7 +40,7 @@ fn main() -> ExitCode {
         Some(Command::Completions(options)) => {
             return ExitCode::from(manual::completions::run(options.shell));
         }
-        Some(Command::Man(options)) => return ExitCode::from(manual::page::run(options.command.as_deref())),
+        Some(Command::Man(options)) => return ExitCode::from(manual::page::run(&options)),
         None => {}
     }
     let dry_run = cli.run.dry_run;

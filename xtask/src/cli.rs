@@ -37,6 +37,8 @@ enum Command {
     Bench(commands::bench::Args),
     /// Make a book of docs/: build/book/index.html
     Book,
+    /// Make a Debian package: build/ukvmm_VERSION_amd64.deb
+    Deb(commands::deb::Args),
     /// Install what building, testing and the lab need
     Setup,
     /// Format the sources
@@ -66,6 +68,7 @@ pub fn dispatch() -> Result<ExitCode> {
         Command::Gdb(args) => commands::gdb::gdb(&args, rest),
         Command::Bench(args) => commands::bench::bench(&args, rest),
         Command::Book => commands::book::book(),
+        Command::Deb(args) => commands::deb::deb(&args),
         Command::Setup => commands::setup::setup(),
         Command::Fmt(args) => commands::fmt::fmt(args.check),
         Command::Lint => commands::lint::lint(),

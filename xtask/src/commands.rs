@@ -4,6 +4,7 @@ pub mod bench;
 pub mod bochs;
 pub mod book;
 pub mod build;
+pub mod deb;
 pub mod fmt;
 pub mod gdb;
 pub mod lab;

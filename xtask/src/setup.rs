@@ -5,8 +5,8 @@
 
 mod apt;
 mod kernel;
-mod mdbook;
 mod rust;
+mod tool;
 mod vmlinux;
 
 use anyhow::Result;
@@ -61,7 +61,12 @@ pub fn chromium() -> Result<()> {
 
 /// The program that makes the book.
 pub fn mdbook() -> Result<PathBuf> {
-    mdbook::path()
+    tool::MDBOOK.path()
+}
+
+/// The program that makes the Debian package.
+pub fn for_deb() -> Result<PathBuf> {
+    tool::CARGO_DEB.path()
 }
 
 /// What `cargo xtask bochs` needs besides.

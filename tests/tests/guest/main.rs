@@ -2,6 +2,7 @@
 //!
 //! - [`cases`]: Linux programs, each run natively, on this machine's KVM and in the lab
 //! - [`status`]: what `ukvmm` makes of a program's end
+//! - [`settings`]: a machine that is set up by a file, variables and the command line
 //! - [`shell`]: the interactive shell, on a pseudo-terminal
 //! - [`pvh`]: the same guest, booted by QEMU
 //! - [`conformance`]: the µ-kernel by itself, under a server set of its own
@@ -43,6 +44,7 @@ mod readme;
 mod records;
 mod rng;
 mod samples;
+mod settings;
 mod share;
 mod shell;
 mod soak;
@@ -65,6 +67,7 @@ fn main() {
     let mut trials = Vec::new();
     trials.extend(cases::trials(&context));
     trials.extend(status::trials(&context));
+    trials.extend(settings::trials(&context));
     trials.extend(shell::trials(&context));
     trials.extend(pvh::trials(&context));
     trials.extend(conformance::trials(&context));

@@ -2,13 +2,14 @@
 //!
 //! Flags and commands are as clap has them; what stands behind them is written by hand (`ukvmm.roff`), but for the variables, which are those of the flags.
 
-use crate::cli;
+use crate::cli::{self, Manual};
 use crate::settings::flags;
 use crate::similar;
 use clap::Command;
 use clap_mangen::Man;
 use std::fmt::Write as _;
 use std::io::{self, Write};
+use std::path::Path;
 use vmm_abi::exit;
 
 /// EXIT STATUS, FILES and so on.
@@ -24,9 +25,12 @@ enum Error {
     Write(#[from] io::Error),
 }
 
-/// Prints the page of `ukvmm`, or of one of its commands, and returns the exit status.
-pub fn run(command: Option<&str>) -> u8 {
-    let written = page(command).and_then(|page| Ok(io::stdout().write_all(&page)?));
+/// Prints a page, or writes all of them, and returns the exit status.
+pub fn run(options: &Manual) -> u8 {
+    let written = match &options.output {
+        Some(folder) => write_all(folder),
+        None => page(options.command.as_deref()).and_then(|page| Ok(io::stdout().write_all(&page)?)),
+    };
     match written {
         Ok(()) => 0,
         Err(error) => {
@@ -34,6 +38,15 @@ pub fn run(command: Option<&str>) -> u8 {
             exit::VMM
         }
     }
+}
+
+fn write_all(folder: &Path) -> Result<(), Error> {
+    std::fs::write(folder.join("ukvmm.1"), page(None)?)?;
+    for command in cli::command().get_subcommands() {
+        let name = command.get_name();
+        std::fs::write(folder.join(format!("ukvmm-{name}.1")), page(Some(name))?)?;
+    }
+    Ok(())
 }
 
 /// The page in roff.
@@ -140,6 +153,9 @@ mod tests {
                 "{page}"
             );
         }
+        let folder = tempfile::tempdir().unwrap();
+        write_all(folder.path()).unwrap();
+        assert!(folder.path().join("ukvmm.1").exists() && folder.path().join("ukvmm-report.1").exists());
         let error = page(Some("repotr")).unwrap_err().to_string();
         assert!(error.contains("did you mean report?"), "{error}");
         assert!(page(Some("help")).is_err());

@@ -4,7 +4,7 @@
 //! names that folder. `ukvmm` finds its guest in `/usr/share/ukvmm` as it does in `build/`.
 
 use crate::commands::build::{self, BuildArgs};
-use crate::{cargo, paths, setup};
+use crate::{paths, setup};
 use anyhow::{Context, Result};
 use lab::process;
 use std::collections::BTreeSet;
@@ -29,9 +29,6 @@ const SHELLS: [(&str, &str); 3] = [
     ("zsh", "usr/share/zsh/vendor-completions/_ukvmm"),
     ("fish", "usr/share/fish/vendor_completions.d/ukvmm.fish"),
 ];
-/// Commands of `ukvmm` that have a page of the manual beside its own.
-const PAGES: [&str; 7] = ["doctor", "gdb-core", "report", "trace", "top", "completions", "man"];
-
 pub fn deb(args: &Args) -> Result<ExitCode> {
     args.build.make()?;
     let cargo_deb = setup::for_deb()?;
@@ -44,7 +41,8 @@ pub fn deb(args: &Args) -> Result<ExitCode> {
     }
     write_manual(&paths::build().join("ukvmm"), &tree)?;
     let mut command = Command::new(cargo_deb);
-    let options = ["--package", "ukvmm", "--no-build", "--no-strip", "--target", cargo::HOST_TARGET, "--output"];
+    let options =
+        ["--package", "ukvmm", "--no-build", "--no-strip", "--target", cargo::HOST_TARGET, "--output"];
     process::run(command.args(options).arg(paths::build()).current_dir(paths::root()))?;
     Ok(ExitCode::SUCCESS)
 }
@@ -74,7 +72,8 @@ fn files(build: &Path) -> Result<Vec<(PathBuf, PathBuf)>> {
     }
     let doc = Path::new("usr/share/doc/ukvmm");
     let root = paths::root();
-    files.extend(["README.md", "LICENSE-APACHE", "LICENSE-MIT"].map(|name| (root.join(name), doc.join(name))));
+    files
+        .extend(["README.md", "LICENSE-APACHE", "LICENSE-MIT"].map(|name| (root.join(name), doc.join(name))));
     let chapters = names(&root.join("docs"), "md")?.into_iter();
     files.extend(chapters.map(|name| (root.join("docs").join(&name), doc.join("docs").join(&name))));
     Ok(files)
@@ -104,21 +103,20 @@ fn names(folder: &Path, extension: &str) -> Result<Vec<String>> {
 
 /// What `ukvmm` says of itself: pages of the manual and completions.
 fn write_manual(ukvmm: &Path, tree: &Path) -> Result<()> {
-    let said = |words: &[&str]| process::output(Command::new(ukvmm).args(words));
     let manual = tree.join("usr/share/man/man1");
-    write(&manual.join("ukvmm.1"), &said(&["man"])?)?;
-    for page in PAGES {
-        write(&manual.join(format!("ukvmm-{page}.1")), &said(&["man", page])?)?;
-    }
+    fs::create_dir_all(&manual).with_context(|| format!("cannot make {}", manual.display()))?;
+    process::run(Command::new(ukvmm).args(["man", "--output"]).arg(manual))?;
     for (shell, path) in SHELLS {
-        write(&tree.join(path), &said(&["completions", shell])?)?;
+        write(&tree.join(path), &process::output(Command::new(ukvmm).args(["completions", shell]))?)?;
     }
     Ok(())
 }
 
 fn copy(from: &Path, to: &Path) -> Result<()> {
     make_folder(to)?;
-    fs::copy(from, to).map(drop).with_context(|| format!("cannot copy {} to {}", from.display(), to.display()))
+    fs::copy(from, to)
+        .map(drop)
+        .with_context(|| format!("cannot copy {} to {}", from.display(), to.display()))
 }
 
 fn write(to: &Path, bytes: &[u8]) -> Result<()> {
