@@ -99,7 +99,7 @@ pub fn run(mut config: Config) -> Result<Ending, Error> {
 }
 
 /// The programs of the guest, for whoever wants to know names and symbols: finding them takes reading files.
-fn programs(config: &Config) -> Programs {
+pub fn programs(config: &Config) -> Programs {
     let is_watched = config.gdb.is_some() || config.profile.is_some();
     if is_watched { Programs::of(&config.kernel, &config.modules) } else { Programs::default() }
 }

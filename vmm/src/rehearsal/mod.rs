@@ -4,11 +4,11 @@
 //! which is then thrown away. So what would be wrong is said in the same words and with the same status. What a run would write is not made ([`files`]);
 //! sockets are, as nothing else tells whether they can be, and are gone at the end.
 //!
-//! - [`machine`]: what is told
+//! - [`described`]: what is told
 //! - [`text`]: for people
 
+mod described;
 mod files;
-mod machine;
 mod text;
 
 pub use files::Files;
@@ -17,10 +17,11 @@ use crate::cli::Form;
 use crate::config::Config;
 use crate::error::{Error, host};
 use crate::guest::{Devices, Guest};
+use crate::jail::Needs;
 use crate::loader::kernel;
 use crate::virtio::plan;
-use crate::{doctor, kvm, memory};
-use machine::{Kvm, Rehearsal};
+use crate::{doctor, kvm, machine, memory};
+use described::{Kvm, Rehearsal};
 use std::io::{self, Write};
 use vmm_abi::boot::BootInfo;
 
@@ -35,7 +36,9 @@ pub fn run(config: Config, form: Form) -> Result<(), Error> {
 fn rehearse(config: Config, kvm: Option<&Kvm>) -> Result<Rehearsal, Error> {
     let virtio = plan::count(&config)?;
     let ram = memory::allocate(config.memory)?;
+    let needs = config.jail.then(|| Needs::of_run(&config, &machine::programs(&config)));
     let mut rehearsal = Rehearsal::of(&config, kvm);
+    rehearsal.jail = needs.map(|needs| needs.all().map(ToString::to_string).collect());
     rehearsal.add_kernel(kernel::image(&config.kernel));
     let guest = Guest::check(config.kernel, config.format, memory::low_end(&ram))?;
     let devices = Devices { cpus: config.cpus, virtio };

@@ -34,6 +34,7 @@ fn it_says_where_everything_is() {
     ] {
         assert!(text.contains(line), "{line}: {text}");
     }
+    assert!(text.contains("jail      thread main may read /"), "{text}");
     assert!(text.lines().any(|line| line.ends_with(disk.to_str().unwrap())), "{text}");
     let json = serde_json::to_value(&rehearsal).unwrap();
     assert_eq!((&json["cpus"], &json["places"][3]["irq"]), (&1.into(), &16.into()));

@@ -1,6 +1,6 @@
 //! A rehearsed machine for people: a word, and what it is.
 
-use super::machine::{Place, RAM, Region, Rehearsal, Space};
+use super::described::{Place, RAM, Region, Rehearsal, Space};
 use std::fmt;
 
 /// Columns of the word.
@@ -39,6 +39,14 @@ impl fmt::Display for Rehearsal {
         }
         if let Some(debugger) = &machine.debugger {
             line("debugger", debugger)?;
+        }
+        match &self.jail {
+            None => line("jail", &"off")?,
+            Some(needs) => {
+                for (n, need) in needs.iter().enumerate() {
+                    line(if n == 0 { "jail" } else { "" }, need)?;
+                }
+            }
         }
         if let Some(kvm) = &self.kvm {
             let mode = match kvm.hardware {

@@ -3,7 +3,7 @@
 //! The tree that is packed is put together here, in `build/deb`; cargo-deb makes the package of it, by `[package.metadata.deb]` in `vmm/Cargo.toml`, which
 //! names that folder. `ukvmm` finds its guest in `/usr/share/ukvmm` as it does in `build/`.
 
-use crate::commands::build::{self, BuildArgs};
+use crate::commands::build::BuildArgs;
 use crate::{paths, setup};
 use anyhow::{Context, Result};
 use lab::process;
@@ -41,8 +41,7 @@ pub fn deb(args: &Args) -> Result<ExitCode> {
     }
     write_manual(&paths::build().join("ukvmm"), &tree)?;
     let mut command = Command::new(cargo_deb);
-    let options =
-        ["--package", "ukvmm", "--no-build", "--no-strip", "--target", cargo::HOST_TARGET, "--output"];
+    let options = ["--package", "ukvmm", "--no-build", "--no-strip", "--output"];
     process::run(command.args(options).arg(paths::build()).current_dir(paths::root()))?;
     Ok(ExitCode::SUCCESS)
 }

@@ -26,6 +26,8 @@ pub struct Rehearsal {
     pub files: Vec<String>,
     /// Where its core would go, should it die.
     pub core: Option<String>,
+    /// What the threads could do with files once the guest runs, in words; `null` without a jail.
+    pub jail: Option<Vec<String>>,
     /// `null` if there is none that can run it.
     pub kvm: Option<Kvm>,
 }
@@ -79,6 +81,7 @@ impl Rehearsal {
             machine,
             entry: 0,
             memory_map: Vec::new(),
+            jail: None,
             places,
             kvm: kvm.cloned(),
         }
