@@ -13,7 +13,7 @@
 //! - [`needs`]: which files they need; *the place to add to when a feature opens anything later on*
 //! - [`calls`]: which system calls they need, likewise; [`device_calls`]: those that do the work of devices
 //! - [`filter`]: made into filters of `seccomp`; [`refusal`]: what is said when one has refused a call
-//! - [`files`]: Landlock
+//! - [`files`]: the rules of Landlock
 //! - [`privileges`]: capabilities, and descriptors of others
 //! - [`options`]: how it is turned off
 //!
