@@ -56,6 +56,11 @@ impl<M: GuestMemory> Input<M> {
         self.area.is_some()
     }
 
+    /// Whether it was told that there will be no more input.
+    pub fn is_ended(&self) -> bool {
+        self.ended
+    }
+
     /// Bytes that the ring has room for. 0 while there is no ring.
     pub fn room(&self) -> usize {
         let Some(tail) = self.area.and_then(|area| self.load(area, RX_TAIL)) else { return 0 };

@@ -48,6 +48,8 @@ pub enum Command {
     Trace(Trace),
     /// Watch a machine that runs with `--live`: its threads, IPC and system calls, a second at a time
     Top(Top),
+    /// Ask a machine that runs with `--control` how it is, and tell it what to do
+    Ctl(crate::control::client::options::Ctl),
     /// Print what a shell has to know to complete a command line
     Completions(Completions),
     /// Print a page of the manual: `ukvmm man | man -l -`
@@ -251,6 +253,8 @@ pub struct Run {
         help_heading = help::INSIGHT
     )]
     pub strace: Option<Strace>,
+    #[command(flatten)]
+    pub control: crate::control::options::ControlOptions,
 
     /// Print the machine that would be built, and start nothing; as text or as JSON
     ///

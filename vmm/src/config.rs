@@ -1,6 +1,7 @@
 //! From a command line to what is to be run: files found and opened, limits checked, modules listed.
 
 use crate::cli::{Run, Strace};
+use crate::control;
 use crate::console::{Endpoint, EndpointError, PortOptions};
 use crate::core::wish::{Wish, WishError};
 use crate::debug::listen::{Gdb, ListenError};
@@ -16,6 +17,7 @@ use crate::options::SubOptionError;
 use crate::profile;
 use crate::rehearsal::Files;
 use crate::set::{IMPLIED, ServerSet, SetError};
+use crate::socket::Socket;
 use crate::share::{Folder, ShareError, ShareOptions};
 use crate::vsock::{Host, VsockError, VsockOptions};
 use devices::virtio::vsock::Cid;
@@ -87,6 +89,8 @@ pub enum ConfigError {
     NoDebugger,
     #[error(transparent)]
     Gdb(#[from] ListenError),
+    #[error(transparent)]
+    Control(#[from] control::socket::SocketError),
 }
 
 impl ConfigError {
@@ -134,6 +138,8 @@ pub struct Config {
     pub profile: Option<profile::wish::Wish>,
     /// Where debuggers come, if the guest may be debugged.
     pub gdb: Option<Gdb>,
+    /// Where the machine is controlled from.
+    pub control: Option<Socket>,
     /// Whether threads are confined once everything is set up.
     pub jail: bool,
 }
@@ -184,6 +190,7 @@ impl Config {
             core,
             profile,
             gdb: gdb(run.gdb, run.gdb_default, run.stopped)?,
+            control: run.control.control.as_deref().map(control::socket::open).transpose()?,
             jail: !run.jail.no_sandbox,
         })
     }

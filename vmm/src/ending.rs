@@ -26,6 +26,8 @@ pub enum Request {
     Signal(i32),
     /// The guest's output cannot be written.
     Output(String),
+    /// Somebody wants this by the control socket.
+    Stop(Status),
 }
 
 /// What the process does at its end.
@@ -145,6 +147,7 @@ impl Ending {
             }
             Request::Quit => Self::silent(Status::Exit(0)),
             Request::Signal(signal) => Self::silent(Status::Signal(signal)),
+            Request::Stop(status) => Self::silent(status),
             Request::Output(error) => Self::new(exit::VMM, error),
         }
     }
@@ -311,6 +314,8 @@ mod tests {
         assert_eq!(of(Stop::Exit(3), Request::Timeout(time)).status, Status::Exit(3));
         assert_eq!(of(Stop::Kicked, Request::Quit).status, Status::Exit(0));
         assert_eq!(of(Stop::Kicked, Request::Signal(15)).status, Status::Signal(15));
+        assert_eq!(of(Stop::Kicked, Request::Stop(Status::Exit(7))).status, Status::Exit(7));
+        assert_eq!(of(Stop::Exit(3), Request::Stop(Status::Exit(7))).status, Status::Exit(3));
         expect(&of(Stop::Kicked, Request::Output("no space".into())), 125, "no space");
         let stuck = Ending::of(
             &Reports { all: vec![None], first: None },

@@ -11,6 +11,7 @@
 //! - [`debug`]: what a debugger sees and does; [`gdb`]: how GDB says it
 //! - [`inspect`], [`monitor`]: what the guest's kernel says about it, in structures and in words; [`report`]: what its servers say
 //! - [`profile`]: what a machine did when, and how long it took; [`live`]: what it does just now; [`trace`]: what caches make of a trace of memory accesses
+//! - [`control`]: what other programs ask of a machine and tell it
 //! - [`jail`]: what threads may do once the machine is set up
 //! - [`core`]: what is left of a guest that has died
 //! - [`ending`], [`symbols`], [`log`], [`error`]: what the user is told
@@ -22,6 +23,7 @@ pub mod board;
 pub mod cli;
 pub mod config;
 pub mod console;
+pub mod control;
 pub mod core;
 pub mod debug;
 pub mod disk;

@@ -3,6 +3,8 @@
 use crate::board::{self, Board, Streams};
 use crate::config::Config;
 use crate::console::Standard;
+use crate::control::Remote;
+use crate::control::running::Parts;
 use crate::core::wish::Wish;
 use crate::debug::control::Control;
 use crate::debug::listen::Gdb;
@@ -17,6 +19,7 @@ use crate::events::timer::Timer;
 use crate::events::{Mailbox, Notice, eventfd};
 use crate::guest::Guest;
 use crate::jail::{self, Kind, Needs};
+use crate::output::Traffic;
 use crate::memory::{self, GuestMemory};
 use crate::profile::session::Session;
 use crate::slots::Slots;
@@ -52,8 +55,11 @@ pub fn run(mut config: Config) -> Result<Ending, Error> {
     kick::install()?;
     let memory = memory::allocate(config.memory)?;
     let (mailbox, notices, wake) = Mailbox::new()?;
+    let watchers = Arc::default();
+    let remote = Remote::start(&mut config, &mailbox, &watchers)?;
     let room = Arc::new(eventfd()?);
-    let standard = config.console.is_some().then(|| Standard::new(room.clone())).transpose()?;
+    let traffic = Arc::new(Traffic::default());
+    let standard = config.console.is_some().then(|| Standard::new(room.clone(), traffic.clone())).transpose()?;
     let plans = virtio::plan::plans(&mut config, &memory, standard.as_ref(), &mailbox)?;
     let guest = Guest::check(config.kernel, config.format, memory::low_end(&memory))?;
     if guest.is_stock() {
@@ -66,21 +72,24 @@ pub fn run(mut config: Config) -> Result<Ending, Error> {
     let mut events: EventManager<Box<dyn MutEventSubscriber>> = EventManager::new()?;
     events.add_subscriber(Box::new(wake));
     let virtio_first = !config.format.is_stock() || config.cmdline.contains(VIRTIO_CONSOLE);
-    let streams = Streams { mailbox: &mailbox, room: room.clone(), standard, virtio_first };
+    let streams = Streams { mailbox: &mailbox, room: room.clone(), traffic: traffic.clone(), standard, virtio_first };
     let Board { ports, input } = board::connect(&vm, streams, config.uart, config.format.is_stock())?;
     events.add_subscriber(Box::new(Signals::new(mailbox.clone(), input.on_resize())?));
     // Signals are for this thread, and those that are started from here on; and so is the jail.
     needs.map(jail::arm).transpose()?;
     let devices = virtio::attach(&vm, plans)?;
-    events.add_subscriber(Box::new(Input::new(input, room, mailbox.clone())?));
+    events.add_subscriber(Box::new(Input::new(input.clone(), room, mailbox.clone())?));
     if let Some(after) = config.timeout {
         events.add_subscriber(Box::new(Timer::new(after, mailbox.clone())?));
     }
-    let debugger =
-        config.gdb.map(|gdb| debugger(gdb, &vm, &vcpus, &mailbox, programs.clone())).transpose()?;
-    let profile = config.profile.map(|wish| Session::start(wish, &vm, &vcpus, &modules, programs));
+    let control = control(&vcpus, config.gdb.as_ref(), remote.is_some(), &mailbox)?;
+    let gdb = config.gdb.zip(control.clone());
+    let debugger = gdb.map(|(gdb, control)| debugger(gdb, &vm, control, programs.clone())).transpose()?;
+    let profile = config.profile.map(|wish| Session::start(wish, &vm, &vcpus, &modules, programs, watchers));
     let profile = profile.transpose()?;
-    let control = debugger.as_ref().map(|server| server.control().clone());
+    if let Some((remote, control)) = remote.as_ref().zip(control.clone()) {
+        remote.has(Parts { control, input, windows: devices.windows.clone(), console: traffic });
+    }
     let done = move |id| mailbox.send(Notice::Stopped(id));
     let mut world = World::new(ports, devices.windows.clone(), vm.memory().clone(), control);
     world.keeps_state = config.core.is_some();
@@ -88,9 +97,11 @@ pub fn run(mut config: Config) -> Result<Ending, Error> {
     let vcpus = Group::start(vcpus, world, done)?;
     jail::enter(Kind::Main);
     let (request, stopped) = serve(&mut events, &notices, &vcpus)?;
+    remote.iter().for_each(|remote| remote.ends());
     devices.end();
     let reports = vcpus.join(&stopped);
     let ending = Ending::of(&reports, request, &kernel_path);
+    remote.iter().for_each(|remote| remote.ended(ending.status));
     if let Some(debugger) = debugger {
         debugger.end(ending.status.code());
     }
@@ -111,15 +122,20 @@ fn with_core(ending: Ending, wish: Option<Wish>, reports: &Reports, memory: &Gue
     Ending { core: wish.and_then(deposit), ..ending }
 }
 
-/// Starts to serve debuggers of a machine that has not run yet and was made of `programs`.
-fn debugger(
-    gdb: Gdb,
-    vm: &Arc<Vm>,
+/// What stops and starts the vCPUs, if a debugger or the control socket (`remote`) may want that.
+fn control(
     vcpus: &[VcpuFd],
+    gdb: Option<&Gdb>,
+    remote: bool,
     mailbox: &Mailbox,
-    programs: Programs,
-) -> Result<Server, Error> {
-    let control = Control::new(vcpus, gdb.hold, mailbox.clone())?;
+) -> Result<Option<Arc<Control>>, Error> {
+    let hold = gdb.is_some_and(|gdb| gdb.hold);
+    let is_wanted = gdb.is_some() || remote;
+    Ok(is_wanted.then(|| Control::new(vcpus, hold, mailbox.clone())).transpose()?)
+}
+
+/// Starts to serve debuggers of a machine that has not run yet and was made of `programs`.
+fn debugger(gdb: Gdb, vm: &Arc<Vm>, control: Arc<Control>, programs: Programs) -> Result<Server, Error> {
     gdb.announce();
     let (its_control, vm) = (control.clone(), vm.clone());
     Server::start(gdb, control, move || {

@@ -6,7 +6,7 @@ use ukvmm::config::Config;
 use ukvmm::ending::{Ending, Status};
 use ukvmm::error::Error;
 use ukvmm::settings::{self, Origins, Read};
-use ukvmm::{core, doctor, jail, live, log, machine, manual, profile, rehearsal, terminal, trace};
+use ukvmm::{control, core, doctor, jail, live, log, machine, manual, profile, rehearsal, terminal, trace};
 use vmm_abi::exit;
 
 fn main() -> ExitCode {
@@ -37,6 +37,7 @@ fn main() -> ExitCode {
         Some(Command::Report(options)) => return ExitCode::from(profile::command::run(&options)),
         Some(Command::Trace(options)) => return ExitCode::from(trace::run(&options)),
         Some(Command::Top(options)) => return live::command::run(&options),
+        Some(Command::Ctl(options)) => return control::client::command::run(&options),
         Some(Command::Completions(options)) => {
             return ExitCode::from(manual::completions::run(options.shell));
         }

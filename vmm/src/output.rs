@@ -11,22 +11,33 @@ use std::fs::File;
 use std::io::{self, ErrorKind, Write};
 use std::mem::ManuallyDrop;
 use std::os::fd::{AsRawFd, FromRawFd, RawFd};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+/// Bytes that have gone through the guest's console, of whatever kind it is.
+#[derive(Default, Debug)]
+pub struct Traffic {
+    pub from_guest: AtomicU64,
+    pub to_guest: AtomicU64,
+}
 
 /// Both streams, unbuffered.
 pub struct Streams {
     out: Stream,
     err: Stream,
     mailbox: Mailbox,
+    traffic: Arc<Traffic>,
     /// Standard output has failed and the machine is about to stop.
     failed: bool,
 }
 
 impl Streams {
-    pub fn new(mailbox: Mailbox) -> Self {
+    pub fn new(mailbox: Mailbox, traffic: Arc<Traffic>) -> Self {
         Self {
             out: Stream::new(libc::STDOUT_FILENO),
             err: Stream::new(libc::STDERR_FILENO),
             mailbox,
+            traffic,
             failed: false,
         }
     }
@@ -34,6 +45,7 @@ impl Streams {
 
 impl Output for Streams {
     fn write(&mut self, channel: Channel, bytes: &[u8]) {
+        self.traffic.from_guest.fetch_add(bytes.len() as u64, Relaxed);
         match channel {
             Channel::Err => {
                 if let Err(error) = self.err.write_all(bytes) {

@@ -1,6 +1,7 @@
 //! What makes a device the device that it is.
 
 use super::queue::Queues;
+use super::traffic::Traffic;
 use super::{Chain, Interrupt, Memory};
 
 /// The driver broke a rule of the specification: the device stops until it is reset (2.1.2, DEVICE_NEEDS_RESET).
@@ -47,13 +48,17 @@ pub struct Io<'a> {
     pub memory: &'a Memory,
     pub(super) queues: &'a mut Queues,
     pub(super) interrupt: &'a Interrupt,
+    pub(super) traffic: &'a Traffic,
     pub(super) generation: &'a mut u32,
 }
 
 impl Io<'_> {
     /// Takes the next request off queue `queue`. `None`: there is none, or the device has had its share and is called again later.
     pub fn pop(&mut self, queue: usize) -> Result<Option<Chain>, Broken> {
-        self.queues.pop(queue, self.memory)
+        let chain = self.queues.pop(queue, self.memory)?;
+        // What is put back is buffers that the device is to write.
+        chain.iter().for_each(|chain| self.traffic.taken(chain.readable_len()));
+        Ok(chain)
     }
 
     /// Puts back what [`Self::pop`] gave last: it will be the next again.
@@ -64,6 +69,7 @@ impl Io<'_> {
     /// The request with this head is done, and `written` bytes of its writable buffers, from their begin, were written. The driver hears of
     /// it when the device's call returns.
     pub fn push(&mut self, queue: usize, head: u16, written: u32) -> Result<(), Broken> {
+        self.traffic.done(written);
         self.queues.push(queue, head, written, self.memory)
     }
 

@@ -5,6 +5,7 @@
 
 use super::device::Io;
 use super::queue::Queues;
+use super::traffic::{Counts, Traffic};
 use super::{Broken, Device, Interrupt, Line, Memory};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use virtio_bindings::virtio_config::{
@@ -31,6 +32,7 @@ pub struct Mmio {
     name: String,
     memory: Memory,
     interrupt: Interrupt,
+    traffic: Traffic,
     state: Mutex<State>,
 }
 
@@ -66,11 +68,16 @@ impl Mmio {
             generation: 0,
             more: Vec::new(),
         };
-        Self { name: name.into(), memory, interrupt: Interrupt::new(line), state: Mutex::new(state) }
+        Self { name: name.into(), memory, interrupt: Interrupt::new(line), traffic: Traffic::default(), state: Mutex::new(state) }
     }
 
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// What has gone through it.
+    pub fn counts(&self) -> Counts {
+        self.traffic.counts(self.interrupt.raised())
     }
 
     /// Number of its queues.
@@ -259,6 +266,7 @@ impl State {
             memory: &mmio.memory,
             queues: &mut self.queues,
             interrupt: &mmio.interrupt,
+            traffic: &mmio.traffic,
             generation: &mut self.generation,
         };
         (&mut *self.device, io)

@@ -9,6 +9,7 @@
 //! - [`chain`]: the buffers of one request, checked
 //! - [`mmio`]: the registers
 //! - [`interrupt`]: the interrupt status and line
+//! - [`traffic`]: what has gone through the queues
 //! - [`mock`]: the driver's side, for tests and fuzzers
 //! - [`block`]: the device with a disk
 //! - [`console`]: the device with terminals and other ports
@@ -28,6 +29,7 @@ pub mod net;
 pub mod p9;
 pub mod queue;
 pub mod rng;
+pub mod traffic;
 pub mod vsock;
 
 pub use chain::{Chain, Range};

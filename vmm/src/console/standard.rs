@@ -7,7 +7,7 @@
 use super::readiness::Readiness;
 use crate::events::Mailbox;
 use crate::events::eventfd;
-use crate::output::Streams;
+use crate::output::{Streams, Traffic};
 use crate::terminal;
 use devices::console::{Channel, Output};
 use devices::virtio::console::Port;
@@ -33,6 +33,7 @@ pub struct Standard {
     resized: EventFd,
     /// Written when there is room for input.
     room: Arc<EventFd>,
+    traffic: Arc<Traffic>,
 }
 
 struct State {
@@ -45,10 +46,10 @@ struct State {
 
 impl Standard {
     /// `room` is written when there is room for input, or for the first time.
-    pub fn new(room: Arc<EventFd>) -> Result<Arc<Self>, crate::error::Error> {
+    pub fn new(room: Arc<EventFd>, traffic: Arc<Traffic>) -> Result<Arc<Self>, crate::error::Error> {
         let (rows, columns) = terminal::window_size();
         let state = State { waiting: VecDeque::new(), claimed: false, size: (columns, rows) };
-        Ok(Arc::new(Self { state: Mutex::new(state), input: eventfd()?, resized: eventfd()?, room }))
+        Ok(Arc::new(Self { state: Mutex::new(state), input: eventfd()?, resized: eventfd()?, room, traffic }))
     }
 
     /// Whether the guest has opened its port.
@@ -61,10 +62,14 @@ impl Standard {
         INPUT.saturating_sub(self.state().waiting.len())
     }
 
-    /// Takes input, no more than there is room for.
-    pub fn put(&self, bytes: &[u8]) {
-        self.state().waiting.extend(bytes);
+    /// Takes input, as much as there is room for, and returns how much it was.
+    pub fn put(&self, bytes: &[u8]) -> usize {
+        let mut state = self.state();
+        let count = bytes.len().min(INPUT.saturating_sub(state.waiting.len()));
+        state.waiting.extend(&bytes[..count]);
+        drop(state);
         signal(&self.input);
+        count
     }
 
     /// The terminal has these rows and columns now.
@@ -93,7 +98,7 @@ impl Standard {
         let chunk = if terminal::is_tty(output) { TERMINAL_CHUNK } else { CHUNK };
         let port = StandardPort {
             shared: self.clone(),
-            streams: Streams::new(mailbox),
+            streams: Streams::new(mailbox, self.traffic.clone()),
             chunk,
             _readiness: readiness,
         };

@@ -187,7 +187,7 @@ fn what_cannot_be_opened_is_named() {
 #[test]
 fn input_goes_to_the_port_and_makes_room_there() {
     let room = Arc::new(crate::events::eventfd().unwrap());
-    let standard = Standard::new(room.clone()).unwrap();
+    let standard = Standard::new(room.clone(), Arc::default()).unwrap();
     let (mailbox, _, _) = crate::events::Mailbox::new().unwrap();
     let (port, source) = standard.port(mailbox).unwrap();
     let mut rig = Rig::of(port, source);

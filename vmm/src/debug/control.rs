@@ -9,12 +9,17 @@
 //!
 //! Nothing here depends on the debugger for the machine to end: the event loop kicks a parked vCPU as it kicks a running one.
 //!
+//! The machine can also be frozen, which is the user's affair and none of the debugger's ([`freeze`]).
+//!
 //! - `station`: where one vCPU is parked, and how it is called
 //! - `run`: the loop of a vCPU that may be debugged; `exits`: counts how often it leaves the guest
+//! - [`freeze`]: the whole machine stands still; `arrivals`: that it does
 //! - [`trap`]: what vCPUs leave for the debugger
 //! - [`watch`]: places where there is memory, but the guest's accesses come to us
 
+mod arrivals;
 mod exits;
+pub mod freeze;
 mod run;
 mod station;
 pub mod trap;
@@ -23,6 +28,8 @@ pub mod watch;
 use crate::events::Mailbox;
 use crate::kvm::KvmError;
 use crate::vcpu::kick::Kicker;
+use arrivals::Arrivals;
+use freeze::Freeze;
 use kvm_ioctls::VcpuFd;
 use station::{Plight, Station};
 use std::os::fd::BorrowedFd;
@@ -47,18 +54,23 @@ pub struct Control {
     /// Whether there is a debugger, which takes the traps.
     attached: AtomicBool,
     watches: Mutex<Watches>,
+    freeze: Mutex<Freeze>,
+    arrivals: Arc<Arrivals>,
     mailbox: Mailbox,
 }
 
 impl Control {
     /// For these vCPUs, none of which has run yet. With `hold`, they are parked before their first instruction.
     pub fn new(vcpus: &[VcpuFd], hold: bool, mailbox: Mailbox) -> Result<Arc<Self>, KvmError> {
-        let station = |vcpu| Ok(Station::new(Arc::new(Kicker::new(vcpu)?), hold));
+        let arrivals = Arc::new(Arrivals::new()?);
+        let station = |vcpu| Ok(Station::new(Arc::new(Kicker::new(vcpu)?), hold, arrivals.clone()));
         Ok(Arc::new(Self {
             stations: vcpus.iter().map(station).collect::<Result<_, KvmError>>()?,
             traps: Traps::new()?,
             attached: AtomicBool::new(false),
             watches: Mutex::default(),
+            freeze: Mutex::default(),
+            arrivals,
             mailbox,
         }))
     }

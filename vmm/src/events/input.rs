@@ -31,8 +31,8 @@ pub trait Taker {
     fn is_ready(&self) -> bool;
     /// Bytes that can be taken now.
     fn room(&self) -> usize;
-    /// Takes no more than there is room for.
-    fn put(&mut self, bytes: &[u8]);
+    /// Takes as many as there is room for, and returns their number.
+    fn put(&mut self, bytes: &[u8]) -> usize;
     /// There is no more.
     fn end(&mut self);
 }
@@ -162,9 +162,8 @@ impl<T: Taker> Input<T> {
     }
 
     fn deliver(&mut self) {
-        let count = self.left.len().min(self.taker.room());
-        if count > 0 {
-            self.taker.put(&self.left[..count]);
+        if !self.left.is_empty() {
+            let count = self.taker.put(&self.left);
             self.left.drain(..count);
         }
     }

@@ -26,10 +26,7 @@ impl Signals {
     /// Blocks the signals in this thread and those that it starts from now on. `resized` gets the terminal's new rows and
     /// columns.
     pub fn new(mailbox: Mailbox, resized: Box<dyn Fn((u16, u16))>) -> Result<Self, Error> {
-        for signal in ALL {
-            // One that the parent had blocked already is as good.
-            let _ = block_signal(signal);
-        }
+        block();
         let set = create_sigset(&ALL).map_err(|e| host("signal set")(e.into()))?;
         // SAFETY: `set` is a valid signal set, which is only read.
         let fd = unsafe { libc::signalfd(-1, &set, libc::SFD_NONBLOCK | libc::SFD_CLOEXEC) };
@@ -52,6 +49,14 @@ impl Signals {
             signal if ENDING.contains(&signal) => self.mailbox.request(Request::Signal(signal)),
             _ => {}
         }
+    }
+}
+
+/// Leaves the signals to others than this thread, and those that it starts from now on.
+pub fn block() {
+    for signal in ALL {
+        // One that the parent had blocked already is as good.
+        let _ = block_signal(signal);
     }
 }
 

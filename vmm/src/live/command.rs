@@ -5,6 +5,7 @@ use crate::terminal;
 use std::io::{self, BufWriter, IsTerminal, stdout};
 use std::process::ExitCode;
 use top::find::{self, FindError};
+use top::link::Link;
 use top::plain::{self, PlainError};
 use top::screen::{self, Over, ScreenError};
 use vmm_abi::exit;
@@ -37,7 +38,7 @@ pub fn run(options: &Top) -> ExitCode {
 }
 
 fn show(options: &Top) -> Result<(), Error> {
-    let mut link = find::machine(options.machine.as_deref())?;
+    let mut link: Link = find::machine(options.machine.as_deref())?;
     let windows = if options.once { Some(1) } else { options.batch };
     let ended = if windows.is_some() || !stdout().is_terminal() {
         plain::run(&mut link, windows, &mut BufWriter::new(stdout().lock()))?

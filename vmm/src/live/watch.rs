@@ -4,11 +4,13 @@
 
 use super::clients::Clients;
 use super::feed::{Feed, News, feed};
-use super::socket::Socket;
 use crate::error::{Error, host};
 use crate::jail::{self, Kind};
+use crate::socket::Socket;
 use profile::live::analysis::Analysis;
 use profile::live::line::{End, Line};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::mpsc::{Receiver, SyncSender};
 use std::thread::{self, JoinHandle};
 
@@ -18,11 +20,15 @@ pub struct Watch {
 }
 
 impl Watch {
-    /// Starts it. What is said to the feed is shown at the socket.
-    pub fn start(socket: Socket, analysis: Analysis) -> Result<(Self, Feed), Error> {
+    /// Starts it. What is said to the feed is shown at the socket, and how many look at it kept in `watchers`.
+    pub fn start(
+        socket: Socket,
+        analysis: Analysis,
+        watchers: Arc<AtomicUsize>,
+    ) -> Result<(Self, Feed), Error> {
         let (feed, sender, receiver) = feed();
         tracing::info!("--live: ukvmm top {}", socket.path().display());
-        let body = move || run(&receiver, analysis, &socket);
+        let body = move || run(&receiver, analysis, &socket, &watchers);
         let thread = thread::Builder::new().name("live".into()).spawn(body);
         let thread = thread.map_err(host("starting the thread for --live"))?;
         Ok((Self { sender: Some(sender), thread: Some(thread) }, feed))
@@ -52,7 +58,7 @@ impl Drop for Watch {
     }
 }
 
-fn run(news: &Receiver<News>, mut analysis: Analysis, socket: &Socket) {
+fn run(news: &Receiver<News>, mut analysis: Analysis, socket: &Socket, watchers: &AtomicUsize) {
     jail::enter(Kind::Live);
     let mut clients = Clients::default();
     for news in news {
@@ -64,5 +70,6 @@ fn run(news: &Receiver<News>, mut analysis: Analysis, socket: &Socket) {
         if let Some(line) = line {
             clients.tell(&line);
         }
+        watchers.store(clients.len(), Relaxed);
     }
 }

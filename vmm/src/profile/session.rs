@@ -29,6 +29,7 @@ use profile::live::line;
 use profile::live::window::Machine;
 use std::io::{self, BufWriter};
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 use std::time::{SystemTime, UNIX_EPOCH};
 use vmm_abi::trace;
 
@@ -48,13 +49,15 @@ pub struct Session {
 }
 
 impl Session {
-    /// Begins to record. The guest, made of `programs`, is in memory, with these modules; if there are rings, they are one of them.
+    /// Begins to record. The guest, made of `programs`, is in memory, with these modules; if there are rings, they are one of them. How many
+    /// watch is kept in `watchers`.
     pub fn start(
         wish: Wish,
         vm: &Vm,
         vcpus: &[VcpuFd],
         modules: &[Module],
         programs: Programs,
+        watchers: Arc<AtomicUsize>,
     ) -> Result<Self, Error> {
         let Wish { output, socket, header, hz } = wish;
         let rings = modules.iter().find(|module| module.name == trace::MODULE).map(Module::range);
@@ -70,7 +73,7 @@ impl Session {
             vm.trace_doorbell(&bell)?;
         }
         let offset = start.offset();
-        let watch = socket.map(|socket| Watch::start(socket, analysis(&header, offset))).transpose()?;
+        let watch = socket.map(|socket| Watch::start(socket, analysis(&header, offset), watchers)).transpose()?;
         let (watch, feed) = watch.unzip();
         let guest = Arc::new(Guest {
             memory: vm.memory().clone(),

@@ -6,7 +6,8 @@ use crate::cli::Run;
 use crate::core::manifest;
 use crate::debug::programs::servers_of;
 use crate::doctor;
-use crate::live::socket::{Socket, SocketError};
+use crate::live::socket::{self, SocketError};
+use crate::socket::Socket;
 use crate::loader::file::{FileError, Input};
 use crate::loader::module::Module;
 use crate::options::SubOptionError;
@@ -78,7 +79,7 @@ impl Wish {
         }
         let hz = options.as_ref().and_then(|options| options.hz);
         let output = options.map(|options| Output::open(options, Files::of(run))).transpose()?;
-        let socket = run.live.as_deref().map(Socket::open).transpose()?;
+        let socket = run.live.as_deref().map(socket::open).transpose()?;
         Ok(Some(Self { output, socket, header, hz }))
     }
 

@@ -5,6 +5,7 @@ use super::worker::{Orders, Worker};
 use crate::error::Error;
 use crate::events::eventfd;
 use crate::vm::Vm;
+use devices::virtio::traffic::Counts;
 use devices::virtio::{Line, Mmio, mmio};
 use std::fmt::Write;
 use std::sync::Arc;
@@ -77,6 +78,11 @@ impl Windows {
 
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+
+    /// The devices by their names, and what has gone through each.
+    pub fn counts(&self) -> impl Iterator<Item = (&str, Counts)> {
+        self.0.iter().map(|device| (device.name(), device.counts()))
     }
 
     /// The device with a register at `address`, and the register's offset.

@@ -7,6 +7,7 @@ mod analysis;
 mod block;
 mod bzimage;
 mod console;
+mod control;
 mod core;
 mod elf;
 mod gdb;
@@ -57,6 +58,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "core", run: core::run, seeds: core::seeds, runs: 1000 },
     Target { name: "profile", run: profile::run, seeds: profile::seeds, runs: 4000 },
     Target { name: "sites", run: sites::run, seeds: sites::seeds, runs: 4000 },
+    Target { name: "control", run: control::run, seeds: control::seeds, runs: 4000 },
     Target { name: "analysis", run: analysis::run, seeds: analysis::seeds, runs: 2000 },
 ];
 

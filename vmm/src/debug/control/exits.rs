@@ -1,7 +1,7 @@
 //! How often a vCPU has left the guest, and why: for whoever wonders where the time goes.
 
 use kvm_ioctls::VcpuExit;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed};
 
 #[derive(Clone, Copy)]
 enum Reason {
@@ -21,7 +21,11 @@ const NAMES: [&str; 8] =
 
 /// Counts by reason. Only the vCPU's thread counts; anybody may look.
 #[derive(Default)]
-pub struct Exits([AtomicU64; NAMES.len()]);
+pub struct Exits {
+    counts: [AtomicU64; NAMES.len()],
+    /// The reason of the last one, as its place in [`NAMES`], counted from 1.
+    last: AtomicU8,
+}
 
 impl Exits {
     pub fn count(&self, exit: &VcpuExit<'_>) {
@@ -43,12 +47,20 @@ impl Exits {
     }
 
     fn add(&self, reason: Reason) {
-        self.0[reason as usize].fetch_add(1, Relaxed);
+        // Nobody else writes: an addition need not be atomic.
+        let count = &self.counts[reason as usize];
+        count.store(count.load(Relaxed).wrapping_add(1), Relaxed);
+        self.last.store(reason as u8 + 1, Relaxed);
+    }
+
+    /// Why it has left last, if it has.
+    pub fn last(&self) -> Option<&'static str> {
+        NAMES.get(usize::from(self.last.load(Relaxed)).checked_sub(1)?).copied()
     }
 
     /// The reasons that there were, and how often.
     pub fn counts(&self) -> Vec<(&'static str, u64)> {
-        let counts = NAMES.into_iter().zip(self.0.iter().map(|count| count.load(Relaxed)));
+        let counts = NAMES.into_iter().zip(self.counts.iter().map(|count| count.load(Relaxed)));
         counts.filter(|(_, count)| *count != 0).collect()
     }
 }
@@ -60,12 +72,13 @@ mod tests {
     #[test]
     fn exits_are_counted_by_their_reasons() {
         let exits = Exits::default();
-        assert!(exits.counts().is_empty());
+        assert!(exits.counts().is_empty() && exits.last().is_none());
         exits.count(&VcpuExit::IoOut(0xf4, &[0]));
         exits.count(&VcpuExit::IoOut(0xe9, &[0]));
         exits.count(&VcpuExit::Hlt);
         exits.count(&VcpuExit::Intr);
         exits.count_interrupted();
         assert_eq!(exits.counts(), [("port write", 2), ("interrupted", 2), ("other", 1)]);
+        assert_eq!(exits.last(), Some("interrupted"));
     }
 }

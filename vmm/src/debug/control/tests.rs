@@ -1,5 +1,6 @@
 //! vCPUs of this machine's KVM, with guests of a few instructions.
 
+use super::freeze::Stand;
 use super::trap::Trap;
 use super::watch::Kinds;
 use super::*;
@@ -314,6 +315,97 @@ fn a_watched_page_tells_and_then_is_memory_again() {
     }
     assert!(slots.protect([(8 << 20, Protection::All)].into()).is_err());
     slots.reserve(4096).unwrap().write_obj(5u8, GuestAddress(crate::slots::RESERVE)).unwrap();
+    m.end();
+}
+
+/// Waits until the frozen machine stands, as the control socket does.
+fn wait_until_it_stands(m: &Machine) {
+    while !m.control.stands() {
+        let mut fds = [PollFd::from_borrowed_fd(m.control.arrivals(), PollFlags::IN)];
+        let limit = Timespec { tv_sec: 20, tv_nsec: 0 };
+        assert_eq!(poll(&mut fds, Some(&limit)), Ok(1), "it does not stand");
+        m.control.forget_arrivals();
+    }
+}
+
+#[test]
+fn a_frozen_machine_stands_still_until_it_is_thawed() {
+    let m = machine!(&[COUNT], 2, false);
+    for _ in 0..50 {
+        m.wait_until_it_counts();
+        assert!(m.control.freeze() && !m.control.freeze());
+        wait_until_it_stands(&m);
+        let stands = m.count();
+        let before = m.control.frozen_for();
+        while m.control.frozen_for() < before + Duration::from_millis(1) {
+            std::thread::yield_now();
+        }
+        assert_eq!(m.count(), stands);
+        assert!(m.control.seen().iter().all(|seen| seen.stand == Stand::Frozen));
+        assert!(m.control.thaw() && !m.control.thaw());
+    }
+    m.wait_until_it_counts();
+    let whole = m.control.frozen_for();
+    assert!(whole >= Duration::from_millis(50) && m.control.frozen_for() == whole, "it does not go on");
+    assert_eq!(stops(m.end()), [Stop::Kicked, Stop::Kicked]);
+}
+
+#[test]
+fn it_goes_on_when_both_the_debugger_and_the_user_have_let_go() {
+    let m = machine!(&[COUNT], 2, false);
+    m.wait_until_it_counts();
+    for debugger_first in [true, false] {
+        m.control.freeze();
+        m.control.attach();
+        m.control.pause().unwrap();
+        let stands = m.count();
+        assert!(m.regs(0).rip >= CODE, "a debugger can look at a frozen machine");
+        if debugger_first {
+            m.control.detach();
+            assert!(m.control.stands());
+            assert_eq!(m.control.with(0, |_| ()), Err(NotParked(0)), "and lets go");
+            m.control.pause().unwrap();
+            assert_eq!(m.count(), stands);
+            m.control.resume(&[0, 1]);
+            assert_eq!(m.count(), stands);
+            m.control.thaw();
+        } else {
+            m.control.thaw();
+            assert!(m.control.seen().iter().all(|seen| seen.stand == Stand::Held));
+            assert_eq!(m.regs(1).rip, m.regs(1).rip);
+            assert_eq!(m.count(), stands);
+            m.control.detach();
+        }
+        m.wait_until_it_counts();
+    }
+    m.end();
+}
+
+#[test]
+fn a_frozen_machine_can_be_ended_and_its_end_is_not_kept() {
+    let m = machine!(&[SPIN], 1, false);
+    m.control.freeze();
+    wait_until_it_stands(&m);
+    assert_eq!(stops(m.end()), [Stop::Kicked]);
+    // It may have ended before it is frozen, or by the instruction that it is at.
+    for _ in 0..20 {
+        let m = machine!(&[UD2], 1, false);
+        m.control.freeze();
+        wait_until_it_stands(&m);
+        m.control.thaw();
+        m.wait_for_end();
+        assert_eq!(stops(m.end()), [Stop::Shutdown]);
+    }
+}
+
+#[test]
+fn the_thread_s_time_is_known_while_it_runs() {
+    let m = machine!(&[COUNT], 1, false);
+    let times = || m.control.times()[0].map(|times| times.guest + times.user + times.system);
+    while times().is_none_or(|seconds| seconds == 0.0) {
+        m.wait_until_it_counts();
+    }
+    assert_eq!(m.control.seen()[0].stand, Stand::Running);
     m.end();
 }
 
