@@ -12,7 +12,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
-mod help;
+pub mod help;
 
 pub use help::command;
 

@@ -14,6 +14,7 @@ use crate::debug::control::Control;
 use crate::debug::control::freeze::{Seen, Stand};
 use crate::ending;
 use crate::events::Mailbox;
+use crate::manifest;
 use crate::output;
 use crate::virtio::attach::Windows;
 use std::os::fd::BorrowedFd;
@@ -24,7 +25,7 @@ use std::time::{Duration, Instant};
 /// A machine.
 pub struct Running {
     started: Instant,
-    configured: status::Machine,
+    configured: manifest::Machine,
     process: Option<Stat>,
     mailbox: Mailbox,
     watchers: Arc<AtomicUsize>,
@@ -46,17 +47,9 @@ pub struct Parts {
 impl Running {
     /// Of what `config` describes. `watchers`: how many there are.
     pub fn new(config: &Config, mailbox: Mailbox, bell: Arc<Bell>, watchers: Arc<AtomicUsize>) -> Self {
-        let configured = status::Machine {
-            kernel: config.kernel.path.display().to_string(),
-            stock: config.format.is_stock(),
-            memory_bytes: config.memory,
-            cpus: config.cpus,
-            command_line: config.cmdline.clone(),
-            devices: Vec::new(),
-        };
         Self {
             started: Instant::now(),
-            configured,
+            configured: manifest::Machine::of(config),
             process: Stat::of_process(),
             mailbox,
             watchers,
@@ -125,7 +118,9 @@ impl Machine for Running {
             paused_seconds: self.frozen_for().as_secs_f64(),
             pid: std::process::id(),
             version: env!("CARGO_PKG_VERSION").into(),
-            machine: status::Machine { devices: devices.collect(), ..self.configured.clone() },
+            // Fails for maps whose keys are no strings, of which there are none.
+            machine: serde_json::to_value(&self.configured).unwrap_or_default(),
+            virtio: devices.collect(),
             vcpus: seen.iter().enumerate().map(vcpu).collect(),
             debuggers: parts.map_or(0, |parts| parts.control.is_attached().into()),
             watchers: self.watchers.load(Relaxed),
@@ -178,7 +173,7 @@ impl Machine for Running {
         text(&Figures {
             version: env!("CARGO_PKG_VERSION"),
             process: self.process.as_ref().and_then(Stat::read),
-            memory_bytes: self.configured.memory_bytes,
+            memory_bytes: self.configured.memory,
             vcpus: vcpus.unwrap_or_default(),
             is_frozen: parts.is_some_and(|parts| parts.control.is_frozen()),
             frozen_for: self.frozen_for(),

@@ -11,7 +11,10 @@ pub struct Status {
     pub pid: u32,
     /// Of `ukvmm`.
     pub version: String,
-    pub machine: Machine,
+    /// As it was configured ([`crate::manifest::Machine`]).
+    pub machine: serde_json::Value,
+    /// Virtio devices, by their names in messages and figures.
+    pub virtio: Vec<String>,
     pub vcpus: Vec<Vcpu>,
     /// Debuggers that are attached: one at most.
     pub debuggers: usize,
@@ -34,19 +37,6 @@ pub enum State {
     /// A debugger has stopped it, and nobody else.
     InDebugger,
     Ending,
-}
-
-/// As it was configured.
-#[derive(Clone, Serialize, Deserialize, Debug, Default)]
-pub struct Machine {
-    pub kernel: String,
-    /// Whether the kernel is one that was made for a PC.
-    pub stock: bool,
-    pub memory_bytes: u64,
-    pub cpus: u8,
-    pub command_line: String,
-    /// Virtio devices, as in messages and metrics.
-    pub devices: Vec<String>,
 }
 
 #[derive(Clone, Serialize, Deserialize, Debug)]

@@ -55,7 +55,7 @@ impl Peer for Link {
 
     fn describe(mut self) -> String {
         match self.ask::<Status>("GET", "/v1/status", "") {
-            Ok(status) => format!("{}, {}", status.machine.kernel, super::words::state(status.state)),
+            Ok(status) => super::words::title(&status),
             Err(error) => format!("({error})"),
         }
     }

@@ -24,11 +24,14 @@ pub fn status(status: &Status) -> String {
         paused => writeln!(text, ", paused for {paused:.1} s of them"),
     };
     let machine = &status.machine;
-    let kind = if machine.stock { " (stock)" } else { "" };
-    let memory = machine.memory_bytes >> 20;
-    let _ = writeln!(text, "kernel {}{kind}, {memory} MiB, {} vCPUs", machine.kernel, machine.cpus);
-    if !machine.devices.is_empty() {
-        let _ = writeln!(text, "devices {}", machine.devices.join(", "));
+    let memory = machine["memory"].as_u64().unwrap_or_default() >> 20;
+    let _ = writeln!(text, "kernel {}, {memory} MiB, {} vCPU(s)", kernel(status), machine["cpus"]);
+    let program = program(status);
+    if !program.is_empty() {
+        let _ = writeln!(text, "program {program}");
+    }
+    if !status.virtio.is_empty() {
+        let _ = writeln!(text, "devices {}", status.virtio.join(", "));
     }
     for vcpu in &status.vcpus {
         let exit = vcpu.last_exit.as_ref().map_or(String::new(), |exit| format!(", left the guest last for: {exit}"));
@@ -45,6 +48,20 @@ pub fn status(status: &Status) -> String {
         let _ = writeln!(text, "{}", exit(how));
     }
     text
+}
+
+/// A few words that tell one machine from another.
+pub fn title(status: &Status) -> String {
+    format!("{}, {} {}", state(status.state), kernel(status), program(status))
+}
+
+fn kernel(status: &Status) -> &str {
+    status.machine["kernel"]["path"].as_str().unwrap_or("(unknown)")
+}
+
+fn program(status: &Status) -> String {
+    let words = status.machine["program"].as_array().map_or(&[][..], Vec::as_slice);
+    words.iter().filter_map(|word| word.as_str()).collect::<Vec<_>>().join(" ")
 }
 
 pub fn exit(exit: Exit) -> String {
@@ -66,7 +83,8 @@ fn vcpu_state(state: VcpuState) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::control::status::{Console, Machine, Vcpu};
+    use crate::control::status::{Console, Vcpu};
+    use serde_json::json;
 
     #[test]
     fn a_machine_is_described_in_lines() {
@@ -77,13 +95,8 @@ mod tests {
             paused_seconds: 1.0,
             pid: 7,
             version: "1.2.3".into(),
-            machine: Machine {
-                kernel: "k".into(),
-                memory_bytes: 256 << 20,
-                cpus: 1,
-                devices: vec!["block0".into(), "rng".into()],
-                ..Machine::default()
-            },
+            machine: json!({"kernel": {"path": "k"}, "memory": 256 << 20, "cpus": 1, "program": ["ls", "-l"]}),
+            virtio: vec!["block0".into(), "rng".into()],
             vcpus: vec![vcpu],
             console: Console { claimed: true, ended: false, room: 10 },
             exit: Some(Exit::Signal(15)),
@@ -91,7 +104,7 @@ mod tests {
         });
         assert_eq!(
             described,
-            "paused, process 7, for 2.2 s, paused for 1.0 s of them\nkernel k, 256 MiB, 1 vCPUs\ndevices block0, rng\n\
+            "paused, process 7, for 2.2 s, paused for 1.0 s of them\nkernel k, 256 MiB, 1 vCPU(s)\nprogram ls -l\ndevices block0, rng\n\
              vCPU 0 stands, left the guest last for: port write\nconsole takes input, 10 bytes at once\n\
              debuggers 0, watchers 0, ukvmm 1.2.3\nits ukvmm ends by signal 15\n"
         );
