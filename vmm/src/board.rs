@@ -56,7 +56,8 @@ pub fn connect(vm: &Vm, streams: Streams<'_>, uart: bool, stock: bool) -> Result
         Box::new(output::Streams::new(mailbox.clone(), traffic.clone())),
         Box::new(signals),
     );
-    let mut input = GuestInput { console: console.input(), standard, virtio_first, uart: None, traffic: traffic.clone() };
+    let mut input =
+        GuestInput { console: console.input(), standard, virtio_first, uart: None, traffic: traffic.clone() };
     ports.add(port::PORT_BASE, 1 << port::PORT_LOG2, Arc::new(Mutex::new(console)));
 
     if uart {

@@ -1,8 +1,8 @@
 //! From a command line to what is to be run: files found and opened, limits checked, modules listed.
 
 use crate::cli::{Run, Strace};
-use crate::control;
 use crate::console::{Endpoint, EndpointError, PortOptions};
+use crate::control;
 use crate::core::wish::{Wish, WishError};
 use crate::debug::listen::{Gdb, ListenError};
 use crate::debug::options::{self, GdbOptions};
@@ -17,8 +17,8 @@ use crate::options::SubOptionError;
 use crate::profile;
 use crate::rehearsal::Files;
 use crate::set::{IMPLIED, ServerSet, SetError};
-use crate::socket::Socket;
 use crate::share::{Folder, ShareError, ShareOptions};
+use crate::socket::Socket;
 use crate::vsock::{Host, VsockError, VsockOptions};
 use devices::virtio::vsock::Cid;
 use std::ffi::{OsStr, OsString};

@@ -68,7 +68,13 @@ impl Mmio {
             generation: 0,
             more: Vec::new(),
         };
-        Self { name: name.into(), memory, interrupt: Interrupt::new(line), traffic: Traffic::default(), state: Mutex::new(state) }
+        Self {
+            name: name.into(),
+            memory,
+            interrupt: Interrupt::new(line),
+            traffic: Traffic::default(),
+            state: Mutex::new(state),
+        }
     }
 
     pub fn name(&self) -> &str {

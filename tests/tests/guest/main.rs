@@ -16,7 +16,7 @@
 //! - [`drivers`], [`console`], [`rng`], [`net`], [`share`]: drivers that are killed while they are used; [`driven`]: what most of them share;
 //!   [`driver_profile`]: what a profile shows of them
 //! - [`gdb`]: sessions of GDB; [`gdb_hostile`]: debuggers that talk nonsense; [`debuggee`]: a test that is the debugger itself
-//! - [`live`]: machines that are watched
+//! - [`live`]: machines that are watched; [`control`]: machines that are controlled
 //! - [`profile`]: profiles of whole runs; [`records`]: what servers and programs record; [`samples`]: where their time was
 //! - [`readme`]: what README shows
 //! - [`trials`]: tests of libtest-mimic, and what they share
@@ -26,6 +26,7 @@
 mod cases;
 mod conformance;
 mod console;
+mod control;
 mod counts;
 mod debuggee;
 mod driven;
@@ -89,6 +90,7 @@ fn main() {
     trials.extend(records::trials(&context));
     trials.extend(samples::trials(&context));
     trials.extend(live::trials(&context));
+    trials.extend(control::trials(&context));
     trials.extend(stock::trials(&context));
     trials.extend(readme::trials(&context));
     libtest_mimic::run(&arguments, trials).exit();

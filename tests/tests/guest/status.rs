@@ -1,5 +1,6 @@
 //! What `ukvmm` makes of a program's end: its status, its streams, its limits.
 
+use crate::control;
 use crate::live;
 use crate::trials::{Context, on_kvm, plain};
 use guest_tests::batch::Results;
@@ -24,8 +25,23 @@ struct Run {
     stderr: &'static str,
 }
 
-/// The machine of [`live`].
-const WATCHED: &str = "watched";
+/// Runs in the lab that are more than `ukvmm` alone: they share the others' lab because one of their own takes long to start.
+const SCRIPTED: [Scripted; 2] = [
+    Scripted { name: "watched", boot: live::in_lab, script: live::IN_LAB, check: live::check_lab },
+    Scripted {
+        name: "controlled",
+        boot: control::in_lab,
+        script: control::IN_LAB,
+        check: control::check_lab,
+    },
+];
+
+struct Scripted {
+    name: &'static str,
+    boot: fn(&Context) -> Result<Boot, String>,
+    script: &'static str,
+    check: fn(&Outcome) -> Result<(), String>,
+}
 const SH: &str = "/bin/sh";
 const BUSYBOX: &str = "/bin/busybox";
 const LIMIT: Duration = Duration::from_secs(20);
@@ -121,11 +137,14 @@ pub fn trials(context: &Arc<Context>) -> Vec<Trial> {
             run.check(outcome.as_ref().map_err(Clone::clone)?)
         }));
     }
-    // It has the same lab because a lab of its own takes long to start.
-    trials.push(plain(format!("lab::status::{WATCHED}"), context, move |context| {
-        let results = lab.get_or_init(|| run_in_lab(context));
-        live::check_lab(results.get(WATCHED).ok_or("it was not run")?.as_ref().map_err(Clone::clone)?)
-    }));
+    for scripted in &SCRIPTED {
+        let lab = lab.clone();
+        trials.push(plain(format!("lab::status::{}", scripted.name), context, move |context| {
+            let results = lab.get_or_init(|| run_in_lab(context));
+            let outcome = results.get(scripted.name).ok_or("it was not run")?;
+            (scripted.check)(outcome.as_ref().map_err(Clone::clone)?)
+        }));
+    }
     trials
 }
 
@@ -134,15 +153,17 @@ fn run_in_lab(context: &Context) -> Results {
     let is_selected = |name: &str| context.is_selected(&format!("lab::status::{name}"));
     let selected = RUNS.iter().filter(|run| is_selected(run.name));
     let boot = |run: &Run| Ok(LabBoot { name: run.name.to_owned(), boot: run.boot(context)?, script: None });
-    let watched = is_selected(WATCHED).then(|| {
-        let boot = live::in_lab(context)?;
-        Ok(LabBoot { name: WATCHED.to_owned(), boot, script: Some(live::IN_LAB) })
-    });
-    let boots: Result<Vec<_>, String> = selected.clone().map(boot).chain(watched).collect();
+    let scripted = SCRIPTED.iter().filter(|scripted| is_selected(scripted.name));
+    let with_script = |scripted: &Scripted| {
+        let boot = (scripted.boot)(context)?;
+        Ok(LabBoot { name: scripted.name.to_owned(), boot, script: Some(scripted.script) })
+    };
+    let boots: Result<Vec<_>, String> =
+        selected.clone().map(boot).chain(scripted.clone().map(with_script)).collect();
     match boots {
         Ok(boots) => guest::run_boots_in_lab(&context.build, "status", &boots),
         Err(error) => {
-            let names = selected.map(|run| run.name).chain([WATCHED]);
+            let names = selected.map(|run| run.name).chain(scripted.map(|scripted| scripted.name));
             names.map(|name| (name.to_owned(), Err(error.clone()))).collect()
         }
     }

@@ -11,8 +11,7 @@ pub const SIGNALS: [(&str, i32); 4] =
     [("TERM", libc::SIGTERM), ("INT", libc::SIGINT), ("HUP", libc::SIGHUP), ("QUIT", libc::SIGQUIT)];
 
 /// What to do when nothing can be typed any more.
-pub const ENDED_HINT: &str =
-    "standard input of ukvmm has ended; start it with one that stays open, such as a terminal or `sleep infinity | ukvmm …`";
+pub const ENDED_HINT: &str = "standard input of ukvmm has ended; start it with one that stays open, such as a terminal or `sleep infinity | ukvmm …`";
 
 /// What has nothing to say.
 #[derive(Deserialize)]
@@ -55,7 +54,11 @@ fn named_signal(given: &str) -> Result<i32, Problem> {
     let known = SIGNALS.iter().find(|(known, _)| *known == name);
     known.map(|(_, number)| *number).ok_or_else(|| {
         let known: Vec<_> = SIGNALS.iter().map(|(name, _)| *name).collect();
-        Problem::new(400, format!("{given:?} is no signal to end with"), format!("known: {}", known.join(", ")))
+        Problem::new(
+            400,
+            format!("{given:?} is no signal to end with"),
+            format!("known: {}", known.join(", ")),
+        )
     })
 }
 
@@ -118,7 +121,9 @@ mod tests {
         assert_eq!(stop(Some(119), None), Ok(Status::Exit(119)));
         assert_eq!(stop(None, Some("SIGINT")), Ok(Status::Signal(libc::SIGINT)));
         assert_eq!(stop(None, Some("HUP")), Ok(Status::Signal(libc::SIGHUP)));
-        for (status, signal) in [(Some(120), None), (Some(1 << 40), None), (Some(1), Some("TERM")), (None, Some("KILL"))] {
+        for (status, signal) in
+            [(Some(120), None), (Some(1 << 40), None), (Some(1), Some("TERM")), (None, Some("KILL"))]
+        {
             assert_eq!(stop(status, signal), Err(400));
         }
     }

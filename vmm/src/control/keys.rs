@@ -40,7 +40,8 @@ pub fn bytes(name: &str) -> Result<Vec<u8>, Problem> {
 }
 
 fn plain(name: &str) -> Option<Vec<u8>> {
-    let named = NAMED.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, bytes)| bytes.to_vec());
+    let named =
+        NAMED.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, bytes)| bytes.to_vec());
     let mut letters = name.chars();
     let is_letter = letters.next().is_some_and(|letter| !letter.is_control()) && letters.next().is_none();
     named.or_else(|| is_letter.then(|| name.into()))
@@ -73,7 +74,9 @@ fn modified<'n>(name: &'n str, modifier: &str) -> Option<&'n str> {
 fn unknown(name: &str) -> Problem {
     let alike = |known: &str| strsim::jaro_winkler(known, &name.to_ascii_lowercase());
     let best = NAMED.iter().map(|(known, _)| *known).max_by(|a, b| alike(a).total_cmp(&alike(b)));
-    let best = best.filter(|best| alike(best) > 0.7).map_or(String::new(), |best| format!("did you mean {best:?}? "));
+    let best = best
+        .filter(|best| alike(best) > 0.7)
+        .map_or(String::new(), |best| format!("did you mean {best:?}? "));
     let known: Vec<_> = NAMED.iter().map(|(known, _)| *known).collect();
     let hint = format!("{best}a single letter, ctrl-LETTER, alt-KEY, or one of: {}", known.join(", "));
     Problem::new(400, format!("there is no key {name:?}"), hint)
@@ -88,7 +91,10 @@ mod tests {
         let sends = |name: &str| String::from_utf8(bytes(name).unwrap()).unwrap();
         assert_eq!(sends("a") + &sends("A") + &sends("ü") + &sends("-"), "aAü-");
         assert_eq!(sends("Enter") + &sends("up") + &sends("F12"), "\r\x1b[A\x1b[24~");
-        assert_eq!(sends("ctrl-c") + &sends("CTRL-C") + &sends("ctrl-[") + &sends("ctrl-space"), "\x03\x03\x1b\0");
+        assert_eq!(
+            sends("ctrl-c") + &sends("CTRL-C") + &sends("ctrl-[") + &sends("ctrl-space"),
+            "\x03\x03\x1b\0"
+        );
         assert_eq!(sends("alt-x") + &sends("alt-ctrl-a") + &sends("alt-left"), "\x1bx\x1b\x01\x1b\x1b[D");
     }
 

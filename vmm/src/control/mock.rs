@@ -30,10 +30,11 @@ impl Mock {
 
 impl Machine for Mock {
     fn status(&self) -> Status {
-        let state = match (self.inner().is_paused, self.stands()) {
+        let inner = self.inner();
+        let state = match (inner.is_paused, inner.is_stuck) {
             (false, _) => State::Running,
-            (true, false) => State::Pausing,
-            (true, true) => State::Paused,
+            (true, true) => State::Pausing,
+            (true, false) => State::Paused,
         };
         Status { state, ..Status::default() }
     }

@@ -32,7 +32,13 @@ const DO: &str = "PUT, POST";
 
 pub const ROUTES: &[Route] = &[
     Route { path: "/v1/", methods: READ, does: "says what there is", body: None, action: Action::Index },
-    Route { path: "/v1/status", methods: READ, does: "says how the machine is", body: None, action: Action::Status },
+    Route {
+        path: "/v1/status",
+        methods: READ,
+        does: "says how the machine is",
+        body: None,
+        action: Action::Status,
+    },
     Route {
         path: "/v1/metrics",
         methods: READ,
@@ -83,6 +89,19 @@ pub fn find(method: &str, path: &str) -> Result<Action, NoRoute> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_documentation_has_every_route_and_every_key() {
+        let text = include_str!("../../../docs/control.md");
+        for route in ROUTES {
+            assert!(text.contains(&format!("http://ukvmm{}", route.path)), "{}", route.path);
+        }
+        for (name, _) in crate::control::keys::NAMED {
+            // Some are named as a range.
+            let is_one_of_many = name.strip_prefix('f').is_some_and(|number| number.parse::<u8>().is_ok());
+            assert!(is_one_of_many || text.contains(&format!("`{name}`")), "{name}");
+        }
+    }
 
     #[test]
     fn every_route_is_found_by_each_of_its_methods_and_no_other() {

@@ -77,7 +77,9 @@ impl Running {
     }
 
     fn parts(&self) -> Result<&Parts, Problem> {
-        self.parts.get().ok_or_else(|| Problem::new(503, "the machine is still being made", "try again in a moment"))
+        self.parts
+            .get()
+            .ok_or_else(|| Problem::new(503, "the machine is still being made", "try again in a moment"))
     }
 
     /// The parts of a machine that can still be told something.
@@ -158,8 +160,12 @@ impl Machine for Running {
 
     fn keys(&self, keys: &[Vec<u8>]) -> Result<usize, Problem> {
         self.alive()?.input.put_keys(keys).map_err(|deaf| match deaf {
-            Deaf::Unclaimed => Problem::new(409, "the guest does not take input yet", "try again when it has booted"),
-            Deaf::Ended => Problem::new(409, "the guest was told that there is no more input", actions::ENDED_HINT),
+            Deaf::Unclaimed => {
+                Problem::new(409, "the guest does not take input yet", "try again when it has booted")
+            }
+            Deaf::Ended => {
+                Problem::new(409, "the guest was told that there is no more input", actions::ENDED_HINT)
+            }
         })
     }
 

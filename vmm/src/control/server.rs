@@ -2,10 +2,14 @@
 //!
 //! It waits for everything at once: connections, the end, a machine that comes to stand. The only moments at which it wakes up by itself are those at
 //! which somebody has taken too long.
+//!
+//! It begins before the machine is made, so it is there before the jail is; it enters that as soon as it is armed, which is before anything of the guest's can
+//! be looked at.
 
 use super::http::connection::{Connection, Service};
 use crate::error::{Error, host};
 use crate::events::signals;
+use crate::jail::{self, Kind};
 use crate::socket::Socket;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
@@ -113,7 +117,12 @@ impl<'a, S: Waiting> Loop<'a, S> {
     }
 
     fn run(mut self) {
+        let mut is_confined = false;
         while !self.bell.over.load(Ordering::SeqCst) {
+            if !is_confined && jail::is_armed() {
+                is_confined = true;
+                jail::enter_late(Kind::Control);
+            }
             let Ok((bell, news, listener, ready)) = self.wait() else {
                 return tracing::error!("--control: waiting for clients failed; nobody is served any more");
             };

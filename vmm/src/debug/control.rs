@@ -196,6 +196,13 @@ impl Control {
         self.stations.get(vcpu).map(|station| station.kicker().clone())
     }
 
+    /// To be called by the thread of vCPU `vcpu` before it enters the jail.
+    pub(crate) fn enter(&self, vcpu: usize) {
+        if let Some(station) = self.stations.get(vcpu) {
+            station.enter();
+        }
+    }
+
     /// Has vCPU `vcpu`, which has been kicked, notice that if it is parked.
     pub(crate) fn wake(&self, vcpu: usize) {
         if let Some(station) = self.stations.get(vcpu) {

@@ -137,6 +137,7 @@ const VCPU: &[Call] = &[
     only(libc::SYS_ioctl, &[Is(1, reads::<kvm::kvm_xsave>(0xa4))]),
     only(libc::SYS_ioctl, &[Is(1, writes::<kvm::kvm_xsave>(0xa5))]),
     only(libc::SYS_ioctl, &[Is(1, reads::<kvm::kvm_xcrs>(0xa6))]),
+    only(libc::SYS_ioctl, &[Is(1, bare(0xad))]),
 ];
 
 /// Linux, `include/uapi/linux/kvm.h`.
@@ -263,7 +264,7 @@ pub fn of<'a>(kind: Kind, needs: impl Iterator<Item = &'a Need>) -> Vec<&'static
         Kind::Live => &[SERVE],
         Kind::Profile => &[EVENTS, RECORD],
         Kind::Sampler => &[MACHINE, VCPU, SPAWN],
-        Kind::Control => &[EVENTS, SERVE],
+        Kind::Control => &[SERVE, RECORD],
     };
     let files = needs.flat_map(|need| for_files(need.access).iter().copied());
     [ALL].into_iter().chain(own.iter().copied()).chain(files).collect()

@@ -86,6 +86,14 @@ pub fn enter(kind: Kind) {
     }
 }
 
+/// The same for a thread that was there before the jail was [armed](arm).
+pub fn enter_late(kind: Kind) {
+    if let Err(error) = rustix::thread::set_no_new_privs(true) {
+        tracing::debug!(%error, "no new privileges");
+    }
+    enter(kind);
+}
+
 /// Whether there is a jail.
 pub fn is_armed() -> bool {
     JAIL.get().is_some()

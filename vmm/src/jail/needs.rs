@@ -88,6 +88,11 @@ impl Needs {
                 needs.add_folder(Kind::Live, socket.path(), Access::Remove);
             }
         }
+        if let Some(socket) = &config.control {
+            // Of each thread's figures, a file; the vCPUs' threads open theirs before they enter.
+            needs.add(Kind::Main, "/proc/self/task", Access::Read);
+            needs.add_folder(Kind::Main, socket.path(), Access::Remove);
+        }
         if config.nets.iter().any(|net| matches!(net.link, Link::User(_))) {
             needs.add(Kind::UserNet, usernet::RESOLVER_FILE, Access::Read);
         }

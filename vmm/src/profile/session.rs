@@ -73,7 +73,8 @@ impl Session {
             vm.trace_doorbell(&bell)?;
         }
         let offset = start.offset();
-        let watch = socket.map(|socket| Watch::start(socket, analysis(&header, offset), watchers)).transpose()?;
+        let watch =
+            socket.map(|socket| Watch::start(socket, analysis(&header, offset), watchers)).transpose()?;
         let (watch, feed) = watch.unzip();
         let guest = Arc::new(Guest {
             memory: vm.memory().clone(),

@@ -127,6 +127,7 @@ fn run(id: usize, mut fd: VcpuFd, world: &World, kicker: &Arc<Kicker>) -> Report
         moments.first_run();
     }
     let exits = Exits::new(world.logs.as_ref().and_then(|logs| logs.get(id)), kicker);
+    world.control.iter().for_each(|control| control.enter(id));
     jail::enter(Kind::Vcpu);
     let stop = match &world.control {
         None => run_freely(&mut fd, world, kicker, &moments, &exits),

@@ -101,8 +101,25 @@ fn pieces(pieces: &[&str]) -> Vec<u8> {
 
 pub fn seeds() -> Vec<Seed> {
     vec![
-        ("status", pieces(&["GET /v1/status HTTP/1.1\r\nHost: ukvmm\r\n\r\n", "~a", "GET /v1/metrics HTTP/1.0\r\n\r\n"])),
-        ("pause", pieces(&["~p", "PUT /v1/pause HTTP/1.1\r\n\r\n", "~t", "~r", "~a", "POST /v1/resume HTTP/1.1\r\nContent-Length: 2\r\n\r\n{}"])),
+        (
+            "status",
+            pieces(&[
+                "GET /v1/status HTTP/1.1\r\nHost: ukvmm\r\n\r\n",
+                "~a",
+                "GET /v1/metrics HTTP/1.0\r\n\r\n",
+            ]),
+        ),
+        (
+            "pause",
+            pieces(&[
+                "~p",
+                "PUT /v1/pause HTTP/1.1\r\n\r\n",
+                "~t",
+                "~r",
+                "~a",
+                "POST /v1/resume HTTP/1.1\r\nContent-Length: 2\r\n\r\n{}",
+            ]),
+        ),
         (
             "keys",
             pieces(&[
@@ -114,8 +131,31 @@ pub fn seeds() -> Vec<Seed> {
                 "PUT /v1/keys HTTP/1.1\r\nContent-Length: 15\r\n\r\n{\"text\":\"ls\\n\"}",
             ]),
         ),
-        ("stop", pieces(&["PUT /v1/stop HTTP/1.1\r\nContent-Length: 12\r\nConnection: close\r\n\r\n{\"status\":3}", "~e"])),
-        ("many", pieces(&["GET /v1/ HTTP/1.1\r\n\r\nHEAD /v1/status HTTP/1.1\r\n\r\nDELETE /x HTTP/1.1\r\n\r\n", "~1", "~a", "GET /v1", "~t", "/ HTTP"])),
-        ("wrong", pieces(&["PUT /v1/keys HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", "~a", "GET / HTTP/1.1\r\n\r\n"])),
+        (
+            "stop",
+            pieces(&[
+                "PUT /v1/stop HTTP/1.1\r\nContent-Length: 12\r\nConnection: close\r\n\r\n{\"status\":3}",
+                "~e",
+            ]),
+        ),
+        (
+            "many",
+            pieces(&[
+                "GET /v1/ HTTP/1.1\r\n\r\nHEAD /v1/status HTTP/1.1\r\n\r\nDELETE /x HTTP/1.1\r\n\r\n",
+                "~1",
+                "~a",
+                "GET /v1",
+                "~t",
+                "/ HTTP",
+            ]),
+        ),
+        (
+            "wrong",
+            pieces(&[
+                "PUT /v1/keys HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+                "~a",
+                "GET / HTTP/1.1\r\n\r\n",
+            ]),
+        ),
     ]
 }

@@ -51,7 +51,9 @@ pub fn run(options: &Ctl) -> ExitCode {
 
 fn perform(link: Link, what: &What) -> Result<(), Error> {
     match what {
-        What::Status(form) => tell(link, ("GET", "/v1/status", ""), *form, |status: &Status| words::status(status)),
+        What::Status(form) => {
+            tell(link, ("GET", "/v1/status", ""), *form, |status: &Status| words::status(status))
+        }
         What::Pause(form) => tell(link, ("PUT", "/v1/pause", ""), *form, Done::words),
         What::Resume(form) => tell(link, ("PUT", "/v1/resume", ""), *form, Done::words),
         What::Stop(options) => stop(link, options),

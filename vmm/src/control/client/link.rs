@@ -158,7 +158,12 @@ mod tests {
     #[test]
     fn others_are_noticed() {
         assert!(matches!(answered("").unwrap_err(), LinkError::Ended));
-        for answer in ["220 mail\r\n\r\n", "HTTP/1.1 200 OK\r\n\r\n", "HTTP/1.1 500 x\r\nContent-Length: 1\r\n\r\nx", "HTTP/1.1 200"] {
+        for answer in [
+            "220 mail\r\n\r\n",
+            "HTTP/1.1 200 OK\r\n\r\n",
+            "HTTP/1.1 500 x\r\nContent-Length: 1\r\n\r\nx",
+            "HTTP/1.1 200",
+        ] {
             assert!(matches!(answered(answer).unwrap_err(), LinkError::Foreign), "{answer}");
         }
     }

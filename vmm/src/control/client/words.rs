@@ -18,7 +18,8 @@ pub fn state(state: State) -> &'static str {
 pub fn status(status: &Status) -> String {
     let mut text = String::new();
     // A String takes everything.
-    let _ = write!(text, "{}, process {}, for {:.1} s", state(status.state), status.pid, status.uptime_seconds);
+    let _ =
+        write!(text, "{}, process {}, for {:.1} s", state(status.state), status.pid, status.uptime_seconds);
     let _ = match status.paused_seconds {
         0.0 => writeln!(text),
         paused => writeln!(text, ", paused for {paused:.1} s of them"),
@@ -34,7 +35,10 @@ pub fn status(status: &Status) -> String {
         let _ = writeln!(text, "devices {}", status.virtio.join(", "));
     }
     for vcpu in &status.vcpus {
-        let exit = vcpu.last_exit.as_ref().map_or(String::new(), |exit| format!(", left the guest last for: {exit}"));
+        let exit = vcpu
+            .last_exit
+            .as_ref()
+            .map_or(String::new(), |exit| format!(", left the guest last for: {exit}"));
         let _ = writeln!(text, "vCPU {} {}{exit}", vcpu.id, vcpu_state(vcpu.state));
     }
     let console = match (status.console.claimed, status.console.ended) {
@@ -43,7 +47,11 @@ pub fn status(status: &Status) -> String {
         _ => format!("takes input, {} bytes at once", status.console.room),
     };
     let _ = writeln!(text, "console {console}");
-    let _ = writeln!(text, "debuggers {}, watchers {}, ukvmm {}", status.debuggers, status.watchers, status.version);
+    let _ = writeln!(
+        text,
+        "debuggers {}, watchers {}, ukvmm {}",
+        status.debuggers, status.watchers, status.version
+    );
     if let Some(how) = status.exit {
         let _ = writeln!(text, "{}", exit(how));
     }

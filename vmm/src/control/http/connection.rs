@@ -35,9 +35,14 @@ enum Phase {
     /// For a request, of which nothing or a part is there.
     Waiting,
     /// For the answer.
-    Pending { is_head: bool, keeps_alive: bool },
+    Pending {
+        is_head: bool,
+        keeps_alive: bool,
+    },
     /// For the answer to be read.
-    Answering { keeps_alive: bool },
+    Answering {
+        keeps_alive: bool,
+    },
     /// All has been said.
     Lingering,
     Done,
@@ -163,7 +168,9 @@ impl Connection {
                     Ok(Parsed::Partial { is_asked }) => return self.welcome(is_asked),
                     Err(response) => self.end_with(&response, now),
                 },
-                Phase::Answering { keeps_alive } if self.outgoing.is_empty() => self.answered(keeps_alive, now),
+                Phase::Answering { keeps_alive } if self.outgoing.is_empty() => {
+                    self.answered(keeps_alive, now)
+                }
                 Phase::Lingering if self.is_half_closed => self.phase = Phase::Done,
                 Phase::Pending { .. } | Phase::Answering { .. } | Phase::Lingering | Phase::Done => return,
             }

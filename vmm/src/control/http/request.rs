@@ -152,7 +152,12 @@ mod tests {
 
     #[test]
     fn what_is_no_request_is_refused() {
-        for text in ["\u{1}\u{2}\u{3}\r\n\r\n", "GET\r\n\r\n", "GET / HTTP/2.0\r\n\r\n", "GET / HTTP/1.1\r\nbad header\r\n\r\n"] {
+        for text in [
+            "\u{1}\u{2}\u{3}\r\n\r\n",
+            "GET\r\n\r\n",
+            "GET / HTTP/2.0\r\n\r\n",
+            "GET / HTTP/1.1\r\nbad header\r\n\r\n",
+        ] {
             assert_eq!(refused(text), 400, "{text:?}");
         }
         let length = |length: &str| refused(&format!("PUT / HTTP/1.1\r\nContent-Length: {length}\r\n\r\n"));

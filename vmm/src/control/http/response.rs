@@ -98,7 +98,10 @@ mod tests {
         let response = Response::from(Problem::new(405, "no", "use PUT"));
         let response = Response { allow: Some("PUT, POST"), ..response };
         let text = String::from_utf8(response.to_bytes(true, true)).unwrap();
-        assert!(text.starts_with("HTTP/1.1 405 Method Not Allowed\r\nContent-Type: application/json\r\n"), "{text}");
+        assert!(
+            text.starts_with("HTTP/1.1 405 Method Not Allowed\r\nContent-Type: application/json\r\n"),
+            "{text}"
+        );
         assert!(text.contains("\r\nConnection: keep-alive\r\nAllow: PUT, POST\r\n\r\n"), "{text}");
         assert!(text.ends_with("\r\n\r\n{\"error\":\"no\",\"hint\":\"use PUT\"}\n"), "{text}");
     }
@@ -106,6 +109,9 @@ mod tests {
     #[test]
     fn a_head_has_the_length_of_its_body_and_no_body() {
         let text = String::from_utf8(Response::text("text/plain", "abc").to_bytes(false, false)).unwrap();
-        assert!(text.contains("Content-Length: 3\r\n") && text.ends_with("Connection: close\r\n\r\n"), "{text}");
+        assert!(
+            text.contains("Content-Length: 3\r\n") && text.ends_with("Connection: close\r\n\r\n"),
+            "{text}"
+        );
     }
 }

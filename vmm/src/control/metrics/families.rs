@@ -97,7 +97,9 @@ fn devices(text: &mut Exposition, figures: &Figures) {
         }
     };
     counter("ukvmm_virtio_requests_total", "Requests that a device has done.", |traffic| traffic.requests);
-    counter("ukvmm_virtio_interrupts_total", "Interrupts that a device has raised.", |traffic| traffic.interrupts);
+    counter("ukvmm_virtio_interrupts_total", "Interrupts that a device has raised.", |traffic| {
+        traffic.interrupts
+    });
     let help = "Bytes in the buffers of a device's requests.";
     let mut family = text.family(Kind::Counter, "ukvmm_virtio_bytes_total", help);
     for (device, traffic) in &figures.devices {
@@ -118,9 +120,16 @@ mod tests {
         let traffic = Traffic { requests: 1, from_guest: 2, to_guest: 3, interrupts: 4 };
         Figures {
             version: "1.2.3",
-            process: Some(Seen { times: Times { guest: 1.0, user: 0.5, system: 0.25 }, resident_bytes: 4096, started: 1.0 }),
+            process: Some(Seen {
+                times: Times { guest: 1.0, user: 0.5, system: 0.25 },
+                resident_bytes: 4096,
+                started: 1.0,
+            }),
             memory_bytes: 1 << 20,
-            vcpus: vec![Vcpu { exits: vec![("port write", 5)], times: Some(Times::default()) }, Vcpu::default()],
+            vcpus: vec![
+                Vcpu { exits: vec![("port write", 5)], times: Some(Times::default()) },
+                Vcpu::default(),
+            ],
             is_frozen: true,
             frozen_for: Duration::from_millis(1500),
             debuggers: 1,
@@ -128,6 +137,20 @@ mod tests {
             devices: vec![("block0".into(), traffic)],
             console: traffic,
         }
+    }
+
+    #[test]
+    fn the_documentation_has_every_figure_and_no_other() {
+        let text = text(&some());
+        let figures = text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next());
+        let mut figures: Vec<_> = figures.collect();
+        let table = include_str!("../../../../docs/control.md").split("| figure |").nth(1).unwrap();
+        let rows =
+            table.lines().take_while(|line| line.contains('|')).filter_map(|line| line.split('|').nth(1));
+        let mut documented: Vec<_> = rows.flat_map(|row| row.split('`').skip(1).step_by(2)).collect();
+        figures.sort();
+        documented.sort();
+        assert_eq!(documented, figures);
     }
 
     /// What `promtool check metrics` would say of names and of what explains them.

@@ -61,7 +61,8 @@ impl Stat {
 fn parse(stat: &str) -> Option<Seen> {
     let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
     let field = |number: usize| fields.get(number - FIRST_BEHIND_NAME)?.parse::<u64>().ok();
-    let seconds = |number| Some(field(number)? as f64 / rustix::param::clock_ticks_per_second().max(1) as f64);
+    let seconds =
+        |number| Some(field(number)? as f64 / rustix::param::clock_ticks_per_second().max(1) as f64);
     let guest = seconds(GUEST_TIME)?;
     // The one is counted at other moments than the other.
     let times = Times { guest, user: (seconds(UTIME)? - guest).max(0.0), system: seconds(STIME)? };

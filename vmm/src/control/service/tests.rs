@@ -14,7 +14,9 @@ fn request(method: &str, path: &str, body: &str) -> Request {
 
 fn ask(service: &Service<Mock>, method: &str, path: &str, body: &str) -> (u16, Value) {
     match service.call(&request(method, path, body), Instant::now()) {
-        Reply::Now(response) => (response.status, serde_json::from_slice(&response.body).unwrap_or(Value::Null)),
+        Reply::Now(response) => {
+            (response.status, serde_json::from_slice(&response.body).unwrap_or(Value::Null))
+        }
         Reply::Later(_) => (0, Value::Null),
     }
 }
@@ -67,7 +69,17 @@ fn keys_are_typed_and_what_is_left_told() {
     let named = r#"{"keys":["enter","ctrl-d"]}"#;
     assert_eq!(ask(&service, "PUT", "/v1/keys", named), (200, json!({"taken": 2, "left": 0})));
     assert_eq!(service.0.inner().typed, b"ls\r\x04");
-    for wrong in ["", "{}", "[]", "\"x\"", "{\"text\":1}", "{\"keys\":[\"nokey\"]}", "{\"text\":\"a\",\"keys\":[]}", "\u{1}", "{\"txt\":\"a\"}"] {
+    for wrong in [
+        "",
+        "{}",
+        "[]",
+        "\"x\"",
+        "{\"text\":1}",
+        "{\"keys\":[\"nokey\"]}",
+        "{\"text\":\"a\",\"keys\":[]}",
+        "\u{1}",
+        "{\"txt\":\"a\"}",
+    ] {
         let (status, problem) = ask(&service, "PUT", "/v1/keys", wrong);
         assert!(status == 400 && problem["hint"].is_string(), "{wrong}: {status} {problem}");
     }

@@ -9,10 +9,8 @@ pub struct Arrivals(OwnedFd);
 impl Arrivals {
     pub fn new() -> Result<Self, KvmError> {
         let made = eventfd(0, EventfdFlags::NONBLOCK | EventfdFlags::CLOEXEC);
-        made.map(Self).map_err(|e| KvmError::Call {
-            what: "eventfd",
-            source: kvm_ioctls::Error::new(e.raw_os_error()),
-        })
+        made.map(Self)
+            .map_err(|e| KvmError::Call { what: "eventfd", source: kvm_ioctls::Error::new(e.raw_os_error()) })
     }
 
     /// To be called by the vCPU's thread. `wanted`: somebody waits for it.

@@ -27,7 +27,6 @@ impl Control {
         exits: &Exits<'_>,
     ) -> Stop {
         let Some(station) = self.stations.get(id) else { return Stop::Kicked };
-        station.enter();
         let _leaving = Leaving(self, id);
         let mut met = Vec::new();
         loop {
