@@ -19,8 +19,8 @@ use crate::events::timer::Timer;
 use crate::events::{Mailbox, Notice, eventfd};
 use crate::guest::Guest;
 use crate::jail::{self, Kind, Needs};
-use crate::output::Traffic;
 use crate::memory::{self, GuestMemory};
+use crate::output::Traffic;
 use crate::profile::session::Session;
 use crate::slots::Slots;
 use crate::vcpu::group::{Group, Reports};
@@ -59,7 +59,8 @@ pub fn run(mut config: Config) -> Result<Ending, Error> {
     let remote = Remote::start(&mut config, &mailbox, &watchers)?;
     let room = Arc::new(eventfd()?);
     let traffic = Arc::new(Traffic::default());
-    let standard = config.console.is_some().then(|| Standard::new(room.clone(), traffic.clone())).transpose()?;
+    let standard =
+        config.console.is_some().then(|| Standard::new(room.clone(), traffic.clone())).transpose()?;
     let plans = virtio::plan::plans(&mut config, &memory, standard.as_ref(), &mailbox)?;
     let guest = Guest::check(config.kernel, config.format, memory::low_end(&memory))?;
     if guest.is_stock() {
@@ -72,7 +73,8 @@ pub fn run(mut config: Config) -> Result<Ending, Error> {
     let mut events: EventManager<Box<dyn MutEventSubscriber>> = EventManager::new()?;
     events.add_subscriber(Box::new(wake));
     let virtio_first = !config.format.is_stock() || config.cmdline.contains(VIRTIO_CONSOLE);
-    let streams = Streams { mailbox: &mailbox, room: room.clone(), traffic: traffic.clone(), standard, virtio_first };
+    let streams =
+        Streams { mailbox: &mailbox, room: room.clone(), traffic: traffic.clone(), standard, virtio_first };
     let Board { ports, input } = board::connect(&vm, streams, config.uart, config.format.is_stock())?;
     events.add_subscriber(Box::new(Signals::new(mailbox.clone(), input.on_resize())?));
     // Signals are for this thread, and those that are started from here on; and so is the jail.

@@ -137,6 +137,7 @@ const VCPU: &[Call] = &[
     only(libc::SYS_ioctl, &[Is(1, reads::<kvm::kvm_xsave>(0xa4))]),
     only(libc::SYS_ioctl, &[Is(1, writes::<kvm::kvm_xsave>(0xa5))]),
     only(libc::SYS_ioctl, &[Is(1, reads::<kvm::kvm_xcrs>(0xa6))]),
+    // KVM_KVMCLOCK_CTRL.
     only(libc::SYS_ioctl, &[Is(1, bare(0xad))]),
 ];
 
@@ -195,6 +196,9 @@ pub(super) const SERVE: &[Call] = &[
 
 /// To write a file that is open.
 const RECORD: &[Call] = &[any(libc::SYS_pwrite64), any(libc::SYS_pread64), any(libc::SYS_ftruncate)];
+
+/// To look again at a file that is open.
+const FIGURES: &[Call] = &[any(libc::SYS_pread64)];
 
 /// To start a thread, of this process.
 pub(super) const SPAWN: &[Call] = &[
@@ -264,7 +268,7 @@ pub fn of<'a>(kind: Kind, needs: impl Iterator<Item = &'a Need>) -> Vec<&'static
         Kind::Live => &[SERVE],
         Kind::Profile => &[EVENTS, RECORD],
         Kind::Sampler => &[MACHINE, VCPU, SPAWN],
-        Kind::Control => &[SERVE, RECORD],
+        Kind::Control => &[SERVE, FIGURES],
     };
     let files = needs.flat_map(|need| for_files(need.access).iter().copied());
     [ALL].into_iter().chain(own.iter().copied()).chain(files).collect()

@@ -82,7 +82,7 @@ impl Windows {
 
     /// The devices by their names, and what has gone through each.
     pub fn counts(&self) -> impl Iterator<Item = (&str, Counts)> {
-        self.0.iter().map(|device| (device.name(), device.counts()))
+        self.0.iter().map(|window| (window.device.name(), window.device.counts()))
     }
 
     /// The device with a register at `address`, and the register's offset.

@@ -19,7 +19,17 @@ const GUEST_TIME: usize = 43;
 const LENGTH: usize = 4096;
 
 /// A file about the process, or about a thread of it.
-pub struct Stat(File);
+pub struct Stat {
+    file: File,
+    units: Units,
+}
+
+/// What its numbers count. Asked for with the file: it takes a system call.
+#[derive(Clone, Copy)]
+struct Units {
+    ticks_per_second: f64,
+    page_bytes: u64,
+}
 
 /// Seconds of processor time.
 #[derive(Clone, Copy, PartialEq, Debug, Default)]
@@ -43,30 +53,40 @@ pub struct Seen {
 
 impl Stat {
     pub fn of_process() -> Option<Self> {
-        File::open("/proc/self/stat").ok().map(Self)
+        Self::open("/proc/self/stat")
     }
 
     /// Of the thread that calls.
     pub fn of_thread() -> Option<Self> {
-        File::open("/proc/thread-self/stat").ok().map(Self)
+        Self::open("/proc/thread-self/stat")
+    }
+
+    fn open(path: &str) -> Option<Self> {
+        Some(Self { file: File::open(path).ok()?, units: Units::here() })
     }
 
     pub fn read(&self) -> Option<Seen> {
         let mut bytes = [0; LENGTH];
-        let count = self.0.read_at(&mut bytes, 0).ok()?;
-        parse(&String::from_utf8_lossy(&bytes[..count]))
+        let count = self.file.read_at(&mut bytes, 0).ok()?;
+        parse(&String::from_utf8_lossy(&bytes[..count]), self.units)
     }
 }
 
-fn parse(stat: &str) -> Option<Seen> {
+impl Units {
+    fn here() -> Self {
+        let ticks_per_second = rustix::param::clock_ticks_per_second().max(1) as f64;
+        Self { ticks_per_second, page_bytes: rustix::param::page_size() as u64 }
+    }
+}
+
+fn parse(stat: &str, units: Units) -> Option<Seen> {
     let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
     let field = |number: usize| fields.get(number - FIRST_BEHIND_NAME)?.parse::<u64>().ok();
-    let seconds =
-        |number| Some(field(number)? as f64 / rustix::param::clock_ticks_per_second().max(1) as f64);
+    let seconds = |number| Some(field(number)? as f64 / units.ticks_per_second);
     let guest = seconds(GUEST_TIME)?;
     // The one is counted at other moments than the other.
     let times = Times { guest, user: (seconds(UTIME)? - guest).max(0.0), system: seconds(STIME)? };
-    let resident_bytes = field(RESIDENT)? * rustix::param::page_size() as u64;
+    let resident_bytes = field(RESIDENT)? * units.page_bytes;
     Some(Seen { times, resident_bytes, started: seconds(START_TIME)? })
 }
 
@@ -88,12 +108,11 @@ mod tests {
         (fields[UTIME - 3], fields[STIME - 3], fields[GUEST_TIME - 3]) = ("300", "50", "100");
         (fields[START_TIME - 3], fields[RESIDENT - 3]) = ("1000", "7");
         let line = format!("12 (a ) b) {}", fields.join(" "));
-        let ticks = rustix::param::clock_ticks_per_second() as f64;
-        let seen = parse(&line).unwrap();
-        let times = Times { guest: 100.0 / ticks, user: 200.0 / ticks, system: 50.0 / ticks };
-        assert_eq!((seen.times, seen.started), (times, 1000.0 / ticks));
-        assert_eq!(seen.resident_bytes, 7 * rustix::param::page_size() as u64);
-        assert_eq!((parse(""), parse("1 (x) S 1 2")), (None, None));
+        let units = Units { ticks_per_second: 100.0, page_bytes: 4096 };
+        let seen = parse(&line, units).unwrap();
+        let times = Times { guest: 1.0, user: 2.0, system: 0.5 };
+        assert_eq!((seen.times, seen.started, seen.resident_bytes), (times, 10.0, 7 * 4096));
+        assert_eq!((parse("", units), parse("1 (x) S 1 2", units)), (None, None));
     }
 
     #[test]
