@@ -66,10 +66,6 @@ impl Controlled {
         Ok(Self { terminal, link, ukvmm: context.build.ukvmm()?, socket, _folder: folder })
     }
 
-    fn ask(&mut self, method: &str, path: &str, body: &str) -> Result<Value, String> {
-        self.link.ask(method, path, body).map_err(|error| format!("{method} {path}: {error}"))
-    }
-
     fn ctl(&self, words: &[&str]) -> Result<String, String> {
         let mut command = Command::new(&self.ukvmm);
         command.arg("ctl").arg(&self.socket).args(words);
