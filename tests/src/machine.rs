@@ -82,8 +82,8 @@ impl Machine {
         kick::install()?;
         let memory = memory::allocate(config.memory)?;
         let guest = Guest::check(config.kernel, config.format, memory::low_end(&memory))?;
-        let vm = Arc::new(Vm::new(kvm, memory)?);
-        let vcpus = vm.create_vcpus(config.cpus, false)?;
+        let vm = Arc::new(Vm::new(&kvm, memory)?);
+        let vcpus = vm.create_vcpus(&kvm, config.cpus, false)?;
         guest.load(&vm, &vcpus, config.modules, &config.cmdline, 0)?;
         let (mailbox, notices, _) = Mailbox::new()?;
         let control = Control::new(&vcpus, hold, mailbox.clone())?;

@@ -6,9 +6,10 @@ use std::net::{IpAddr, Ipv4Addr};
 
 pub const PATH: &str = "/etc/resolv.conf";
 
-/// The name server of the host, now.
-pub fn of_host() -> IpAddr {
-    std::fs::read_to_string(PATH).ok().as_deref().map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), first)
+/// The name server of the host, now. `None`: the file cannot be read. So it is for a process that may not open files any more, once another
+/// one has taken the place of that which it may read.
+pub fn of_host() -> Option<IpAddr> {
+    std::fs::read_to_string(PATH).ok().as_deref().map(first)
 }
 
 /// The first that is there; without one, resolv.conf(5) says, it is this machine.

@@ -12,7 +12,7 @@ use rustix::time::{
 };
 use std::io;
 use std::mem::MaybeUninit;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 
@@ -27,6 +27,8 @@ const TIMER: u64 = u64::MAX;
 pub struct System {
     epoll: OwnedFd,
     timer: OwnedFd,
+    /// The name server that the host had last.
+    resolver: IpAddr,
 }
 
 impl System {
@@ -36,7 +38,8 @@ impl System {
             timerfd_create(TimerfdClockId::Monotonic, TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC)?;
         let edges = epoll::EventFlags::IN | epoll::EventFlags::ET;
         epoll::add(&epoll, &timer, epoll::EventData::new_u64(TIMER), edges)?;
-        Ok(Self { epoll, timer })
+        let resolver = resolver::of_host().unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
+        Ok(Self { epoll, timer, resolver })
     }
 
     fn watch(&self, socket: impl AsFd, token: Token) -> io::Result<()> {
@@ -108,7 +111,8 @@ impl Host for System {
     }
 
     fn resolver(&mut self) -> IpAddr {
-        resolver::of_host()
+        self.resolver = resolver::of_host().unwrap_or(self.resolver);
+        self.resolver
     }
 
     fn events(&mut self, events: &mut Vec<Event>) -> io::Result<()> {

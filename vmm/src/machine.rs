@@ -66,8 +66,10 @@ pub fn run(mut config: Config) -> Result<Ending, Error> {
     if guest.is_stock() {
         doctor::check_stock()?;
     }
-    let vm = Arc::new(Vm::new(kvm, memory)?);
-    let vcpus = vm.create_vcpus(config.cpus, guest.is_stock())?;
+    let vm = Arc::new(Vm::new(&kvm, memory)?);
+    let vcpus = vm.create_vcpus(&kvm, config.cpus, guest.is_stock())?;
+    // Nobody is to make machines with it.
+    drop(kvm);
     let modules = guest.load(&vm, &vcpus, config.modules, &config.cmdline, plans.len())?;
 
     let mut events: EventManager<Box<dyn MutEventSubscriber>> = EventManager::new()?;

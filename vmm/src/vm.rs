@@ -34,7 +34,6 @@ const APIC_TICK_NS: u64 = 1;
 
 /// A virtual machine that has not run yet.
 pub struct Vm {
-    kvm: Kvm,
     fd: VmFd,
     memory: GuestMemory,
 }
@@ -44,11 +43,11 @@ impl Vm {
     pub const FIRST_FREE_SLOT: u32 = 2;
 
     /// Makes a machine with `memory` and interrupt controllers (two PICs, IOAPIC, local APICs) in KVM.
-    pub fn new(kvm: Kvm, memory: GuestMemory) -> Result<Self, KvmError> {
-        let fd = kvm::create_vm(&kvm)?;
+    pub fn new(kvm: &Kvm, memory: GuestMemory) -> Result<Self, KvmError> {
+        let fd = kvm::create_vm(kvm)?;
         fd.set_identity_map_address(IDENTITY_MAP).map_err(failed("KVM_SET_IDENTITY_MAP_ADDR"))?;
         fd.set_tss_address(TSS_ADDRESS).map_err(failed("KVM_SET_TSS_ADDR"))?;
-        let this = Self { kvm, fd, memory };
+        let this = Self { fd, memory };
         for (slot, region) in (0..).zip(this.memory.iter()) {
             let start = region.start_addr().0;
             this.set_slot(slot, &this.memory, start..start + region.len(), false)?;
@@ -91,7 +90,7 @@ impl Vm {
 
     /// Whether slots may be read-only.
     pub fn has_read_only_memory(&self) -> bool {
-        self.kvm.check_extension(Cap::ReadonlyMem)
+        self.fd.check_extension(Cap::ReadonlyMem)
     }
 
     pub fn memory(&self) -> &GuestMemory {
@@ -100,15 +99,15 @@ impl Vm {
 
     /// Makes `count` vCPUs, with CPUID set. The first is the boot CPU; the others wait for INIT and SIPI, as KVM has it with its
     /// own interrupt controllers. `hypervisor`: they are told that they are virtual.
-    pub fn create_vcpus(&self, count: u8, hypervisor: bool) -> Result<Vec<VcpuFd>, KvmError> {
+    pub fn create_vcpus(&self, kvm: &Kvm, count: u8, hypervisor: bool) -> Result<Vec<VcpuFd>, KvmError> {
         let supported =
-            self.kvm.get_supported_cpuid(KVM_MAX_CPUID_ENTRIES).map_err(failed("KVM_GET_SUPPORTED_CPUID"))?;
-        let extras = Extras { tsc_deadline: self.kvm.check_extension(Cap::TscDeadlineTimer), hypervisor };
+            kvm.get_supported_cpuid(KVM_MAX_CPUID_ENTRIES).map_err(failed("KVM_GET_SUPPORTED_CPUID"))?;
+        let extras = Extras { tsc_deadline: kvm.check_extension(Cap::TscDeadlineTimer), hypervisor };
         let create = |id: u8| {
             let vcpu = self.fd.create_vcpu(id.into()).map_err(failed("making a vCPU (KVM_CREATE_VCPU)"))?;
             let cpuid = cpuid::adapt(&supported, Place { id, count }, extras)?;
             vcpu.set_cpuid2(&cpuid).map_err(failed("KVM_SET_CPUID2"))?;
-            xcr0::preset(&self.kvm, &vcpu, &cpuid)?;
+            xcr0::preset(kvm, &vcpu, &cpuid)?;
             Ok(vcpu)
         };
         (0..count).map(create).collect()
@@ -161,7 +160,7 @@ impl Vm {
         let before = read_tsc(vcpu)?;
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let after = read_tsc(vcpu)?;
-        let tick = self.kvm.check_extension_raw(KVM_CAP_X86_APIC_BUS_CYCLES_NS.into());
+        let tick = self.fd.check_extension_raw(KVM_CAP_X86_APIC_BUS_CYCLES_NS.into());
         Ok(BootInfo {
             magic: INFO_MAGIC,
             tsc_khz: khz.into(),

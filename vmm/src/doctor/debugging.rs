@@ -116,8 +116,8 @@ pub enum Fault {
 /// Tries everything.
 pub fn run(kvm: Kvm) -> Result<(), Fault> {
     kick::install()?;
-    let vm = Arc::new(Vm::new(kvm, memory::allocate(guest::MEMORY)?)?);
-    let vcpus = vm.create_vcpus(1, false)?;
+    let vm = Arc::new(Vm::new(&kvm, memory::allocate(guest::MEMORY)?)?);
+    let vcpus = vm.create_vcpus(&kvm, 1, false)?;
     for vcpu in &vcpus {
         guest::set_up(vm.memory(), vcpu, program())?;
     }

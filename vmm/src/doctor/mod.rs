@@ -3,7 +3,7 @@
 //! Which kind of KVM it is, is found out by running a guest, not by looking at names.
 //!
 //! - [`report`]: findings, and how they are printed
-//! - [`host`]: what the host's files tell
+//! - [`host`]: what the host's files tell; [`jail`]: what of our jail works
 //! - [`guest`]: the probe guest: its code and tables
 //! - [`probe`]: runs it
 //! - [`debugging`]: tries what a debugger relies on
@@ -11,6 +11,7 @@
 pub mod debugging;
 pub mod guest;
 pub mod host;
+pub mod jail;
 pub mod probe;
 pub mod report;
 
@@ -47,6 +48,7 @@ pub fn run() -> u8 {
     }
     report.add(host::huge_pages());
     report.add(host::tsc());
+    jail::findings().into_iter().for_each(|finding| report.add(finding));
     let usable = report.is_usable();
     let verdict = if usable { "guests can run here" } else { "guests cannot run here" };
     println!("{report}\n{verdict}");

@@ -84,8 +84,8 @@ impl PortDevice for Results {
 /// Runs it.
 pub fn run(kvm: Kvm) -> Result<Probe, ProbeError> {
     kick::install()?;
-    let vm = Vm::new(kvm, memory::allocate(MEMORY)?)?;
-    let vcpus = vm.create_vcpus(1, false)?;
+    let vm = Vm::new(&kvm, memory::allocate(MEMORY)?)?;
+    let vcpus = vm.create_vcpus(&kvm, 1, false)?;
     let tsc_khz = vm.boot_info(&vcpus)?.tsc_khz as u32;
     for vcpu in &vcpus {
         guest::set_up(vm.memory(), vcpu, guest::program())?;

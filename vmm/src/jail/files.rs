@@ -115,7 +115,7 @@ pub fn absence(landlock: &LandlockStatus) -> &'static str {
 /// What an older one leaves open.
 pub fn lacks(abi: ABI) -> &'static str {
     match abi {
-        ABI::Unsupported => "all",
+        ABI::Unsupported => "everything",
         ABI::V1 => {
             "no say in files' lengths, TCP ports, devices' ioctls, signals; files of a share keep their folders"
         }

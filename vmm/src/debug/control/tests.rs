@@ -44,10 +44,10 @@ impl Machine {
     fn start(code: &[&[u8]], cpus: u8, hold: bool) -> Option<Self> {
         let kvm = crate::kvm::open().ok()?;
         kick::install().unwrap();
-        let vm = Arc::new(Vm::new(kvm, memory::allocate(4 << 20).unwrap()).unwrap());
+        let vm = Arc::new(Vm::new(&kvm, memory::allocate(4 << 20).unwrap()).unwrap());
         tables::write(vm.memory()).unwrap();
         vm.memory().write_slice(&code.concat(), GuestAddress(CODE)).unwrap();
-        let vcpus = vm.create_vcpus(cpus, false).unwrap();
+        let vcpus = vm.create_vcpus(&kvm, cpus, false).unwrap();
         entry::set_registers(&vcpus[0], Entry::Native { rip: CODE, start_info: 0 }).unwrap();
         let (mailbox, notices, _) = Mailbox::new().unwrap();
         let control = Control::new(&vcpus, hold, mailbox.clone()).unwrap();
