@@ -33,9 +33,10 @@ fn try_landlock() -> Option<LandlockStatus> {
 
 fn landlock(status: Option<LandlockStatus>) -> Finding {
     match status {
-        Some(LandlockStatus::Available { effective_abi, .. }) => {
-            Finding::good("jail", format!("Landlock ABI {effective_abi}; it lacks {}", files::lacks(effective_abi)))
-        }
+        Some(LandlockStatus::Available { effective_abi, .. }) => Finding::good(
+            "jail",
+            format!("Landlock ABI {effective_abi}; it lacks {}", files::lacks(effective_abi)),
+        ),
         Some(absent) => Finding::note("jail", files::absence(&absent).into()),
         None => Finding::note("jail", "Landlock does not do what it should".into()),
     }

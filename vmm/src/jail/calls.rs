@@ -271,7 +271,8 @@ pub fn of<'a>(kind: Kind, needs: impl Iterator<Item = &'a Need>) -> Vec<&'static
         Kind::Control => &[SERVE, FIGURES],
     };
     let files = needs.flat_map(|need| for_files(need.access).iter().copied());
-    [ALL].into_iter().chain(own.iter().copied()).chain(files).collect()
+    // Of calls with one number, those that come first are looked at first: a vCPU's ioctl is that which runs it, nearly always.
+    own.iter().copied().chain(files).chain([ALL]).collect()
 }
 
 fn for_files(access: Access) -> &'static [&'static [Call]] {

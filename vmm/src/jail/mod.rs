@@ -105,7 +105,8 @@ impl Jail {
         let needs: Vec<_> = self.needs.of(kind).collect();
         let filter = self.filters.compiled(kind, &self.needs)?;
         files::confine(needs.iter().copied(), Wall::Thread(kind)).map_err(failed("Landlock"))?;
-        privileges::drop(!needs.is_empty()).map_err(failed("capabilities"))?;
+        let changes = needs.iter().any(|need| need.access.changes());
+        privileges::drop(changes).map_err(failed("capabilities"))?;
         refusal::name_thread(kind);
         tracing::debug!("jail: {kind}: {} instructions of seccomp", filter.len());
         Ok(seccompiler::apply_filter(filter)?)

@@ -32,6 +32,16 @@ pub enum Access {
     Share { read_only: bool },
 }
 
+impl Access {
+    /// Whether anything may be another than before.
+    pub fn changes(self) -> bool {
+        match self {
+            Self::Read | Self::Device => false,
+            Self::Write | Self::Make | Self::Remove | Self::Share { .. } => true,
+        }
+    }
+}
+
 /// One path that a kind of thread needs.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Need {

@@ -5,17 +5,17 @@ use rustix::thread::{CapabilitySet, CapabilitySets, capabilities, set_capabiliti
 use std::os::fd::{BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::{fs, io};
 
-/// What root's threads keep that have files to open: who owns a file, and who may use it, does not matter to them.
+/// What root's threads keep that make, change or share files: who owns a file, and who may use it, does not matter to them.
 const ABOUT_FILES: CapabilitySet = CapabilitySet::CHOWN
     .union(CapabilitySet::DAC_OVERRIDE)
     .union(CapabilitySet::DAC_READ_SEARCH)
     .union(CapabilitySet::FOWNER)
     .union(CapabilitySet::FSETID);
 
-/// Gives up the calling thread's capabilities, except those about files for one that has `files`.
-pub fn drop(files: bool) -> io::Result<()> {
+/// Gives up the calling thread's capabilities, except those about files for one that `changes` some.
+pub fn drop(changes: bool) -> io::Result<()> {
     let now = capabilities(None)?;
-    let kept = if files { now.permitted & ABOUT_FILES } else { CapabilitySet::empty() };
+    let kept = if changes { now.permitted & ABOUT_FILES } else { CapabilitySet::empty() };
     let sets = CapabilitySets {
         effective: now.effective & kept,
         permitted: kept,
