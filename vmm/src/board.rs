@@ -4,6 +4,7 @@ use crate::console::Standard;
 use crate::error::Error;
 use crate::events::Mailbox;
 use crate::events::input::Taker;
+use crate::evidence::ears::Mouth;
 use crate::memory::GuestMemory;
 use crate::output::{self, Traffic};
 use crate::terminal;
@@ -45,7 +46,12 @@ pub struct Streams<'a> {
 pub fn connect(vm: &Vm, streams: Streams<'_>, uart: bool, stock: bool) -> Result<Board, Error> {
     let Streams { mailbox, room, traffic, standard, virtio_first } = streams;
     let mut ports = PortBus::default();
-    ports.add(ports::DEBUG, 1, Arc::new(Mutex::new(DebugPort::new(print_debug_line))));
+    let ears = traffic.ears.clone();
+    let debug_line = move |line: &[u8]| {
+        ears.hear(Mouth::Debug, line);
+        print_debug_line(line);
+    };
+    ports.add(ports::DEBUG, 1, Arc::new(Mutex::new(DebugPort::new(debug_line))));
     ports.add(ports::EXIT, 4, Arc::new(Mutex::new(ExitPort)));
 
     let signals = ConsoleSignals { irq: vm.interrupt_line(port::IRQ)?, room: room.clone() };

@@ -3,6 +3,7 @@
 //! A flag needs a line here (or in a struct of its own that is flattened into [`Run`]), with a `help_heading`, and nothing else: [`crate::settings`] finds
 //! its variable and its key in a settings file by itself.
 
+use crate::evidence::options::EvidenceOptions;
 use crate::jail::options::JailOptions;
 use cache::hierarchy::Shapes;
 use cache::shape::Shape;
@@ -253,6 +254,8 @@ pub struct Run {
         help_heading = help::INSIGHT
     )]
     pub strace: Option<Strace>,
+    #[command(flatten)]
+    pub evidence: EvidenceOptions,
     #[command(flatten)]
     pub control: crate::control::options::ControlOptions,
 

@@ -122,6 +122,8 @@ pub struct Config {
     pub cpus: u8,
     pub cmdline: String,
     pub timeout: Option<Duration>,
+    /// How long the guest may give no sign of life.
+    pub boot_timeout: Option<Duration>,
     pub uart: bool,
     pub disks: Vec<Image>,
     pub nets: Vec<Network>,
@@ -180,6 +182,7 @@ impl Config {
             cpus,
             cmdline: if format.is_stock() { stock_cmdline(&run.cmdline) } else { run.cmdline },
             timeout: run.timeout,
+            boot_timeout: run.evidence.boot_timeout.0,
             uart: run.uart || format.is_stock(),
             disks: disks(&run.disk)?,
             console: console(&run.virtio_console, files)?,

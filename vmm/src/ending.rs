@@ -1,5 +1,9 @@
 //! How a run ended: the exit status of `ukvmm`, and what it says about it.
 
+mod kind;
+
+pub use kind::Kind;
+
 use crate::core::wish::Deposit;
 use crate::profile;
 use crate::symbols;
@@ -20,6 +24,8 @@ const INT3: u8 = 0xcc;
 pub enum Request {
     /// `--timeout` ran out.
     Timeout(Duration),
+    /// `--boot-timeout` ran out.
+    NoLife(Duration),
     /// The user pressed Ctrl-A x.
     Quit,
     /// We got this signal, or standard output is a pipe that nobody reads (SIGPIPE).
@@ -59,6 +65,7 @@ impl Status {
 /// How a run ended.
 #[derive(Debug)]
 pub struct Ending {
+    pub kind: Kind,
     pub status: Status,
     /// For people; `None` where the status says it all.
     pub message: Option<String>,
@@ -73,6 +80,7 @@ pub struct Ending {
 impl Ending {
     fn new(status: u8, message: impl Into<String>) -> Self {
         Self {
+            kind: Kind::of(status),
             status: Status::Exit(status),
             message: Some(message.into()),
             registers: None,
@@ -80,8 +88,12 @@ impl Ending {
             profile: None,
         }
     }
-    fn silent(status: Status) -> Self {
-        Self { status, message: None, registers: None, core: None, profile: None }
+    fn silent(kind: Kind, status: Status) -> Self {
+        Self { kind, status, message: None, registers: None, core: None, profile: None }
+    }
+
+    fn of_kind(self, kind: Kind) -> Self {
+        Self { kind, ..self }
     }
 
     /// The end of a machine whose vCPUs left `reports`, after `request` if there was one.
@@ -121,7 +133,7 @@ impl Ending {
 
     fn exited(value: u32) -> Self {
         match value & 0xff {
-            v if v <= u32::from(exit::GUEST_MAX) => Self::silent(Status::Exit(v as u8)),
+            v if v <= u32::from(exit::GUEST_MAX) => Self::silent(Kind::Exited, Status::Exit(v as u8)),
             v if v == u32::from(exit::KERNEL_PANIC) => {
                 Self::new(exit::KERNEL_PANIC, "the guest's kernel panicked; its last words are above")
             }
@@ -145,9 +157,19 @@ impl Ending {
                     format!("stopped after {seconds} s (--timeout); {}", places(reports, kernel)),
                 )
             }
-            Request::Quit => Self::silent(Status::Exit(0)),
-            Request::Signal(signal) => Self::silent(Status::Signal(signal)),
-            Request::Stop(status) => Self::silent(status),
+            Request::NoLife(after) => Self::new(
+                exit::TIMEOUT,
+                format!(
+                    "no sign of life within {} s (--boot-timeout): no output, and no driver at work; {}. Is it a kernel for this \
+                     machine, and does it print on a console that is here? -v shows registers, --gdb with -S lets you watch it start",
+                    after.as_secs_f64(),
+                    places(reports, kernel)
+                ),
+            )
+            .of_kind(Kind::BootTimeout),
+            Request::Quit => Self::silent(Kind::Quit, Status::Exit(0)),
+            Request::Signal(signal) => Self::silent(Kind::Signal, Status::Signal(signal)),
+            Request::Stop(status) => Self::silent(Kind::Quit, status),
             Request::Output(error) => Self::new(exit::VMM, error),
         }
     }
@@ -157,18 +179,21 @@ impl Ending {
             Stop::Shutdown => {
                 Self::new(exit::RESET, format!("triple fault: the guest has reset itself; {place}"))
             }
-            Stop::InternalError => Self::internal_error(report, place),
+            Stop::InternalError => Self::internal_error(report, place).of_kind(Kind::InternalError),
             Stop::FailEntry(reason) => Self::new(
                 exit::VMM,
                 format!("the CPU refused to run the guest (reason {reason:#x}); {place}"),
-            ),
-            Stop::RunFailed(error) => Self::new(exit::VMM, format!("KVM_RUN failed: {error}; {place}")),
+            )
+            .of_kind(Kind::InternalError),
+            Stop::RunFailed(error) => {
+                Self::new(exit::VMM, format!("KVM_RUN failed: {error}; {place}")).of_kind(Kind::InternalError)
+            }
             Stop::Unexpected(what) => {
                 Self::new(exit::VMM, format!("the guest left in an unexpected way, {what}; {place}"))
             }
             Stop::Exit(value) => Self::exited(*value),
             // What the guest's user asked for. There is no machine left that would start anew.
-            Stop::PowerOff | Stop::Reset => Self::silent(Status::Exit(0)),
+            Stop::PowerOff | Stop::Reset => Self::silent(Kind::Exited, Status::Exit(0)),
             Stop::WarmReset => Self::new(
                 exit::KERNEL_PANIC,
                 "the guest's kernel panicked and asked for a reset; its last words are above",
@@ -296,6 +321,8 @@ mod tests {
         expect(&ending(Stop::InternalError, 0x10, 1, &[0xcc]), 120, "breakpoint");
         expect(&ending(Stop::InternalError, 0x10, 3, &[]), 120, "suberror 3");
         expect(&ending(Stop::InternalError, 0x33, 1, &[]), 125, "a user program");
+        assert_eq!(ending(Stop::InternalError, 0x10, 1, &[0xcc]).kind, Kind::InternalError);
+        assert_eq!(ending(Stop::Shutdown, 0x10, 0, &[]).kind, Kind::TripleFault);
         expect(&ending(Stop::FailEntry(0x21), 0x10, 0, &[]), 125, "0x21");
         expect(
             &ending(Stop::RunFailed(kvm_ioctls::Error::new(libc::EFAULT)), 0x10, 0, &[]),
@@ -312,7 +339,11 @@ mod tests {
         let time = Duration::from_millis(1500);
         expect(&of(Stop::Kicked, Request::Timeout(time)), 124, "stopped after 1.5 s");
         assert_eq!(of(Stop::Exit(3), Request::Timeout(time)).status, Status::Exit(3));
-        assert_eq!(of(Stop::Kicked, Request::Quit).status, Status::Exit(0));
+        let quit = of(Stop::Kicked, Request::Quit);
+        assert_eq!((quit.status, quit.kind), (Status::Exit(0), Kind::Quit));
+        let lifeless = of(Stop::Kicked, Request::NoLife(time));
+        expect(&lifeless, 124, "no sign of life within 1.5 s");
+        assert_eq!(lifeless.kind, Kind::BootTimeout);
         assert_eq!(of(Stop::Kicked, Request::Signal(15)).status, Status::Signal(15));
         assert_eq!(of(Stop::Kicked, Request::Stop(Status::Exit(7))).status, Status::Exit(7));
         assert_eq!(of(Stop::Exit(3), Request::Stop(Status::Exit(7))).status, Status::Exit(3));

@@ -1,5 +1,7 @@
 //! Everything that can keep a guest from running, and the exit status of each.
 
+use crate::ending::Kind;
+use crate::evidence::witness::EvidenceError;
 use crate::{config, disk, jail, kvm, loader, memory, profile};
 use vmm_abi::exit;
 
@@ -29,6 +31,10 @@ pub enum Error {
     Jail(#[from] jail::JailError),
     #[error("waiting for events failed: {0}")]
     Events(#[from] event_manager::Error),
+    #[error(transparent)]
+    Evidence(#[from] EvidenceError),
+    #[error("ukvmm itself panicked, which is a bug: {0}")]
+    Panic(String),
 }
 
 impl Error {
@@ -38,14 +44,28 @@ impl Error {
             Self::Config(error) => error.status(),
             Self::Load(error) => error.status(),
             Self::Kvm(error) => error.status(),
+            Self::Evidence(error) => error.status(),
             Self::Memory(_)
             | Self::Host { .. }
             | Self::Disk(_)
             | Self::Sites(_)
             | Self::Jail(_)
             | Self::Events(_)
+            | Self::Panic(_)
             | Self::TooManyDevices { .. }
             | Self::TooManyPorts { .. } => exit::VMM,
+        }
+    }
+}
+
+impl Error {
+    /// What kind of end it is.
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::Config(_) | Self::Load(_) | Self::Evidence(_) => Kind::ConfigError,
+            Self::TooManyPorts { .. } | Self::TooManyDevices { .. } => Kind::ConfigError,
+            Self::Panic(_) => Kind::VmmPanic,
+            other => Kind::of(other.status()),
         }
     }
 }

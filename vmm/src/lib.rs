@@ -15,7 +15,7 @@
 //! - [`jail`]: what threads may do once the machine is set up
 //! - [`core`]: what is left of a guest that has died
 //! - [`ending`], [`symbols`], [`log`], [`error`]: what the user is told
-//! - [`manifest`]: what was run, and how it ended
+//! - [`evidence`]: what a run leaves behind; [`manifest`]: what was run, and how it ended; [`junit`]: what its tests came to
 //! - [`doctor`]: what this host can do; [`rehearsal`]: what a run would be; [`installed`]: where the guest is; [`manual`]: completions and pages of the manual
 
 pub mod acpi;
@@ -31,11 +31,13 @@ pub mod doctor;
 pub mod ending;
 pub mod error;
 pub mod events;
+pub mod evidence;
 pub mod gdb;
 pub mod guest;
 pub mod inspect;
 pub mod installed;
 pub mod jail;
+pub mod junit;
 pub mod kvm;
 pub mod live;
 pub mod loader;

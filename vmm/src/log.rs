@@ -1,17 +1,36 @@
 //! Our own messages, on standard error: for people, or as JSON lines.
 
 use crate::cli::{Log, LogFormat};
+use crate::evidence::ring::Ring;
 use crate::terminal;
 use std::fmt::{self, Write as _};
 use std::io::{self, IsTerminal, Write};
+use std::sync::{Mutex, OnceLock, PoisonError};
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::fmt::format::Writer;
-use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, MakeWriter};
+use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, MakeWriter, layer};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{Layer, registry};
+
+/// Bytes of messages that are kept.
+const KEPT: usize = 1 << 20;
+
+/// Messages that are kept for later, if they are.
+static KEEPER: OnceLock<Mutex<Ring>> = OnceLock::new();
+
+/// Keeps messages from now on too, those that `-v` shows. Call before [`init`].
+pub fn keep() {
+    KEEPER.get_or_init(|| Mutex::new(Ring::new(KEPT)));
+}
+
+/// What has been kept.
+pub fn kept() -> Vec<u8> {
+    KEEPER.get().map_or(Vec::new(), |ring| ring.lock().unwrap_or_else(PoisonError::into_inner).content())
+}
 
 /// Directs messages to standard error from now on. Call once.
 pub fn init(log: &Log) {
@@ -24,16 +43,40 @@ pub fn init(log: &Log) {
     // What a debugger sends is no business of whoever runs the machine.
     let gdbstub = if log.verbose > 2 { LevelFilter::TRACE } else { LevelFilter::OFF };
     let from = Targets::new().with_default(level).with_target("gdbstub", gdbstub);
-    let builder = tracing_subscriber::fmt().with_max_level(level).with_writer(Stderr);
-    match log.log_format {
-        LogFormat::Json => {
-            builder.json().flatten_event(true).with_target(false).finish().with(from).init();
-        }
+    let shown = match log.log_format {
+        LogFormat::Json => layer()
+            .json()
+            .flatten_event(true)
+            .with_target(false)
+            .with_writer(Stderr)
+            .with_filter(from)
+            .boxed(),
         LogFormat::Text => {
             let wanted = std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());
             let color = wanted && io::stderr().is_terminal();
-            builder.event_format(Text { color }).finish().with(from).init();
+            layer().event_format(Text { color }).with_writer(Stderr).with_filter(from).boxed()
         }
+    };
+    let kept = KEEPER.get().map(|_| {
+        let from = Targets::new().with_default(LevelFilter::INFO).with_target("gdbstub", LevelFilter::OFF);
+        layer().event_format(Text { color: false }).with_writer(|| Keeper).with_filter(from).boxed()
+    });
+    registry().with([shown].into_iter().chain(kept).collect::<Vec<_>>()).init();
+}
+
+/// Writes to what is kept.
+struct Keeper;
+
+impl Write for Keeper {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if let Some(ring) = KEEPER.get() {
+            ring.lock().unwrap_or_else(PoisonError::into_inner).push(bytes);
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 

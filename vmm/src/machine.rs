@@ -16,7 +16,9 @@ use crate::error::Error;
 use crate::events::input::Input;
 use crate::events::signals::Signals;
 use crate::events::timer::Timer;
+use crate::events::watchdog::{Patient, Watchdog};
 use crate::events::{Mailbox, Notice, eventfd};
+use crate::evidence::Witness;
 use crate::guest::Guest;
 use crate::jail::{self, Kind, Needs};
 use crate::memory::{self, GuestMemory};
@@ -44,11 +46,11 @@ const STOP_TIME: Duration = Duration::from_millis(500);
 /// What a stock kernel whose console is the virtio console has on its command line.
 const VIRTIO_CONSOLE: &str = "console=hvc";
 
-/// Runs what `config` describes until it ends.
-pub fn run(mut config: Config) -> Result<Ending, Error> {
+/// Runs what `config` describes until it ends, while `witness` looks on.
+pub fn run(mut config: Config, witness: &mut Witness) -> Result<Ending, Error> {
     let kernel_path = config.kernel.path.clone();
     let programs = programs(&config);
-    let needs = config.jail.then(|| Needs::of_run(&config, &programs));
+    let needs = config.jail.then(|| Needs::of_run(&config, &programs, witness));
     config.profile.iter_mut().for_each(|wish| wish.find_kernel_mode());
     let kvm = kvm::open()?;
     kvm::check_cpus(config.cpus, kvm.get_max_vcpus())?;
@@ -58,7 +60,7 @@ pub fn run(mut config: Config) -> Result<Ending, Error> {
     let watchers = Arc::default();
     let remote = Remote::start(&mut config, &mailbox, &watchers)?;
     let room = Arc::new(eventfd()?);
-    let traffic = Arc::new(Traffic::default());
+    let traffic = Arc::new(Traffic { ears: witness.ears(), ..Traffic::default() });
     let standard =
         config.console.is_some().then(|| Standard::new(room.clone(), traffic.clone())).transpose()?;
     let plans = virtio::plan::plans(&mut config, &memory, standard.as_ref(), &mailbox)?;
@@ -94,9 +96,16 @@ pub fn run(mut config: Config) -> Result<Ending, Error> {
     if let Some((remote, control)) = remote.as_ref().zip(control.clone()) {
         remote.has(Parts { control, input, windows: devices.windows.clone(), console: traffic });
     }
-    let done = move |id| mailbox.send(Notice::Stopped(id));
+    let its_mailbox = mailbox.clone();
+    let done = move |id| its_mailbox.send(Notice::Stopped(id));
     let mut world = World::new(ports, devices.windows.clone(), vm.memory().clone(), control);
-    world.keeps_state = config.core.is_some();
+    world.keeps_state = config.core.is_some() || witness.wants_state();
+    // A debugger may let the guest stand for as long as its user thinks.
+    if let Some(after) = config.boot_timeout.filter(|_| debugger.is_none()) {
+        let (told, memory) = (world.told.clone(), vm.memory().clone());
+        let patient = Patient { told, memory, kernel: kernel_path.clone() };
+        events.add_subscriber(Box::new(Watchdog::new(after, patient, mailbox.clone())?));
+    }
     world.logs = profile.as_ref().map(Session::logs);
     let vcpus = Group::start(vcpus, world, done)?;
     jail::enter(Kind::Main);
@@ -106,6 +115,7 @@ pub fn run(mut config: Config) -> Result<Ending, Error> {
     let reports = vcpus.join(&stopped);
     let ending = Ending::of(&reports, request, &kernel_path);
     remote.iter().for_each(|remote| remote.ended(ending.status));
+    witness.autopsy(&ending, &reports, vm.memory());
     if let Some(debugger) = debugger {
         debugger.end(ending.status.code());
     }

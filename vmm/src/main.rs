@@ -1,10 +1,11 @@
 //! The command `ukvmm`.
 
 use std::process::ExitCode;
-use ukvmm::cli::Command;
-use ukvmm::config::Config;
+use ukvmm::cli::{Command, Run};
+use ukvmm::config::{Config, ConfigError};
 use ukvmm::ending::{Ending, Status};
 use ukvmm::error::Error;
+use ukvmm::evidence::Witness;
 use ukvmm::settings::{self, Origins, Read};
 use ukvmm::{control, core, doctor, jail, live, log, machine, manual, profile, rehearsal, terminal, trace};
 use vmm_abi::exit;
@@ -18,6 +19,9 @@ fn main() -> ExitCode {
                 return ExitCode::from(refusal.status());
             }
         };
+    if cli.run.evidence.crash_dir.is_some() {
+        log::keep();
+    }
     log::init(&cli.log);
     for warning in warnings {
         tracing::warn!("{warning}");
@@ -44,31 +48,43 @@ fn main() -> ExitCode {
         Some(Command::Man(options)) => return ExitCode::from(manual::page::run(&options)),
         None => {}
     }
-    let dry_run = cli.run.dry_run;
-    let config = Config::new(cli.run).map_err(Error::from);
-    if let Some(form) = dry_run {
+    if let Some(form) = cli.run.dry_run {
+        let config = Config::new(cli.run).map_err(Error::from);
         let rehearsed = config.and_then(|config| rehearsal::run(config, form));
         return rehearsed.map_or_else(|error| failed(&error, &origins), |()| ExitCode::SUCCESS);
     }
-    let result = config.and_then(machine::run);
+    let mut witness = match Witness::new(&cli.run.evidence, &origins) {
+        Ok(witness) => witness,
+        Err(error) => return failed(&error.into(), &origins),
+    };
+    let mut result = witness.watch(|witness| run(cli.run, witness));
     terminal::restore();
-    match result {
-        Ok(Ending { status, message, registers, core, profile }) => {
-            if let Some(message) = message {
-                tracing::error!("{message}");
-            }
-            if let Some(registers) = registers {
-                tracing::info!("registers\n{registers}");
-            }
-            if let Some(core) = core {
-                core.report();
-            }
-            if let Some(profile) = profile {
-                profile.report();
-            }
-            end(status)
-        }
-        Err(error) => failed(&error, &origins),
+    match &mut result {
+        Ok(ending) => report(ending),
+        Err(error) => tracing::error!("{}", origins.explain(error)),
+    }
+    end(witness.testify(&result))
+}
+
+fn run(options: Run, witness: &mut Witness) -> Result<Ending, Error> {
+    let config = Config::new(options)?;
+    witness.sees(&config).map_err(ConfigError::from)?;
+    machine::run(config, witness)
+}
+
+/// Tells the user how it ended.
+fn report(ending: &mut Ending) {
+    if let Some(message) = &ending.message {
+        tracing::error!("{message}");
+    }
+    if let Some(registers) = &ending.registers {
+        tracing::info!("registers\n{registers}");
+    }
+    if let Some(core) = &ending.core {
+        core.report();
+    }
+    if let Some(profile) = ending.profile.take() {
+        profile.report();
     }
 }
 

@@ -6,6 +6,7 @@
 
 use crate::ending::Request;
 use crate::events::Mailbox;
+use crate::evidence::ears::{Ears, Mouth};
 use devices::console::{Channel, Output};
 use std::fs::File;
 use std::io::{self, ErrorKind, Write};
@@ -19,6 +20,8 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 pub struct Traffic {
     pub from_guest: AtomicU64,
     pub to_guest: AtomicU64,
+    /// Who wants to know what the guest prints.
+    pub ears: Arc<Ears>,
 }
 
 /// Both streams, unbuffered.
@@ -46,6 +49,7 @@ impl Streams {
 impl Output for Streams {
     fn write(&mut self, channel: Channel, bytes: &[u8]) {
         self.traffic.from_guest.fetch_add(bytes.len() as u64, Relaxed);
+        self.traffic.ears.hear(if channel == Channel::Out { Mouth::Out } else { Mouth::Err }, bytes);
         match channel {
             Channel::Err => {
                 if let Err(error) = self.err.write_all(bytes) {

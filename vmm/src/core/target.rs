@@ -46,6 +46,11 @@ impl Target {
         Ok(Self(path))
     }
 
+    /// In a folder that is new.
+    pub fn new_in(path: PathBuf) -> Self {
+        Self(path)
+    }
+
     pub fn path(&self) -> &Path {
         &self.0
     }

@@ -44,6 +44,12 @@ impl WishError {
 #[derive(Debug)]
 pub struct Wish {
     target: Target,
+    subject: Subject,
+}
+
+/// The programs that a core would be of.
+#[derive(Debug)]
+pub struct Subject {
     kernel: Program,
     servers: Vec<Program>,
     image: Vec<Mapping>,
@@ -51,11 +57,7 @@ pub struct Wish {
 
 impl Wish {
     pub fn new(path: PathBuf, kernel: &Input, modules: &[Module]) -> Result<Self, WishError> {
-        let target = Target::new(path)?;
-        let servers = servers_of(modules).into_iter().map(|(name, input)| Program::of(&name, input));
-        let servers = servers.collect::<Result<_, _>>()?;
-        let image = kernel::image(kernel).map(|(virt, phys, length)| Mapping { virt, phys, length });
-        Ok(Self { target, kernel: Program::of("kernel", kernel)?, servers, image: image.collect() })
+        Ok(Self { target: Target::new(path)?, subject: Subject::new(kernel, modules)? })
     }
 
     /// Where it is to go.
@@ -65,6 +67,27 @@ impl Wish {
 
     /// Writes the core of a machine that ended with `status` and `message`, and whose vCPUs left `reports`.
     pub fn fulfil(self, status: u8, message: &str, reports: &Reports, memory: &GuestMemory) -> Deposit {
+        self.subject.write(&self.target, status, message, reports, memory)
+    }
+}
+
+impl Subject {
+    pub fn new(kernel: &Input, modules: &[Module]) -> Result<Self, FileError> {
+        let servers = servers_of(modules).into_iter().map(|(name, input)| Program::of(&name, input));
+        let servers = servers.collect::<Result<_, _>>()?;
+        let image = kernel::image(kernel).map(|(virt, phys, length)| Mapping { virt, phys, length });
+        Ok(Self { kernel: Program::of("kernel", kernel)?, servers, image: image.collect() })
+    }
+
+    /// Writes their core to `target`, as [`Wish::fulfil`] does.
+    pub fn write(
+        self,
+        target: &Target,
+        status: u8,
+        message: &str,
+        reports: &Reports,
+        memory: &GuestMemory,
+    ) -> Deposit {
         let view = Dead::new(memory, reports);
         let manifest = Manifest {
             ukvmm: env!("CARGO_PKG_VERSION").into(),
@@ -84,8 +107,8 @@ impl Wish {
             space: space_without_vcpus(&view, kernel.as_ref(), &self.image),
             manifest,
         };
-        let written = self.target.create(|file| write(file, &contents));
-        Deposit { path: self.target.path().into(), written }
+        let written = target.create(|file| write(file, &contents));
+        Deposit { path: target.path().into(), written }
     }
 }
 

@@ -7,11 +7,13 @@
 //! - [`escape`]: the keys that are for us
 //! - [`signals`]: signals that we get
 //! - [`timer`]: the end of `--timeout`
+//! - [`watchdog`]: the end of `--boot-timeout`
 
 pub mod escape;
 pub mod input;
 pub mod signals;
 pub mod timer;
+pub mod watchdog;
 
 use crate::ending::Request;
 use crate::error::{Error, host};

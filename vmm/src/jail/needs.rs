@@ -8,6 +8,7 @@ use super::Kind;
 use crate::config::Config;
 use crate::debug::options;
 use crate::debug::programs::Programs;
+use crate::evidence::Witness;
 use crate::kvm;
 use crate::loader::module::Module;
 use crate::net::Link;
@@ -71,11 +72,14 @@ pub struct Needs {
 }
 
 impl Needs {
-    /// Of the machine that `config` describes, whose programs have names and symbols in the files that `programs` knows.
-    pub fn of_run(config: &Config, programs: &Programs) -> Self {
+    /// Of the machine that `config` describes, whose programs have names and symbols in the files that `programs` knows, and of what `witness` will write
+    /// about it.
+    pub fn of_run(config: &Config, programs: &Programs, witness: &Witness) -> Self {
         let mut needs = Self::default();
         // Messages say which function of the kernel the guest was in.
         needs.add(Kind::Main, &config.kernel.path, Access::Read);
+        witness.folders().for_each(|folder| needs.add(Kind::Main, folder, Access::Make));
+        witness.programs().for_each(|file| needs.add(Kind::Main, file, Access::Read));
         if let Some(core) = &config.core {
             needs.add_folder(Kind::Main, core.path(), Access::Make);
         }

@@ -38,6 +38,8 @@ pub struct Machine {
     pub debugger: Option<String>,
     /// Seconds after which the machine is stopped.
     pub timeout: Option<f64>,
+    /// The same, if it has given no sign of life by then.
+    pub boot_timeout: Option<f64>,
 }
 
 /// A file that the guest is made of.
@@ -139,6 +141,7 @@ impl Machine {
             devices: devices(config),
             debugger: config.gdb.as_ref().map(|gdb| gdb.place().to_string()),
             timeout: config.timeout.map(|time| time.as_secs_f64()),
+            boot_timeout: config.boot_timeout.map(|time| time.as_secs_f64()),
         }
     }
 }

@@ -76,7 +76,7 @@ pub struct Reading {
 }
 
 impl Reading {
-    fn of(clock: ClockId) -> Self {
+    pub fn of(clock: ClockId) -> Self {
         let readings = (0..READINGS).map(|_| Self::once(clock));
         readings.min_by_key(|reading| reading.error).unwrap_or_else(|| Self::once(clock))
     }
@@ -90,7 +90,7 @@ impl Reading {
     }
 
     /// Ticks a millisecond since `earlier`, if that is long enough ago.
-    fn khz_since(&self, earlier: &Self) -> Option<f64> {
+    pub fn khz_since(&self, earlier: &Self) -> Option<f64> {
         let ns = self.ns.checked_sub(earlier.ns).filter(|ns| *ns >= SHORTEST_NS)?;
         Some(self.tsc.wrapping_sub(earlier.tsc) as f64 / ns as f64 * 1e6)
     }
@@ -163,7 +163,7 @@ impl Start {
 }
 
 /// Whether the CPU says that its TSC runs at one rate, whatever else it does (SDM vol. 3, 18.17.1).
-fn is_invariant() -> bool {
+pub fn is_invariant() -> bool {
     const LEAF: u32 = 0x8000_0007;
     __cpuid(0x8000_0000).eax >= LEAF && __cpuid(LEAF).edx & 1 << 8 != 0
 }

@@ -22,7 +22,7 @@ mod variables;
 
 pub use flag::{Flag, flags};
 pub use merge::{Read, Refusal, read};
-pub use origin::Origins;
+pub use origin::{Origins, Setting};
 
 #[cfg(test)]
 mod tests;

@@ -30,7 +30,7 @@ pub struct World {
     pub keeps_state: bool,
     /// Of a machine that is profiled: the log of each vCPU.
     pub logs: Option<Arc<Vec<Log>>>,
-    told: Arc<Told>,
+    pub told: Arc<Told>,
 }
 
 impl World {

@@ -1,0 +1,69 @@
+//! `--boot-timeout`: asks for the end of a guest that has given no sign of life when the time is over.
+//!
+//! A sign is that a driver has used a console or a virtio device, printing or not. A µ-kernel of ours may have nothing to say for long and no such driver, as with a server set
+//! that only computes; of it, that root has made a task is a sign, too, and that is in its ring of events.
+
+use super::{Mailbox, listen};
+use crate::core::dead::Dead;
+use crate::ending::Request;
+use crate::error::{Error, host};
+use crate::inspect::Kernel;
+use crate::memory::GuestMemory;
+use crate::vcpu::group::Reports;
+use crate::vcpu::moments::Told;
+use event_manager::{EventOps, EventSet, Events, MutEventSubscriber};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+use vmm_sys_util::timerfd::TimerFd;
+
+/// What is looked at for signs of life.
+pub struct Patient {
+    pub told: Arc<Told>,
+    pub memory: GuestMemory,
+    /// The file of its kernel.
+    pub kernel: PathBuf,
+}
+
+impl Patient {
+    fn is_alive(&self) -> bool {
+        self.told.is_alive() || self.has_events()
+    }
+
+    /// Whether the guest is a µ-kernel of ours to which something has happened. It runs meanwhile; what is read is not believed.
+    fn has_events(&self) -> bool {
+        let nobody = Reports { all: Vec::new(), first: None };
+        let view = Dead::new(&self.memory, &nobody);
+        Kernel::find(&view, &self.kernel).is_some_and(|kernel| !kernel.events(&view).is_empty())
+    }
+}
+
+pub struct Watchdog {
+    fd: TimerFd,
+    after: Duration,
+    patient: Patient,
+    mailbox: Mailbox,
+}
+
+impl Watchdog {
+    /// Starts to count now.
+    pub fn new(after: Duration, patient: Patient, mailbox: Mailbox) -> Result<Self, Error> {
+        let failed = |e: vmm_sys_util::errno::Error| host("timer")(e.into());
+        let mut fd = TimerFd::new().map_err(failed)?;
+        // Below a nanosecond it would never fire.
+        fd.reset(after.max(Duration::from_nanos(1)), None).map_err(failed)?;
+        Ok(Self { fd, after, patient, mailbox })
+    }
+}
+
+impl MutEventSubscriber for Watchdog {
+    fn process(&mut self, events: Events, ops: &mut EventOps<'_>) {
+        let _ = ops.remove(events);
+        if !self.patient.is_alive() {
+            self.mailbox.request(Request::NoLife(self.after));
+        }
+    }
+    fn init(&mut self, ops: &mut EventOps<'_>) {
+        listen(ops, Events::new(&self.fd, EventSet::IN));
+    }
+}

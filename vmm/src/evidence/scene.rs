@@ -1,0 +1,167 @@
+//! The machine after its death, in words: registers, who called whom, the kernel's last events, its threads.
+//!
+//! Everything is read as it was left by something that may have gone mad, so all walks have an end, and what makes no sense is left out.
+
+use crate::core::dead::Dead;
+use crate::debug::programs::Programs;
+use crate::debug::registers::{Registers, general, segment};
+use crate::debug::view::View;
+use crate::inspect::Kernel;
+use crate::inspect::names::Names;
+use crate::inspect::paging::Translation;
+use crate::memory::GuestMemory;
+use crate::monitor::{self, Scene};
+use crate::profile::sampling::image::Image;
+use crate::profile::sampling::unwind::{self, Code, Rules, Stack};
+use crate::vcpu::group::Reports;
+use std::fmt::Write;
+
+/// Bytes of a stack that are looked at.
+const STACK: usize = 64 << 10;
+/// Bytes of an instruction, at most (SDM vol. 2, 2.3.11).
+const INSTRUCTION: usize = 15;
+
+/// The kernel's file as what says where callers are.
+struct File<'a>(&'a Image);
+
+impl Code for File<'_> {
+    fn rules(&mut self, address: u64) -> Option<Rules> {
+        self.0.rules(address)
+    }
+    fn is_code(&mut self, address: u64) -> bool {
+        self.0.is_code(address)
+    }
+}
+
+/// A machine that has died, and what is known of its programs.
+pub struct Remains<'a> {
+    view: Dead<'a>,
+    kernel: Option<Kernel>,
+    image: Option<Image>,
+    names: Names,
+}
+
+impl<'a> Remains<'a> {
+    pub fn new(memory: &'a GuestMemory, reports: &Reports, programs: &Programs) -> Self {
+        let view = Dead::new(memory, reports);
+        let kernel = Kernel::find(&view, programs.kernel());
+        let names =
+            kernel.as_ref().map_or(Names::default(), |kernel| Names::read(&view, kernel, programs.tables()));
+        Self { view, kernel, image: Image::read(programs.kernel()), names }
+    }
+
+    /// `registers.txt`: of each vCPU.
+    pub fn registers(&self) -> String {
+        let vcpus = (0..self.view.vcpus()).map(|index| match self.view.registers(index) {
+            Some(registers) => self.vcpu(index, &registers),
+            None => format!("vCPU {index}: it was not running, or KVM does not tell\n"),
+        });
+        vcpus.collect::<Vec<_>>().join("\n")
+    }
+
+    /// `events.txt`: the last things that happened in the kernel. [`None`]: it is a kernel that does not tell.
+    pub fn events(&self) -> Option<String> {
+        self.kernel.as_ref().map(|_| self.ask("trace"))
+    }
+
+    /// `threads.txt`: what every thread did, and who waited for whom.
+    pub fn threads(&self) -> Option<String> {
+        self.kernel.as_ref().map(|_| [self.ask("threads"), self.ask("ipc")].join("\n"))
+    }
+
+    fn ask(&self, command: &str) -> String {
+        let scene = Scene { view: &self.view, kernel: self.kernel.as_ref(), names: &self.names, exits: &[] };
+        monitor::run(&scene, &[], command)
+    }
+
+    fn vcpu(&self, index: usize, registers: &Registers) -> String {
+        let mode = if registers.in_user_mode() { "user" } else { "kernel" };
+        let mut text = format!("vCPU {index}, in {mode} mode\n");
+        // Writing to a String does not fail.
+        let _ = write!(text, "{}", in_words(registers));
+        let mut code = [0; INSTRUCTION];
+        let there = Translation::of(registers).read(&self.view, registers.rip, &mut code);
+        let code: Vec<_> = code[..there].iter().map(|byte| format!("{byte:02x}")).collect();
+        let _ = writeln!(text, "code {}", if there == 0 { "not mapped".into() } else { code.join(" ") });
+        if registers.in_user_mode() {
+            let _ = writeln!(text, "called by: see core.elf, it is a program");
+        } else {
+            text += &self.stack(registers);
+        }
+        text
+    }
+
+    /// Who called whom, the innermost first.
+    fn stack(&self, registers: &Registers) -> String {
+        let mut bytes = vec![0; STACK];
+        let base = registers.rsp();
+        let there = Translation::of(registers).read(&self.view, base, &mut bytes);
+        bytes.truncate(there);
+        let addresses = match &self.image {
+            Some(image) => unwind::walk(&registers.into(), &Stack { base, bytes }, &mut File(image)),
+            None => vec![registers.rip],
+        };
+        let mut text = String::new();
+        for (n, address) in addresses.into_iter().enumerate() {
+            let function = self.image.as_ref().and_then(|image| image.function(address)).unwrap_or("?");
+            let _ = writeln!(text, "#{n} {address:#018x} {function}");
+        }
+        text
+    }
+}
+
+fn in_words(registers: &Registers) -> String {
+    const NAMES: [&str; 16] = [
+        "rax", "rbx", "rcx", "rdx", "rsi", "rdi", "rbp", "rsp", "r8", "r9", "r10", "r11", "r12", "r13",
+        "r14", "r15",
+    ];
+    let r = registers;
+    let mut text = format!("rip {:016x}  rflags {:08x}\n", r.rip, r.rflags);
+    for (index, name) in NAMES.iter().enumerate() {
+        let end = if index % 4 == 3 || index == general::R15 { "\n" } else { "  " };
+        let _ = write!(text, "{name:<3} {:016x}{end}", r.general[index]);
+    }
+    let selector = |index: usize| r.segments[index];
+    let (cs, ss) = (selector(segment::CS), selector(segment::SS));
+    let _ = writeln!(text, "cs {cs:#x}  ss {ss:#x}  fs base {:x}  gs base {:x}", r.fs_base, r.gs_base);
+    let _ = writeln!(
+        text,
+        "cr0 {:x}  cr2 {:x}  cr3 {:x}  cr4 {:x}  efer {:x}",
+        r.cr0, r.cr2, r.cr3, r.cr4, r.efer
+    );
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::vcpu::Vcpu;
+    use crate::memory;
+    use crate::vcpu::exit::Stop;
+    use crate::vcpu::thread::Report;
+    use std::path::Path;
+    use vm_memory::{Bytes, GuestAddress};
+
+    #[test]
+    fn a_machine_without_paging_is_described() {
+        let memory = memory::allocate(4 << 20).unwrap();
+        memory.write_slice(&[0x0f, 0x0b], GuestAddress(0x1000)).unwrap();
+        let registers = Registers { rip: 0x1000, general: [7; 16], ..Default::default() };
+        let last = Some(Vcpu { registers: Some(registers), tsc: None });
+        let report = Report { stop: Stop::Shutdown, at: None, suberror: 0, last };
+        let reports = Reports { all: vec![Some(report), None], first: Some(0) };
+        let programs = Programs::new(Path::new("/absent").into(), Vec::new());
+        let remains = Remains::new(&memory, &reports, &programs);
+        let text = remains.registers();
+        for expected in [
+            "vCPU 0, in kernel mode\nrip 0000000000001000",
+            "rsp 0000000000000007",
+            "code 0f 0b 00",
+            "#0 0x0000000000001000 ?",
+            "vCPU 1: it was not running",
+        ] {
+            assert!(text.contains(expected), "{expected}: {text}");
+        }
+        assert!(remains.events().is_none() && remains.threads().is_none(), "it is no kernel of ours");
+    }
+}
