@@ -37,7 +37,7 @@ macro_rules! targets {
     };
 }
 
-targets! { mmio block rng console net usernet p9 p9fs vsock bzimage elf gdb set options inspect core profile sites control analysis }
+targets! { mmio block rng console net usernet p9 p9fs vsock bzimage elf gdb set options inspect core profile sites control junit analysis }
 
 #[test]
 fn the_corpus_is_what_the_targets_make() {

@@ -5,6 +5,7 @@
 use crate::core::dead::Dead;
 use crate::debug::programs::Programs;
 use crate::debug::registers::{Registers, general, segment};
+use crate::debug::thread::Thread;
 use crate::debug::view::View;
 use crate::inspect::Kernel;
 use crate::inspect::names::Names;
@@ -36,18 +37,19 @@ impl Code for File<'_> {
 /// A machine that has died, and what is known of its programs.
 pub struct Remains<'a> {
     view: Dead<'a>,
+    programs: &'a Programs,
     kernel: Option<Kernel>,
     image: Option<Image>,
     names: Names,
 }
 
 impl<'a> Remains<'a> {
-    pub fn new(memory: &'a GuestMemory, reports: &Reports, programs: &Programs) -> Self {
+    pub fn new(memory: &'a GuestMemory, reports: &Reports, programs: &'a Programs) -> Self {
         let view = Dead::new(memory, reports);
         let kernel = Kernel::find(&view, programs.kernel());
         let names =
             kernel.as_ref().map_or(Names::default(), |kernel| Names::read(&view, kernel, programs.tables()));
-        Self { view, kernel, image: Image::read(programs.kernel()), names }
+        Self { view, programs, kernel, image: Image::read(programs.kernel()), names }
     }
 
     /// `registers.txt`: of each vCPU.
@@ -75,35 +77,46 @@ impl<'a> Remains<'a> {
     }
 
     fn vcpu(&self, index: usize, registers: &Registers) -> String {
-        let mode = if registers.in_user_mode() { "user" } else { "kernel" };
-        let mut text = format!("vCPU {index}, in {mode} mode\n");
-        // Writing to a String does not fail.
-        let _ = write!(text, "{}", in_words(registers));
+        let (mode, is_user) = if registers.in_user_mode() { ("user", true) } else { ("kernel", false) };
+        let runs = self.runs(index);
+        let who = runs.as_ref().map_or(String::new(), |(thread, name)| format!(": {thread} ({name})"));
+        let mut text = format!("vCPU {index}, in {mode} mode{who}\n{}", in_words(registers));
         let mut code = [0; INSTRUCTION];
         let there = Translation::of(registers).read(&self.view, registers.rip, &mut code);
         let code: Vec<_> = code[..there].iter().map(|byte| format!("{byte:02x}")).collect();
+        // Writing to a String does not fail.
         let _ = writeln!(text, "code {}", if there == 0 { "not mapped".into() } else { code.join(" ") });
-        if registers.in_user_mode() {
-            let _ = writeln!(text, "called by: see core.elf, it is a program");
-        } else {
-            text += &self.stack(registers);
-        }
-        text
+        let server = runs.filter(|_| is_user).and_then(|(_, name)| self.server(&name));
+        let image = if is_user { server.as_ref() } else { self.image.as_ref() };
+        text + &self.stack(registers, image)
+    }
+
+    /// Whom the vCPU runs, or for whom it is in the kernel, and what that is called.
+    fn runs(&self, index: usize) -> Option<(Thread, String)> {
+        let thread = self.kernel.as_ref()?.current(&self.view, index)?;
+        let (task, _) = thread.as_l4()?;
+        Some((thread, self.names.get(task).unwrap_or("?").to_string()))
+    }
+
+    /// The file of the server `name`. Linux programs are in the guest's file system.
+    fn server(&self, name: &str) -> Option<Image> {
+        let (_, path) = self.programs.servers().iter().find(|(server, _)| server == name)?;
+        Image::read(path)
     }
 
     /// Who called whom, the innermost first.
-    fn stack(&self, registers: &Registers) -> String {
+    fn stack(&self, registers: &Registers, image: Option<&Image>) -> String {
         let mut bytes = vec![0; STACK];
         let base = registers.rsp();
         let there = Translation::of(registers).read(&self.view, base, &mut bytes);
         bytes.truncate(there);
-        let addresses = match &self.image {
+        let addresses = match image {
             Some(image) => unwind::walk(&registers.into(), &Stack { base, bytes }, &mut File(image)),
             None => vec![registers.rip],
         };
         let mut text = String::new();
         for (n, address) in addresses.into_iter().enumerate() {
-            let function = self.image.as_ref().and_then(|image| image.function(address)).unwrap_or("?");
+            let function = image.and_then(|image| image.function(address)).unwrap_or("?");
             let _ = writeln!(text, "#{n} {address:#018x} {function}");
         }
         text

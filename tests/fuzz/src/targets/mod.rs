@@ -12,6 +12,7 @@ mod core;
 mod elf;
 mod gdb;
 mod inspect;
+mod junit;
 mod mmio;
 mod net;
 mod options;
@@ -59,6 +60,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "profile", run: profile::run, seeds: profile::seeds, runs: 4000 },
     Target { name: "sites", run: sites::run, seeds: sites::seeds, runs: 4000 },
     Target { name: "control", run: control::run, seeds: control::seeds, runs: 4000 },
+    Target { name: "junit", run: junit::run, seeds: junit::seeds, runs: 4000 },
     Target { name: "analysis", run: analysis::run, seeds: analysis::seeds, runs: 2000 },
 ];
 
