@@ -50,7 +50,7 @@ const VIRTIO_CONSOLE: &str = "console=hvc";
 pub fn run(mut config: Config, witness: &mut Witness) -> Result<Ending, Error> {
     let kernel_path = config.kernel.path.clone();
     let programs = programs(&config);
-    let needs = config.jail.then(|| Needs::of_run(&config, &programs, witness));
+    let needs = config.jail.then(|| Needs::of_run(&config, &programs).and_of(witness));
     config.profile.iter_mut().for_each(|wish| wish.find_kernel_mode());
     let kvm = kvm::open()?;
     kvm::check_cpus(config.cpus, kvm.get_max_vcpus())?;

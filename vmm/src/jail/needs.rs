@@ -72,14 +72,11 @@ pub struct Needs {
 }
 
 impl Needs {
-    /// Of the machine that `config` describes, whose programs have names and symbols in the files that `programs` knows, and of what `witness` will write
-    /// about it.
-    pub fn of_run(config: &Config, programs: &Programs, witness: &Witness) -> Self {
+    /// Of the machine that `config` describes, whose programs have names and symbols in the files that `programs` knows.
+    pub fn of_run(config: &Config, programs: &Programs) -> Self {
         let mut needs = Self::default();
         // Messages say which function of the kernel the guest was in.
         needs.add(Kind::Main, &config.kernel.path, Access::Read);
-        witness.folders().for_each(|folder| needs.add(Kind::Main, folder, Access::Make));
-        witness.programs().for_each(|file| needs.add(Kind::Main, file, Access::Read));
         if let Some(core) = &config.core {
             needs.add_folder(Kind::Main, core.path(), Access::Make);
         }
@@ -119,6 +116,13 @@ impl Needs {
             needs.add_socket(Kind::Vsock, programs.path());
         }
         needs
+    }
+
+    /// With what `witness` writes at the end of the run, and reads for it.
+    pub fn and_of(mut self, witness: &Witness) -> Self {
+        witness.folders().for_each(|folder| self.add(Kind::Main, folder, Access::Make));
+        witness.programs().for_each(|file| self.add(Kind::Main, file, Access::Read));
+        self
     }
 
     /// A device's socket, which goes with it: who of its thread and the main thread is the last removes it.
