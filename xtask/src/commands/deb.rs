@@ -22,6 +22,7 @@ pub struct Args {
 const SETS: [&str; 2] = ["linux", "linux-trampoline"];
 /// Servers that are in every set.
 const IMPLIED: [&str; 2] = ["sigma0", "root"];
+const PROGRAM: &str = "usr/bin/ukvmm";
 const SHARE: &str = "usr/share/ukvmm";
 /// Shells, and where each looks for completions of packages.
 const SHELLS: [(&str, &str); 3] = [
@@ -39,6 +40,12 @@ pub fn deb(args: &Args) -> Result<ExitCode> {
     for (from, to) in files(&paths::build())? {
         copy(&from, &tree.join(to))?;
     }
+    let program = tree.join(PROGRAM);
+    make_folder(&program)?;
+    // Names of functions stay, for backtraces.
+    process::run(
+        Command::new("objcopy").arg("--strip-debug").arg(paths::build().join("ukvmm")).arg(program),
+    )?;
     write_manual(&paths::build().join("ukvmm"), &tree)?;
     let mut command = Command::new(cargo_deb);
     let options = ["--package", "ukvmm", "--no-build", "--no-strip", "--output"];
@@ -46,10 +53,10 @@ pub fn deb(args: &Args) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// What is copied: from where, and to where in the package.
+/// What is copied as it is: from where, and to where in the package.
 fn files(build: &Path) -> Result<Vec<(PathBuf, PathBuf)>> {
     let share = Path::new(SHARE);
-    let mut files = vec![(build.join("ukvmm"), PathBuf::from("usr/bin/ukvmm"))];
+    let mut files = Vec::new();
     let mut add = |name: String| files.push((build.join(&name), share.join(&name)));
     for name in ["guest.elf", "guest.elf-gdb.py", "ukvmm-gdb.py", "images/initrd.cpio"] {
         add(name.into());
@@ -152,7 +159,6 @@ mod tests {
         fs::write(build.path().join("gdb/rust/a.py"), "").unwrap();
         let to: Vec<_> = files(build.path()).unwrap().into_iter().map(|(_, to)| to).collect();
         for name in [
-            "usr/bin/ukvmm",
             "usr/share/ukvmm/guest.elf",
             "usr/share/ukvmm/servers/sigma0",
             "usr/share/ukvmm/servers/linux",
