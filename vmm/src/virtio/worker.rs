@@ -137,9 +137,12 @@ impl Orders {
 /// Where the host has a CPU to spare, this thread is woken there. Where it has none, it does not interrupt the vCPU that has just rung: more
 /// requests come together then, and there are fewer switches and interrupts for each. (`docs/decisions/005`.)
 fn yield_to_vcpus(name: &str) {
-    let parameters = libc::sched_param { sched_priority: 0 };
-    // SAFETY: the call reads `parameters` and changes nothing but the policy of this thread.
-    if unsafe { libc::sched_setscheduler(0, libc::SCHED_BATCH, &parameters) } != 0 {
+    // The kernel's `sched_param`. (musl's function does not ask the kernel, as POSIX would have it of the process and Linux has it of the thread.)
+    let priority: libc::c_int = 0;
+    // SAFETY: the call reads `priority` and changes nothing but the policy of this thread.
+    let failed =
+        unsafe { libc::syscall(libc::SYS_sched_setscheduler, 0, libc::SCHED_BATCH, &raw const priority) };
+    if failed != 0 {
         tracing::debug!(error = %std::io::Error::last_os_error(), "{name}: no SCHED_BATCH");
     }
 }
