@@ -92,6 +92,20 @@ fn allowed(kind: Kind) {
     }
 }
 
+/// What the thread of a shared folder may do with it, and that it gets nowhere else: by a link in the folder neither, which somebody has put there.
+fn share(folder: &str, read_only: bool) {
+    let denied = -i64::from(libc::EACCES);
+    let at = |name: &str| format!("{folder}/{name}");
+    assert!(open(&at("file"), libc::O_RDONLY) >= 0, "it cannot be read");
+    assert!(open(folder, libc::O_RDONLY | libc::O_DIRECTORY) >= 0, "it cannot be listed");
+    for outside in [OTHER_FILE.to_string(), at("link"), at("../other"), "/".to_string()] {
+        assert_eq!(open(&outside, libc::O_RDONLY), denied, "{outside}");
+    }
+    let made = open(&at("new"), libc::O_WRONLY | libc::O_CREAT);
+    assert_eq!(made >= 0, !read_only, "{made}");
+    assert_eq!(open(&at("../new"), libc::O_WRONLY | libc::O_CREAT), denied);
+}
+
 thread_local! {
     /// Made before the jail is entered.
     static PIPE: std::cell::RefCell<Option<(std::io::PipeReader, std::io::PipeWriter)>> = const { std::cell::RefCell::new(None) };
@@ -105,7 +119,12 @@ fn prisoner() {
     let kind = *Kind::ALL.iter().find(|kind| kind.name() == words[0]).unwrap();
     let mut needs = Needs::default();
     if let Some(file) = words.get(2) {
-        needs.add(kind, file, Access::Read);
+        let access = match words[1] {
+            "share" => Access::Share { read_only: false },
+            "share-ro" => Access::Share { read_only: true },
+            _ => Access::Read,
+        };
+        needs.add(kind, file, access);
     }
     jail::arm(needs).unwrap();
     let what = words[1].to_string();
@@ -120,6 +139,8 @@ fn prisoner() {
                 assert!(open(OTHER_FILE, libc::O_WRONLY | libc::O_CREAT) < 0, "it can be opened")
             }
             "its-own" => assert!(open(&file.unwrap(), libc::O_RDONLY) >= 0, "it cannot be opened"),
+            "share" => share(&file.unwrap(), false),
+            "share-ro" => share(&file.unwrap(), true),
             "abort" => std::process::abort(),
             what => eprintln!("{what} gives {}", forbidden(what)),
         }
@@ -179,6 +200,21 @@ fn a_thread_that_reads_a_file_reads_no_other() {
         assert!(run.status == Some(DONE) || run.err.contains("one wall less"), "{kind}: {run:?}");
         expect_refusal(kind, "openat", &imprison(kind, "openat-to-write", Some(&file)));
     }
+}
+
+#[test]
+fn a_shared_folder_is_no_way_out() {
+    let outside = tempfile::tempdir().unwrap();
+    let folder = outside.path().join("shared");
+    std::fs::create_dir(&folder).unwrap();
+    std::fs::write(folder.join("file"), "x").unwrap();
+    std::fs::write(outside.path().join("other"), "secret").unwrap();
+    std::os::unix::fs::symlink("../other", folder.join("link")).unwrap();
+    for what in ["share", "share-ro"] {
+        let run = imprison(Kind::Share, what, Some(&folder));
+        assert!(run.status == Some(DONE) || run.err.contains("one wall less"), "{what}: {run:?}");
+    }
+    assert!(folder.join("new").exists() && !outside.path().join("new").exists());
 }
 
 /// A guest that does nothing, and its `ukvmm`, when all of its threads have found their place.

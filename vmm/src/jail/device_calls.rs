@@ -22,6 +22,9 @@ pub(super) const DISK: &[Call] = &[
 const BLKDISCARD: u32 = 0x1277;
 const BLKZEROOUT: u32 = 0x127f;
 
+/// An interface of the host: a driver says what it can do without when it begins.
+pub(super) const TAP: &[Call] = &[only(libc::SYS_ioctl, &[Is(1, libc::TUNSETOFFLOAD as u32)])];
+
 /// What a socket's type has besides the type: SOCK_NONBLOCK, SOCK_CLOEXEC.
 const TYPE: u32 = 0xf;
 const STREAM: u32 = libc::SOCK_STREAM as u32;

@@ -8,11 +8,13 @@
 use crate::kvm::{KvmError, failed};
 use kvm_bindings::kvm_run;
 use kvm_ioctls::VcpuFd;
+use rustix::process::Pid;
+use std::io;
 use std::os::fd::AsRawFd;
 use std::ptr::{self, NonNull};
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use vmm_sys_util::signal::{Killable, SIGRTMIN, register_signal_handler};
+use vmm_sys_util::signal::{SIGRTMIN, register_signal_handler};
 
 extern "C" fn on_kick(_: libc::c_int, _: *mut libc::siginfo_t, _: *mut libc::c_void) {}
 
@@ -112,19 +114,22 @@ impl Drop for Entered<'_> {
     }
 }
 
-/// A thread that is running: it is forgotten, by [`Entered`], before it ends.
-struct Runner(libc::pthread_t);
+/// A thread that is running: it is forgotten, by [`Entered`], before it ends, so its number is nobody else's.
+struct Runner(Pid);
 
 impl Runner {
     fn this() -> Self {
-        // SAFETY: has no requirements.
-        Self(unsafe { libc::pthread_self() })
+        Self(rustix::thread::gettid())
     }
-}
 
-// SAFETY: the handle is that of the thread that made it, as pthread_self(3) gave it.
-unsafe impl Killable for Runner {
-    fn pthread_handle(&self) -> libc::pthread_t {
-        self.0
+    /// By the call that names the process too: so the jail knows that it is ours, whatever the C library ([`crate::jail`]).
+    fn kill(&self, signal: i32) -> io::Result<()> {
+        // SAFETY: the call takes numbers, and the signal has a handler that does nothing.
+        match unsafe {
+            libc::syscall(libc::SYS_tgkill, std::process::id(), self.0.as_raw_nonzero().get(), signal)
+        } {
+            0 => Ok(()),
+            _ => Err(io::Error::last_os_error()),
+        }
     }
 }
