@@ -18,7 +18,7 @@
 //! - [`gdb`]: sessions of GDB; [`gdb_hostile`]: debuggers that talk nonsense; [`debuggee`]: a test that is the debugger itself
 //! - [`live`]: machines that are watched; [`control`]: machines that are controlled
 //! - [`profile`]: profiles of whole runs; [`records`]: what servers and programs record; [`samples`]: where their time was
-//! - [`readme`]: what README shows
+//! - [`pages`]: what README and the tutorial show of a terminal
 //! - [`trials`]: tests of libtest-mimic, and what they share
 
 #![forbid(unsafe_code)]
@@ -38,10 +38,10 @@ mod gdb_hostile;
 mod idle;
 mod live;
 mod net;
+mod pages;
 mod paper;
 mod profile;
 mod pvh;
-mod readme;
 mod records;
 mod rng;
 mod samples;
@@ -92,6 +92,6 @@ fn main() {
     trials.extend(live::trials(&context));
     trials.extend(control::trials(&context));
     trials.extend(stock::trials(&context));
-    trials.extend(readme::trials(&context));
+    trials.extend(pages::trials(&context));
     libtest_mimic::run(&arguments, trials).exit();
 }

@@ -11,7 +11,8 @@
 //! - [`ticks`]: figures from the lab, exact
 //! - [`host`]: figures from this machine
 //! - [`image`]: programs that measure, and root file systems with them
-//! - [`document`], [`page`]: the pages; [`committed`]: counts that are promised
+//! - [`newcomer`]: from nothing to a shell
+//! - [`document`], [`page`], [`inset`]: the pages; [`committed`]: counts that are promised
 
 mod boot;
 mod calls;
@@ -23,7 +24,9 @@ mod devices;
 mod document;
 mod host;
 mod image;
+mod inset;
 mod ipc;
+mod newcomer;
 mod page;
 mod paper;
 mod results;
@@ -59,6 +62,8 @@ enum What {
     Paper(paper::Args),
     /// Trace what memory the paper's measurements touch, or PROGRAM behind `--`, and model caches; writes docs/paper.md
     Cache(paper::cache::Args),
+    /// Clone, build and run as somebody who has never done it; writes docs/start.md
+    Newcomer(newcomer::Args),
     /// Say what has changed between two files of results; status 1 if a figure has grown
     Compare(compare::Args),
 }
@@ -74,6 +79,7 @@ pub fn bench(args: &Args, rest: Option<&[OsString]>) -> Result<ExitCode> {
         What::Debugger(args) => debugger::debugger(args),
         What::Paper(args) => paper::paper(args),
         What::Cache(args) => paper::cache::cache(args, rest),
+        What::Newcomer(args) => newcomer::newcomer(args),
         What::Compare(args) => compare::compare(args),
     }
 }

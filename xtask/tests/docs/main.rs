@@ -3,6 +3,7 @@
 //! - [`markdown`]: what a page is made of
 //! - [`links`]: links lead somewhere
 //! - [`messages`]: every error message has an entry
+//! - [`quotes`]: files that are shown are as they are
 //! - [`summary`]: the book has all pages
 //! - [`architecture`]: files and functions that are named are there
 //! - [`dependencies`]: the list of crates is the one of the manifests
@@ -12,4 +13,5 @@ mod dependencies;
 mod links;
 mod markdown;
 mod messages;
+mod quotes;
 mod summary;

@@ -1,6 +1,7 @@
 //! What the machine's monitor says, in docs/debugging.md: a guest is started, gdb comes, and each command is given once.
 
 use super::figures::SOCKET;
+use crate::commands::bench::inset;
 use crate::{paths, setup};
 use anyhow::{Context, Result, bail, ensure};
 use lab::process;
@@ -10,8 +11,6 @@ use std::io::Read;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
-const BEGIN: &str = "<!-- cargo xtask bench debugger -->\n";
-const END: &str = "<!-- end -->\n";
 /// Separates what commands print.
 const SEPARATOR: char = '\u{1e}';
 const SEPARATE: &str = r"echo \036";
@@ -123,29 +122,12 @@ fn render(said: &[String]) -> Result<String> {
 
 /// Puts the part into the page.
 pub fn write(text: &str) -> Result<()> {
-    let path = paths::root().join("docs/debugging.md");
-    let page = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
-    let page = with(&page, text).with_context(|| format!("{} has no place for it", path.display()))?;
-    fs::write(&path, page).with_context(|| format!("cannot write {}", path.display()))
-}
-
-/// The page with its part replaced.
-fn with(page: &str, text: &str) -> Option<String> {
-    let (before, rest) = page.split_once(BEGIN)?;
-    let (_, after) = rest.split_once(END)?;
-    Some([before, BEGIN, text, END, after].concat())
+    inset::write("docs/debugging.md", "debugger", text)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_part_is_replaced_and_the_rest_stays() {
-        let page = format!("a\n{BEGIN}old\n{END}b\n");
-        assert_eq!(with(&page, "new\n"), Some(format!("a\n{BEGIN}new\n{END}b\n")));
-        assert_eq!(with("a\n", "new\n"), None);
-    }
 
     #[test]
     fn commands_and_what_they_say_are_shown() {

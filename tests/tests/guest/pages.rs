@@ -1,4 +1,4 @@
-//! README's things to try: what is typed there is typed here, and what it shows is seen.
+//! Pages that show a terminal: what is typed there is typed here, and what they show is seen.
 //!
 //! ```text
 //! $ cargo xtask gdb -- /bin/ls /
@@ -6,8 +6,8 @@
 //! Thread 3.1 hit Breakpoint 1, ...
 //! ```
 //!
-//! Behind `$` is a command, behind the other prompts what it reads; the rest is what is seen, as `pattern` has it. Every command
-//! has to succeed, and `build/` is the folder of this build.
+//! Behind `$` is a command, behind the other prompts what it reads; the rest is what is seen, as `pattern` has it. Every command has
+//! to succeed, and `build/` is the folder of this build.
 
 use crate::trials::{Context, on_kvm};
 use guest_tests::build::repository;
@@ -19,8 +19,10 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
-const PAGE: &str = include_str!("../../../README.md");
-const SECTION: &str = "\n## Five things to try\n";
+const PAGES: [(&str, &str); 2] =
+    [("readme", include_str!("../../../README.md")), ("tutorial", include_str!("../../../docs/tutorial.md"))];
+const BLOCK: &str = "```console\n";
+const END: &str = "```";
 const COMMAND: &str = "$ ";
 const PROMPTS: [&str; 2] = ["/ # ", "(gdb) "];
 const LIMIT: Duration = Duration::from_secs(120);
@@ -32,22 +34,27 @@ struct Step {
     expected: Vec<String>,
 }
 
-/// The blocks of the section, by the words in bold before them.
+/// The blocks of a page, by the heading or the bold words before them.
 fn blocks(page: &'static str) -> Vec<(String, &'static str)> {
-    let (_, section) = page.split_once(SECTION).expect("README has things to try");
-    let section = section.split("\n## ").next().unwrap_or_default();
-    let blocks = section.split("```console\n").collect::<Vec<_>>();
-    let name = |before: &str| {
-        let bold = before.split("**").nth(1).unwrap_or("unnamed").to_lowercase();
-        bold.split(|c: char| !c.is_alphanumeric())
-            .filter(|word| !word.is_empty())
-            .collect::<Vec<_>>()
-            .join("-")
-    };
-    let pairs = blocks.windows(2);
-    pairs
-        .map(|pair| (name(pair[0].rsplit("```").next().unwrap()), pair[1].split("```").next().unwrap()))
-        .collect()
+    let mut blocks = Vec::new();
+    let mut parts = page.split(BLOCK);
+    let mut before = parts.next().unwrap_or_default();
+    for part in parts {
+        let (block, rest) = part.split_once(END).unwrap_or((part, ""));
+        blocks.push((name(before), block));
+        before = rest;
+    }
+    blocks
+}
+
+fn name(before: &str) -> String {
+    let titles = before.lines().filter_map(|line| {
+        let bold = || line.strip_prefix("**")?.split("**").next();
+        line.strip_prefix("## ").or_else(bold)
+    });
+    let words = titles.last().unwrap_or("untitled").to_lowercase();
+    let words = words.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
+    words.collect::<Vec<_>>().join("-")
 }
 
 fn steps(block: &str) -> Result<Vec<Step>, String> {
@@ -92,17 +99,18 @@ fn try_out(step: &Step, context: &Context) -> Result<(), String> {
     match pattern::first_mismatch(&expected, &visible(&output)) {
         None => Ok(()),
         Some(line) => {
-            let missing = expected.get(line).unwrap_or(&"nothing more");
-            Err(format!("$ {}\nREADME.md shows {missing:?} next; there is:\n{output}", step.command))
+            let missing = *expected.get(line).unwrap_or(&"nothing more");
+            Err(format!("$ {}\nthe page shows {missing:?} next; there is:\n{output}", step.command))
         }
     }
 }
 
 pub fn trials(context: &Arc<Context>) -> Vec<Trial> {
-    let trial = |(name, block): (String, &'static str)| {
-        on_kvm(&format!("readme::{name}"), context, move |context| {
+    let trial = |page: &str, (name, block): (String, &'static str)| {
+        on_kvm(&format!("page::{page}::{name}"), context, move |context| {
             steps(block)?.iter().try_for_each(|step| try_out(step, context))
         })
     };
-    blocks(PAGE).into_iter().map(trial).collect()
+    let of = |(page, text): (&'static str, _)| blocks(text).into_iter().map(move |block| trial(page, block));
+    PAGES.into_iter().flat_map(of).collect()
 }
