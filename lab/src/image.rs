@@ -38,8 +38,8 @@ pub fn build(lab: &Lab, job: &Job, args: &[OsString], folder: &Path) -> Result<V
         names.push('\n');
     }
     archive.file("/lab/modules", 0o644, names.into())?;
-    // Where there is one CPU, no other can execute what is being rewritten.
-    if job.cpus() > 1 {
+    // Where there is one CPU, no other can execute what is being rewritten. Without a compiler a lab of several stands still now and then.
+    if job.cpus() > 1 && process::succeeds(Command::new("gcc").arg("--version")) {
         archive.file("/lab/hold", 0o755, hold(folder)?)?;
     }
     for path in &job.folders {

@@ -22,6 +22,7 @@ pub mod archive;
 mod image;
 mod job;
 pub mod kernel;
+mod path;
 pub mod process;
 pub mod profile;
 mod qemu;
@@ -30,5 +31,6 @@ mod symbols;
 
 pub use job::{Disk, Job, Outcome, Sink};
 pub use kernel::Kernel;
+pub use path::absolute;
 pub use qemu::{FIRST_SOCKET, QEMU};
 pub use run::Lab;

@@ -275,6 +275,8 @@ pub struct Run {
 
     #[command(flatten)]
     pub jail: JailOptions,
+    #[command(flatten)]
+    pub accel: crate::accel::options::AccelOptions,
 }
 
 /// What subcommands have too.

@@ -309,23 +309,23 @@ fn server_modules(name: &Path, beside: &Path, run: &Run) -> Result<Vec<Module>, 
     Ok(modules)
 }
 
-/// A name is looked up beside the kernel, then in the current folder; what looks like a path is one.
-fn read_set(name: &Path, beside: &Path) -> Result<(ServerSet, PathBuf), ConfigError> {
-    let what = "server set";
+/// The file of a server set. A name is looked up beside the kernel, then in the current folder; what looks like a path is one.
+pub fn set_file(name: &Path, beside: &Path) -> Result<PathBuf, ConfigError> {
     let text = name.to_string_lossy();
-    let input = if text.contains('/') || text.ends_with(".toml") {
-        file::open(what, name, "")?
-    } else {
-        let below = Path::new("images/servers").join(format!("{text}.toml"));
-        let tried = [beside.join(&below), below];
-        match tried.iter().find(|path| path.exists()) {
-            Some(path) => file::open(what, path, "")?,
-            None => return Err(ConfigError::NoSet { name: text.into(), tried }),
-        }
-    };
+    if text.contains('/') || text.ends_with(".toml") {
+        return Ok(name.into());
+    }
+    let below = Path::new("images/servers").join(format!("{text}.toml"));
+    let tried = [beside.join(&below), below];
+    let found = tried.iter().find(|path| path.exists()).cloned();
+    found.ok_or_else(|| ConfigError::NoSet { name: text.into(), tried })
+}
+
+fn read_set(name: &Path, beside: &Path) -> Result<(ServerSet, PathBuf), ConfigError> {
+    let input = file::open("server set", &set_file(name, beside)?, "")?;
     let mut bytes = Vec::new();
     if let Err(source) = (&input.file).take(SET_BYTES_MAX).read_to_end(&mut bytes) {
-        return Err(FileError::Unreadable { what: what.into(), path: input.path, source }.into());
+        return Err(FileError::Unreadable { what: "server set".into(), path: input.path, source }.into());
     }
     let text = String::from_utf8(bytes).map_err(|_| ConfigError::SetText(input.path.clone()))?;
     Ok((ServerSet::parse(&text, &input.path)?, input.path))

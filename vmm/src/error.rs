@@ -2,13 +2,15 @@
 
 use crate::ending::Kind;
 use crate::evidence::witness::EvidenceError;
-use crate::{config, disk, jail, kvm, loader, memory, profile};
+use crate::{accel, config, disk, jail, kvm, loader, memory, profile};
 use vmm_abi::exit;
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     #[error(transparent)]
     Config(#[from] config::ConfigError),
+    #[error(transparent)]
+    Accel(#[from] accel::AccelError),
     #[error(transparent)]
     Kvm(#[from] kvm::KvmError),
     #[error(transparent)]
@@ -42,6 +44,7 @@ impl Error {
     pub fn status(&self) -> u8 {
         match self {
             Self::Config(error) => error.status(),
+            Self::Accel(error) => error.status(),
             Self::Load(error) => error.status(),
             Self::Kvm(error) => error.status(),
             Self::Evidence(error) => error.status(),

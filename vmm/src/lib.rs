@@ -5,6 +5,7 @@
 //! ends → [`ending`] (message and exit status).
 //!
 //! - [`cli`], [`settings`], [`config`], [`set`], [`size`], [`options`]: what the user asks for
+//! - [`accel`]: where the machine runs: on this host's KVM, or in the lab
 //! - [`kvm`], [`vm`], [`memory`], [`slots`], [`guest`], [`loader`], [`acpi`], [`vcpu`], `xcr0`: the machine
 //! - [`board`], [`virtio`], [`disk`], [`console`], [`net`], [`share`], [`vsock`], [`socket`]: its devices
 //! - [`events`], [`output`], [`terminal`]: the world around it
@@ -18,6 +19,7 @@
 //! - [`evidence`]: what a run leaves behind; [`manifest`]: what was run, and how it ended; [`junit`]: what its tests came to
 //! - [`doctor`]: what this host can do; [`rehearsal`]: what a run would be; [`installed`]: where the guest is; [`manual`]: completions and pages of the manual
 
+pub mod accel;
 pub mod acpi;
 pub mod board;
 pub mod cli;

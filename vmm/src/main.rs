@@ -7,11 +7,14 @@ use ukvmm::ending::{Ending, Status};
 use ukvmm::error::Error;
 use ukvmm::evidence::Witness;
 use ukvmm::settings::{self, Origins, Read};
-use ukvmm::{control, core, doctor, jail, live, log, machine, manual, profile, rehearsal, terminal, trace};
+use ukvmm::{accel, control, core, doctor, jail, live, log, machine, manual, profile, rehearsal, terminal, trace};
 use vmm_abi::exit;
 
 fn main() -> ExitCode {
-    let Read { cli, origins, warnings } =
+    if let Some(code) = accel::inside::run() {
+        return code;
+    }
+    let Read { cli, words, origins, warnings } =
         match settings::read(std::env::args_os().collect(), std::env::vars_os()) {
             Ok(read) => read,
             Err(refusal) => {
@@ -52,6 +55,11 @@ fn main() -> ExitCode {
         let config = Config::new(cli.run).map_err(Error::from);
         let rehearsed = config.and_then(|config| rehearsal::run(config, form));
         return rehearsed.map_or_else(|error| failed(&error, &origins), |()| ExitCode::SUCCESS);
+    }
+    match accel::run(&cli.run, &words) {
+        Ok(None) => {}
+        Ok(Some(status)) => return end(status),
+        Err(error) => return failed(&error.into(), &origins),
     }
     let mut witness = match Witness::new(&cli.run.evidence, &origins) {
         Ok(witness) => witness,

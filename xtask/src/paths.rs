@@ -1,6 +1,7 @@
 //! Where things are.
 
-use std::path::{Component, Path, PathBuf};
+pub use lab::absolute;
+use std::path::{Path, PathBuf};
 
 /// The root of the repository.
 pub fn root() -> &'static Path {
@@ -15,31 +16,4 @@ pub fn build() -> PathBuf {
 /// The lab's files: the kernel, kept between runs, and the logs of the last run.
 pub fn lab() -> PathBuf {
     build().join("lab")
-}
-
-/// The absolute form of `path`, without `.` and `..`. Symbolic links are not followed: the lab has
-/// files at the paths that the command line names.
-pub fn absolute(path: &Path) -> std::io::Result<PathBuf> {
-    let mut out = PathBuf::new();
-    for part in std::path::absolute(path)?.components() {
-        match part {
-            Component::ParentDir => {
-                out.pop();
-            }
-            part => out.push(part),
-        }
-    }
-    Ok(out)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn dots_are_resolved() {
-        let cwd = std::env::current_dir().unwrap();
-        assert_eq!(absolute(Path::new("a/./b/../c")).unwrap(), cwd.join("a/c"));
-        assert_eq!(absolute(Path::new("/../x")).unwrap(), Path::new("/x"));
-    }
 }

@@ -7,7 +7,7 @@ use super::host::{Extension, Host, Owner};
 use std::fmt;
 
 /// What works without any KVM.
-pub const INSTEAD: &str = "or do without KVM: in the lab (cargo xtask lab -- …), where the CPU is emulated, slow, and no \
+pub const INSTEAD: &str = "or do without KVM: --accel lab runs the same in the lab, where the CPU is emulated, slow, and no \
                            measure of anything";
 
 /// For machines whose users may all use KVM, such as those of CI services.

@@ -16,6 +16,8 @@ use vmm_abi::exit;
 #[derive(Debug)]
 pub struct Read {
     pub cli: Cli,
+    /// The command line that all of it makes.
+    pub words: Vec<OsString>,
     /// Where what was not on the command line came from.
     pub origins: Origins,
     /// What the user should know.
@@ -74,12 +76,10 @@ pub fn read(
         check(setting, &command, &all, &line)?;
     }
     let origins = Origins(settings);
-    let matches = command
-        .clone()
-        .try_get_matches_from(line.with(&origins.0, &all))
-        .map_err(|error| explained(error, &origins))?;
+    let words = line.with(&origins.0, &all);
+    let matches = command.clone().try_get_matches_from(&words).map_err(|error| explained(error, &origins))?;
     let warnings = variables.mistyped(&all);
-    Ok(Read { cli: Cli::from_arg_matches(&matches)?, origins, warnings })
+    Ok(Read { cli: Cli::from_arg_matches(&matches)?, words, origins, warnings })
 }
 
 /// What variables and file give to the flags that are `open`, each from one of them.

@@ -1,0 +1,288 @@
+//! The end that the user has started: runs the lab, and stands for the terminal, the signals and the files of this host.
+
+use super::plan::Plan;
+use super::wire::{CHUNK, Frame, Start};
+use super::{AccelError, host};
+use crate::ending::Status;
+use crate::terminal;
+use signal_hook::consts::{SIGHUP, SIGINT, SIGPIPE, SIGQUIT, SIGTERM, SIGWINCH};
+use signal_hook::iterator::Signals;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, IsTerminal, Read, Write};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// How often it is looked whether QEMU has made a socket.
+const NAP: Duration = Duration::from_millis(10);
+/// How long that may take.
+const SOCKET_LIMIT: Duration = Duration::from_secs(60);
+/// Between a signal that `ukvmm` is told of and the lab's end by force.
+const GRACE: Duration = Duration::from_secs(20);
+
+/// What the threads share.
+#[derive(Default)]
+struct Shared {
+    /// The program runs.
+    started: Mutex<bool>,
+    start: Condvar,
+    /// The lab is to be ended at once.
+    over: AtomicBool,
+    /// The signal that we were ended by, or 0.
+    signal: AtomicI32,
+    control: Mutex<Option<UnixStream>>,
+}
+
+/// Runs the lab to its end.
+pub fn run(plan: &Plan) -> Result<Status, AccelError> {
+    let shared = Arc::new(Shared::default());
+    catch_signals(shared.clone())?;
+    let start = start(&plan.outputs);
+    let receiver = {
+        let (shared, start, path) = (shared.clone(), start.clone(), plan.job.sockets[1].clone());
+        thread::spawn(move || shared.control(&path, start))
+    };
+    {
+        let (shared, path) = (shared.clone(), plan.job.sockets[0].clone());
+        let is_terminal = start.terminals[0];
+        // Reading may last for ever, so nobody waits for this one.
+        thread::spawn(move || shared.input(&path, is_terminal));
+    }
+    let mut streams = Streams { shared: &shared, is_terminal: start.terminals[0] };
+    let begin = Instant::now();
+    let outcome = plan.lab.run(&plan.job, &mut streams);
+    shared.over.store(true, Ordering::SeqCst);
+    terminal::restore();
+    let received = receiver.join().unwrap_or(Ok(()));
+    let signal = shared.signal.load(Ordering::SeqCst);
+    let was_cut = plan.job.limit.is_some_and(|limit| begin.elapsed() >= limit);
+    if !was_cut {
+        // It is of use only to find out why the lab failed, of which the error has the end.
+        drop(fs::remove_dir_all(&plan.lab.home));
+    }
+    match outcome {
+        _ if signal != 0 => Ok(Status::Signal(signal)),
+        Err(error) => Err(AccelError::Lab(format!("{error:#}"))),
+        Ok(outcome) => {
+            received?;
+            Ok(status(outcome.status))
+        }
+    }
+}
+
+/// As a shell has it: what is above 128 is a signal.
+fn status(code: u8) -> Status {
+    if code > 128 { Status::Signal(i32::from(code) - 128) } else { Status::Exit(code) }
+}
+
+fn start(outputs: &[PathBuf]) -> Start {
+    // In the background of its terminal, reading would stop us.
+    let input = io::stdin().is_terminal() && terminal::in_foreground();
+    let terminals = [input, io::stdout().is_terminal(), io::stderr().is_terminal()];
+    Start { terminals, size: terminal::window_size(), outputs: outputs.to_vec() }
+}
+
+impl Shared {
+    fn has_started(&self) -> bool {
+        *self.started.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn wait_for_start(&self) {
+        let started = self.started.lock().unwrap_or_else(PoisonError::into_inner);
+        drop(self.start.wait_while(started, |started| !*started));
+    }
+
+    fn is_over(&self) -> bool {
+        self.over.load(Ordering::SeqCst)
+    }
+
+    /// The other end of a port, once QEMU has made it; `None` if the lab is over.
+    fn connect(&self, path: &Path) -> Option<UnixStream> {
+        let deadline = Instant::now() + SOCKET_LIMIT;
+        while !self.is_over() && Instant::now() < deadline {
+            match UnixStream::connect(path) {
+                Ok(stream) => return Some(stream),
+                Err(_) => thread::sleep(NAP),
+            }
+        }
+        None
+    }
+
+    /// Tells the inside what it has to know, and receives what it sends, to the lab's end.
+    fn control(&self, path: &Path, start: Start) -> Result<(), AccelError> {
+        let Some(mut stream) = self.connect(path) else { return Ok(()) };
+        let cannot = "speaking to the lab";
+        let outputs = start.outputs.clone();
+        Frame::Start(start).write(&mut stream).map_err(host(cannot))?;
+        let sender = stream.try_clone().map_err(host(cannot))?;
+        *self.control.lock().unwrap_or_else(PoisonError::into_inner) = Some(sender);
+        receive(stream, &outputs)
+    }
+
+    /// Passes on standard input.
+    fn input(&self, path: &Path, is_terminal: bool) {
+        let Some(mut stream) = self.connect(path) else { return };
+        if is_terminal {
+            // Until then, Ctrl-C is ours.
+            self.wait_for_start();
+        }
+        let mut chunk = [0; CHUNK];
+        let is_ours = is_terminal || !io::stdin().is_terminal();
+        while is_ours {
+            let frame = match io::stdin().read(&mut chunk) {
+                Ok(0) => break,
+                Ok(count) => Frame::Input(chunk[..count].to_vec()),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(_) => break,
+            };
+            if frame.write(&mut stream).is_err() {
+                return;
+            }
+        }
+        // Whether it was heard shows in what comes back.
+        drop(Frame::End.write(&mut stream));
+        // What is written to a socket that is closed may be lost: it stays open for as long as the lab runs.
+        while !self.is_over() {
+            thread::sleep(GRACE);
+        }
+    }
+
+    fn tell(&self, frame: &Frame) {
+        if let Some(stream) = &mut *self.control.lock().unwrap_or_else(PoisonError::into_inner) {
+            // The lab may be at its end.
+            drop(frame.write(stream));
+        }
+    }
+
+    /// We are to end: the inside is told, and if there is none, or it does not, the lab is.
+    fn end(self: &Arc<Self>, signal: i32) {
+        let is_first = self.signal.swap(signal, Ordering::SeqCst) == 0;
+        if !is_first || !self.has_started() {
+            return self.over.store(true, Ordering::SeqCst);
+        }
+        self.tell(&Frame::Signal(signal as u8));
+        let this = self.clone();
+        thread::spawn(move || {
+            thread::sleep(GRACE);
+            this.over.store(true, Ordering::SeqCst);
+        });
+    }
+}
+
+fn catch_signals(shared: Arc<Shared>) -> Result<(), AccelError> {
+    let caught = [SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGWINCH];
+    let mut signals = Signals::new(caught).map_err(host("catching signals"))?;
+    thread::spawn(move || {
+        for signal in signals.forever() {
+            match signal {
+                SIGWINCH => {
+                    let (rows, columns) = terminal::window_size();
+                    shared.tell(&Frame::Resize(rows, columns));
+                }
+                signal => shared.end(signal),
+            }
+        }
+    });
+    Ok(())
+}
+
+/// Writes the files that come from the inside: those that were asked for, and no others.
+fn receive(mut stream: impl Read, outputs: &[PathBuf]) -> Result<(), AccelError> {
+    let mut open: Option<(PathBuf, File)> = None;
+    // An end in the middle of a frame is the lab's, which has its own message.
+    while let Ok(Some(frame)) = Frame::read(&mut stream) {
+        match frame {
+            Frame::File(path) => {
+                let is_wanted = outputs.iter().any(|output| path.starts_with(output));
+                let is_plain = lab::absolute(&path).is_ok_and(|absolute| absolute == path);
+                open = (is_wanted && is_plain).then(|| create(path)).transpose()?;
+            }
+            Frame::Data(bytes) => {
+                if let Some((path, file)) = &mut open {
+                    file.write_all(&bytes).map_err(host(format!("writing {}", path.display())))?;
+                }
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+fn create(path: PathBuf) -> Result<(PathBuf, File), AccelError> {
+    let made = path.parent().map_or(Ok(()), fs::create_dir_all);
+    let opened = made.and_then(|()| OpenOptions::new().create(true).write(true).truncate(true).open(&path));
+    match opened {
+        Ok(file) => Ok((path, file)),
+        Err(error) => Err(host(format!("writing {}", path.display()))(error)),
+    }
+}
+
+/// Where the lab's output goes.
+struct Streams<'a> {
+    shared: &'a Arc<Shared>,
+    is_terminal: bool,
+}
+
+impl lab::Sink for Streams<'_> {
+    fn stdout(&mut self, bytes: &[u8]) -> anyhow::Result<()> {
+        let mut out = io::stdout().lock();
+        if out.write_all(bytes).and_then(|()| out.flush()).is_err() {
+            // Nobody reads it: as a program would that writes to such a pipe.
+            self.shared.signal.store(SIGPIPE, Ordering::SeqCst);
+            self.shared.over.store(true, Ordering::SeqCst);
+        }
+        Ok(())
+    }
+
+    fn stderr(&mut self, bytes: &[u8]) -> anyhow::Result<()> {
+        // That nobody reads it is no reason to stop.
+        drop(io::stderr().lock().write_all(bytes));
+        Ok(())
+    }
+
+    fn started(&mut self) {
+        if self.is_terminal
+            && let Err(error) = terminal::make_raw()
+        {
+            tracing::warn!(%error, "cannot make the terminal raw");
+        }
+        *self.shared.started.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        self.shared.start.notify_all();
+    }
+
+    fn is_over(&self) -> bool {
+        self.shared.is_over()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_was_asked_for_is_written() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        let outputs = [path("crash"), path("core")];
+        let mut bytes = Vec::new();
+        for name in ["crash/a/b", "core", "other", "crash/../evil"] {
+            Frame::File(path(name)).write(&mut bytes).unwrap();
+            Frame::Data(vec![1; 3]).write(&mut bytes).unwrap();
+            Frame::Data(vec![2]).write(&mut bytes).unwrap();
+        }
+        receive(bytes.as_slice(), &outputs).unwrap();
+        for name in ["crash/a/b", "core"] {
+            assert_eq!(fs::read(path(name)).unwrap(), [1, 1, 1, 2]);
+        }
+        assert!(!path("other").exists() && !path("evil").exists());
+    }
+
+    #[test]
+    fn an_end_by_signal_is_passed_on() {
+        assert_eq!(status(7), Status::Exit(7));
+        assert_eq!(status(128 + 15), Status::Signal(15));
+    }
+}

@@ -1,0 +1,157 @@
+//! From a command line to what the lab is to run.
+//!
+//! The command line is carried out here as far as `--dry-run` does, so that mistakes are found before the lab starts, and what it reads is
+//! known by its files' names and not by guessing.
+
+use super::{AccelError, host, inside, place, roles};
+use crate::cli::{Cli, Form, Run};
+use crate::config::{self, Config};
+use crate::disk::DiskOptions;
+use crate::installed;
+use crate::loader::module::Content;
+
+use clap::Parser;
+use lab::profile::Profile;
+use lab::{Disk, Job, Lab};
+use std::ffi::{OsStr, OsString};
+use std::fs::{self, DirBuilder};
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// Flags that mean something outside only.
+const OUTSIDE: [&str; 2] = ["--accel", "--config"];
+/// Memory of the lab beside its files and the guest, in MiB.
+const OWN_MEMORY: u64 = 768;
+/// How much longer than the guest's time its emulation may take.
+const SLOWNESS: u32 = 60;
+/// What the lab takes to start and to end, at most.
+const AROUND: Duration = Duration::from_secs(300);
+
+/// What the lab is to run, and what is to come back.
+pub struct Plan {
+    pub lab: Lab,
+    pub job: Job,
+    /// Files and folders, absolute.
+    pub outputs: Vec<PathBuf>,
+}
+
+/// What is to be done for `run`, which all of `words` are.
+pub fn plan(run: &Run, words: &[OsString]) -> Result<Plan, AccelError> {
+    let wanted = roles::outputs(words)?;
+    let lab = place::find(home()?)?;
+    let outputs = wanted.iter().map(|path| absolute(path)).collect::<Result<Vec<_>, _>>()?;
+    let (program, libraries) = place::ourselves()?;
+    let mut files = [libraries, read(run, words)?].concat();
+    files.extend(outputs.iter().filter(|path| path.is_file()).cloned());
+    files.sort();
+    files.dedup();
+    let args = inner(words);
+    let sockets = [inside::INPUT, inside::CONTROL].map(|name| lab.home.join(name)).to_vec();
+    let terminal = std::env::var_os("TERM").map(|value| ("TERM".to_owned(), value));
+    let job = Job {
+        memory_mib: memory(run, &files),
+        profile: Profile::of(&args),
+        program,
+        args,
+        files,
+        folders: folders(&outputs),
+        disks: disks(run)?,
+        environment: [(inside::VARIABLE.to_owned(), "1".into())].into_iter().chain(terminal).collect(),
+        limit: run.timeout.map(|timeout| timeout * SLOWNESS + AROUND),
+        cpus: run.cpus,
+        sockets,
+        ..Job::default()
+    };
+    Ok(Plan { lab, job, outputs })
+}
+
+/// A folder that nobody else reads, for the lab's files.
+fn home() -> Result<PathBuf, AccelError> {
+    let path = std::env::temp_dir().join(format!("ukvmm-lab-{}", std::process::id()));
+    DirBuilder::new().mode(0o700).create(&path).map_err(host(format!("making {}", path.display())))?;
+    Ok(path)
+}
+
+/// The files that are read, but for disks.
+fn read(run: &Run, words: &[OsString]) -> Result<Vec<PathBuf>, AccelError> {
+    let mut again = Cli::try_parse_from(words).map_err(|error| AccelError::Lab(error.to_string()))?.run;
+    // Nothing is written, and nobody is listened to.
+    again.dry_run = Some(Form::Text);
+    let config = Config::new(again)?;
+    let kernel = &config.kernel.path;
+    let default = run.kernel.is_none().then(|| Path::new(installed::SERVERS));
+    let set = run.servers.as_deref().or(default);
+    let set = set.map(|name| config::set_file(name, kernel.parent().unwrap_or(Path::new("")))).transpose()?;
+    let modules = config.modules.iter().filter_map(|module| match &module.content {
+        Content::File(input) => Some(input.path.clone()),
+        _ => None,
+    });
+    modules.chain([kernel.clone()]).chain(set).map(|path| absolute(&path)).collect()
+}
+
+fn disks(run: &Run) -> Result<Vec<Disk>, AccelError> {
+    let disk = |given: &OsString| {
+        let options = DiskOptions::parse(given).map_err(config::ConfigError::from)?;
+        Ok(Disk { path: absolute(&options.path)?, read_only: options.read_only })
+    };
+    run.disk.iter().map(disk).collect()
+}
+
+/// The command line without what is for the outside.
+fn inner(words: &[OsString]) -> Vec<OsString> {
+    let mut out = vec![OsString::from("--accel=kvm")];
+    let mut words = words.iter().skip(1);
+    while let Some(word) = words.next() {
+        let flag = word.to_string_lossy();
+        let flag = flag.split_once('=').map_or(&*flag, |(flag, _)| flag);
+        if word == OsStr::new("--") {
+            out.push(word.clone());
+            out.extend(words.by_ref().cloned());
+        } else if !OUTSIDE.contains(&flag) {
+            out.push(word.clone());
+        } else if word == OsStr::new(flag) {
+            words.next();
+        }
+    }
+    out
+}
+
+/// Those that are there, for files that are written.
+fn folders(outputs: &[PathBuf]) -> Vec<PathBuf> {
+    let nearest = |path: &PathBuf| path.ancestors().find(|folder| folder.is_dir()).map(Path::to_path_buf);
+    outputs.iter().filter_map(nearest).collect()
+}
+
+/// In MiB: the lab has its files twice, packed and unpacked.
+fn memory(run: &Run, files: &[PathBuf]) -> u32 {
+    let bytes: u64 = files.iter().filter_map(|path| Some(fs::metadata(path).ok()?.len())).sum();
+    let mib = OWN_MEMORY + (2 * bytes).div_ceil(1 << 20) + run.memory.div_ceil(1 << 20);
+    u32::try_from(mib).unwrap_or(u32::MAX)
+}
+
+fn absolute(path: &Path) -> Result<PathBuf, AccelError> {
+    lab::absolute(path).map_err(host(format!("finding {}", path.display())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(line: &str) -> Vec<OsString> {
+        line.split(' ').map(Into::into).collect()
+    }
+
+    #[test]
+    fn what_is_for_the_outside_stays_there() {
+        let line = "ukvmm --accel lab --kernel k --config=c --accel=lab --cpus 2 -- --accel x";
+        assert_eq!(inner(&words(line)), words("--accel=kvm --kernel k --cpus 2 -- --accel x"));
+    }
+
+    #[test]
+    fn an_output_has_its_folder() {
+        let dir = tempfile::tempdir().unwrap();
+        assert_eq!(folders(&[dir.path().join("crashes/one")]), [dir.path()]);
+        assert_eq!(folders(&[dir.path().into()]), [dir.path()]);
+    }
+}
