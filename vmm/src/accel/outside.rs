@@ -129,18 +129,9 @@ impl Shared {
             // Until then, Ctrl-C is ours.
             self.wait_for_start();
         }
-        let mut chunk = [0; CHUNK];
-        let is_ours = is_terminal || !io::stdin().is_terminal();
-        while is_ours {
-            let frame = match io::stdin().read(&mut chunk) {
-                Ok(0) => break,
-                Ok(count) => Frame::Input(chunk[..count].to_vec()),
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                Err(_) => break,
-            };
-            if frame.write(&mut stream).is_err() {
-                return;
-            }
+        // In the background of its terminal, reading would stop us.
+        if (is_terminal || !io::stdin().is_terminal()) && pass_on(&mut stream).is_err() {
+            return;
         }
         // Whether it was heard shows in what comes back.
         drop(Frame::End.write(&mut stream));
@@ -187,6 +178,20 @@ fn catch_signals(shared: Arc<Shared>) -> Result<(), AccelError> {
         }
     });
     Ok(())
+}
+
+/// Passes on standard input, to its end. An error is the lab's.
+fn pass_on(stream: &mut UnixStream) -> io::Result<()> {
+    let mut chunk = [0; CHUNK];
+    loop {
+        match io::stdin().read(&mut chunk) {
+            Ok(0) => return Ok(()),
+            Ok(count) => Frame::Input(chunk[..count].to_vec()).write(stream)?,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            // EIO: the terminal has gone away.
+            Err(_) => return Ok(()),
+        }
+    }
 }
 
 /// Writes the files that come from the inside: those that were asked for, and no others.
