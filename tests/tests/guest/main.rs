@@ -3,6 +3,7 @@
 //! - [`cases`]: Linux programs, each run natively, on this machine's KVM and in the lab
 //! - [`status`]: what `ukvmm` makes of a program's end
 //! - [`settings`]: a machine that is set up by a file, variables and the command line
+//! - [`accel`]: `ukvmm` in the lab by itself
 //! - [`shell`]: the interactive shell, on a pseudo-terminal
 //! - [`pvh`]: the same guest, booted by QEMU
 //! - [`conformance`]: the µ-kernel by itself, under a server set of its own
@@ -23,6 +24,7 @@
 
 #![forbid(unsafe_code)]
 
+mod accel;
 mod cases;
 mod conformance;
 mod console;
@@ -68,6 +70,7 @@ fn main() {
     let mut trials = Vec::new();
     trials.extend(cases::trials(&context));
     trials.extend(status::trials(&context));
+    trials.extend(accel::trials(&context));
     trials.extend(settings::trials(&context));
     trials.extend(shell::trials(&context));
     trials.extend(pvh::trials(&context));

@@ -17,13 +17,6 @@ pub enum Accel {
 #[command(next_help_heading = "Where it runs")]
 pub struct AccelOptions {
     /// What runs the machine
-    #[arg(
-        long,
-        value_name = "kvm|lab|auto",
-        default_value = "kvm",
-        env = "UKVMM_ACCEL",
-        hide_env = true,
-        hide_possible_values = true
-    )]
+    #[arg(long, value_name = "kvm|lab|auto", default_value = "kvm", hide_possible_values = true)]
     pub accel: Accel,
 }

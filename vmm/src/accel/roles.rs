@@ -4,8 +4,9 @@
 
 use super::AccelError;
 use crate::cli;
+use crate::options::SubOptions;
 use clap::parser::ValueSource;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 
 /// What names nothing outside of the machine, or what [`super::plan`] brings along.
@@ -60,11 +61,18 @@ pub fn outputs(words: &[OsString]) -> Result<Vec<PathBuf>, AccelError> {
             continue;
         }
         match OUTPUTS.contains(&id) {
-            true => outputs.extend(matches.get_raw(id).into_iter().flatten().map(PathBuf::from)),
+            true => outputs.extend(matches.get_raw(id).into_iter().flatten().map(|given| path(id, given))),
             false => return Err(AccelError::Refused { flag: name(id), why: why(id) }),
         }
     }
     Ok(outputs)
+}
+
+/// What is written to: all that is given, but that a folder for crashes may have items behind it.
+fn path(id: &str, given: &OsStr) -> PathBuf {
+    let first = |mut items: SubOptions| items.path("a folder").ok();
+    let folder = SubOptions::parse("--crash-dir", given).ok().filter(|_| id == "crash_dir").and_then(first);
+    folder.unwrap_or_else(|| given.into())
 }
 
 fn why(id: &str) -> &'static str {

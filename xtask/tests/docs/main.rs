@@ -6,9 +6,11 @@
 //! - [`quotes`]: files that are shown are as they are
 //! - [`summary`]: the book has all pages
 //! - [`architecture`]: files and functions that are named are there
+//! - [`ci`]: the example of a CI job runs commands that exist
 //! - [`dependencies`]: the list of crates is the one of the manifests
 
 mod architecture;
+mod ci;
 mod dependencies;
 mod links;
 mod markdown;

@@ -55,10 +55,18 @@ fn runs_agree_to_the_digit() {
 
 #[test]
 fn a_program_that_does_not_end_is_ended() {
-    let output = lab(&["--timeout", "12"], &["spin"], b"");
-    assert_eq!(output.status.code(), Some(124));
-    assert!(stderr(&output).contains("not at an end within 12 s"), "{}", stderr(&output));
-    assert_eq!(output.stdout, b"spinning\n");
+    // The limit counts from the lab's own start, which takes longer where there is other work.
+    for seconds in [12, 40, 120] {
+        let output = lab(&["--timeout", &seconds.to_string()], &["spin"], b"");
+        assert_eq!(output.status.code(), Some(124));
+        let message = format!("not at an end within {seconds} s");
+        assert!(stderr(&output).contains(&message), "{}", stderr(&output));
+        if output.stdout == b"spinning\n" {
+            return;
+        }
+        assert_eq!(output.stdout, b"", "what the program does not say");
+    }
+    panic!("the program has not been started in two minutes");
 }
 
 #[test]
