@@ -37,7 +37,7 @@ const WORKS: [&str; 20] = [
 const OUTPUTS: [&str; 4] = ["core", "crash_dir", "manifest", "junit"];
 
 /// Why others do not work.
-const REFUSED: [(&str, &str); 8] = [
+const REFUSED: [(&str, &str); 9] = [
     ("net", "the lab has no network"),
     ("share", "the lab's Linux has no 9P; put the files into a disk or a root file system"),
     ("vsock", "nobody outside could connect to it"),
@@ -46,6 +46,7 @@ const REFUSED: [(&str, &str); 8] = [
     ("gdb_default", GDB),
     ("stopped", GDB),
     ("live", "nobody outside could connect to it"),
+    ("control", "nobody outside could connect to it"),
 ];
 const GDB: &str = "GDB cannot come in; `cargo xtask lab --socket` shows how it can";
 
