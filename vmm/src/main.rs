@@ -7,7 +7,9 @@ use ukvmm::ending::{Ending, Status};
 use ukvmm::error::Error;
 use ukvmm::evidence::Witness;
 use ukvmm::settings::{self, Origins, Read};
-use ukvmm::{accel, control, core, doctor, jail, live, log, machine, manual, profile, rehearsal, terminal, trace};
+use ukvmm::{
+    accel, control, core, doctor, jail, live, log, machine, manual, profile, rehearsal, terminal, trace,
+};
 use vmm_abi::exit;
 
 fn main() -> ExitCode {
