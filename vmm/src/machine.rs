@@ -102,8 +102,8 @@ pub fn run(mut config: Config, witness: &mut Witness) -> Result<Ending, Error> {
     world.keeps_state = config.core.is_some() || witness.wants_state();
     // A debugger may let the guest stand for as long as its user thinks.
     if let Some(after) = config.boot_timeout.filter(|_| debugger.is_none()) {
-        let (told, memory) = (world.told.clone(), vm.memory().clone());
-        let patient = Patient { told, memory, kernel: kernel_path.clone() };
+        let (told, memory, control) = (world.told.clone(), vm.memory().clone(), world.control.clone());
+        let patient = Patient { told, memory, kernel: kernel_path.clone(), control };
         events.add_subscriber(Box::new(Watchdog::new(after, patient, mailbox.clone())?));
     }
     world.logs = profile.as_ref().map(Session::logs);

@@ -35,6 +35,7 @@ mod driven;
 mod driver_profile;
 mod drivers;
 mod events;
+mod evidence;
 mod gdb;
 mod gdb_hostile;
 mod idle;
@@ -94,6 +95,7 @@ fn main() {
     trials.extend(samples::trials(&context));
     trials.extend(live::trials(&context));
     trials.extend(control::trials(&context));
+    trials.extend(evidence::trials(&context));
     trials.extend(stock::trials(&context));
     trials.extend(pages::trials(&context));
     libtest_mimic::run(&arguments, trials).exit();

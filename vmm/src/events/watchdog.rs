@@ -5,6 +5,7 @@
 
 use super::{Mailbox, listen};
 use crate::core::dead::Dead;
+use crate::debug::control::Control;
 use crate::ending::Request;
 use crate::error::{Error, host};
 use crate::inspect::Kernel;
@@ -14,7 +15,7 @@ use crate::vcpu::moments::Told;
 use event_manager::{EventOps, EventSet, Events, MutEventSubscriber};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use vmm_sys_util::timerfd::TimerFd;
 
 /// What is looked at for signs of life.
@@ -23,9 +24,19 @@ pub struct Patient {
     pub memory: GuestMemory,
     /// The file of its kernel.
     pub kernel: PathBuf,
+    /// Of a machine that may be made to stand still.
+    pub control: Option<Arc<Control>>,
 }
 
+/// How often a machine that stands still is looked at.
+const RECHECK: Duration = Duration::from_secs(1);
+
 impl Patient {
+    /// For how long somebody had it stand still.
+    fn frozen(&self) -> Duration {
+        self.control.as_ref().map_or(Duration::ZERO, |control| control.frozen_for())
+    }
+
     fn is_alive(&self) -> bool {
         self.told.is_alive() || self.has_events()
     }
@@ -40,6 +51,7 @@ impl Patient {
 
 pub struct Watchdog {
     fd: TimerFd,
+    start: Instant,
     after: Duration,
     patient: Patient,
     mailbox: Mailbox,
@@ -49,18 +61,24 @@ impl Watchdog {
     /// Starts to count now.
     pub fn new(after: Duration, patient: Patient, mailbox: Mailbox) -> Result<Self, Error> {
         let failed = |e: vmm_sys_util::errno::Error| host("timer")(e.into());
+        let start = Instant::now();
         let mut fd = TimerFd::new().map_err(failed)?;
         // Below a nanosecond it would never fire.
         fd.reset(after.max(Duration::from_nanos(1)), None).map_err(failed)?;
-        Ok(Self { fd, after, patient, mailbox })
+        Ok(Self { fd, start, after, patient, mailbox })
     }
 }
 
 impl MutEventSubscriber for Watchdog {
     fn process(&mut self, events: Events, ops: &mut EventOps<'_>) {
-        let _ = ops.remove(events);
-        if !self.patient.is_alive() {
-            self.mailbox.request(Request::NoLife(self.after));
+        let _ = self.fd.wait();
+        let left = self.after.saturating_sub(self.start.elapsed().saturating_sub(self.patient.frozen()));
+        let again = !left.is_zero() && self.fd.reset(left.max(RECHECK), None).is_ok();
+        if !again {
+            let _ = ops.remove(events);
+            if !self.patient.is_alive() {
+                self.mailbox.request(Request::NoLife(self.after));
+            }
         }
     }
     fn init(&mut self, ops: &mut EventOps<'_>) {

@@ -305,3 +305,48 @@ fn readme(command: &Command, machine: Option<&Machine>, outcome: &Outcome<'_>, s
         message.map_or(String::new(), |message| format!(" ({})", message.replace('\n', " "))),
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::loader::file::FileError;
+
+    fn witness(dir: &Path) -> Witness {
+        let options = EvidenceOptions {
+            manifest: Some(dir.join("m.json")),
+            crash_dir: Some(dir.join("crashes,core=off").into()),
+            ..Default::default()
+        };
+        Witness::new(&options, &Origins::default()).unwrap()
+    }
+
+    fn manifest(dir: &Path) -> serde_json::Value {
+        serde_json::from_slice(&std::fs::read(dir.join("m.json")).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn a_panic_of_ours_is_an_end_with_evidence() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut witness = witness(dir.path());
+        let result = witness.watch(|_| panic!("number {}", 7));
+        assert_eq!(witness.testify(&result), Status::Exit(exit::VMM));
+        let manifest = manifest(dir.path());
+        assert_eq!(manifest["exit"]["kind"], "vmm-panic");
+        assert!(manifest["exit"]["message"].as_str().unwrap().ends_with("a bug: number 7"), "{manifest}");
+        let folder = std::fs::read_dir(dir.path().join("crashes")).unwrap().next().unwrap().unwrap().path();
+        assert!(folder.join("README.txt").exists() && folder.join("console.log").exists());
+        assert_eq!(manifest["evidence"].as_array().unwrap().len(), 3);
+    }
+
+    #[test]
+    fn the_folders_that_it_will_write_to_are_known() {
+        let dir = tempfile::tempdir().unwrap();
+        let witness = witness(dir.path());
+        let crashes = dir.path().join("crashes").canonicalize().unwrap();
+        assert_eq!(witness.folders().collect::<Vec<_>>(), [dir.path(), &crashes]);
+        let error = FileError::NotRegular { what: "kernel".into(), path: "/".into() };
+        let result = Err(Error::Config(error.into()));
+        assert_eq!(witness.testify(&result), Status::Exit(exit::VMM));
+        assert_eq!(manifest(dir.path())["exit"]["kind"], "config-error");
+    }
+}
