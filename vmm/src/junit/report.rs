@@ -64,7 +64,7 @@ impl Report<'_> {
         let machine = std::slice::from_ref(self.machine);
         let all = flat.iter().map(|(_, cases)| *cases).chain([machine]).map(Counts::of);
         let all = all.fold(Counts::default(), Counts::and);
-        let mut xml = Xml::new();
+        let mut xml = Xml::document();
         let [tests, failures, errors] = [all.tests, all.failures, all.errors].map(|count| count.to_string());
         xml.begin(
             "testsuites",

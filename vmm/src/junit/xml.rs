@@ -12,7 +12,8 @@ pub struct Xml {
 }
 
 impl Xml {
-    pub fn new() -> Self {
+    /// A document without anything in it.
+    pub fn document() -> Self {
         Self { text: "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n".into(), open: Vec::new() }
     }
 
@@ -96,7 +97,7 @@ mod tests {
 
     #[test]
     fn elements_are_within_each_other() {
-        let mut xml = Xml::new();
+        let mut xml = Xml::document();
         xml.begin("a", &[("n", "1"), ("m", "\"<&>\"")]);
         xml.begin("b", &[]);
         xml.end();

@@ -60,10 +60,9 @@ impl Place {
     /// Looks around. A probe guest is run for it, which takes milliseconds.
     pub fn here() -> Self {
         let cpuinfo = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-        let probed = kvm::open().map_err(|error| error.to_string()).and_then(|kvm| {
-            // That there is a KVM is known, even if the probe fails.
-            Ok(probe::run(kvm).map_err(|error| error.to_string()))
-        });
+        // That there is a KVM is known, even if the probe fails.
+        let probe = |kvm| probe::run(kvm).map_err(|error| error.to_string());
+        let probed = kvm::open().map(probe).map_err(|error| error.to_string());
         let khz = probed.as_ref().ok().and_then(|probe| probe.as_ref().ok()).map(|probe| probe.tsc_khz);
         Self { host: Host::of(&cpuinfo), kvm: Kvm::of(probed, &cpuinfo), tsc: Tsc::of(khz) }
     }
