@@ -48,11 +48,11 @@ fn blocks(page: &'static str) -> Vec<(String, &'static str)> {
 }
 
 fn name(before: &str) -> String {
-    let titles = before.lines().filter_map(|line| {
+    let mut titles = before.lines().rev().filter_map(|line| {
         let bold = || line.strip_prefix("**")?.split("**").next();
         line.strip_prefix("## ").or_else(bold)
     });
-    let words = titles.last().unwrap_or("untitled").to_lowercase();
+    let words = titles.next().unwrap_or("untitled").to_lowercase();
     let words = words.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
     words.collect::<Vec<_>>().join("-")
 }
