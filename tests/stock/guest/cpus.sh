@@ -12,3 +12,4 @@ check online is 0-1 cat /sys/devices/system/cpu/online
 check cores is 2 grep -c '^processor' /proc/cpuinfo
 check work every_cpu_works
 check timers each_has_a_timer
+check typed is "typed words" head -n 1

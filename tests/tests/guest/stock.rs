@@ -45,7 +45,7 @@ const CHECKS: &[(&str, &[&str])] = &[
     ),
     ("pvh", &["entry", "acpi", "console"]),
     ("share", &["mount", "exchange", "remove", "mount-read-only", "refused"]),
-    ("cpus", &["online", "cores", "work", "timers"]),
+    ("cpus", &["online", "cores", "work", "timers", "typed"]),
 ];
 
 /// What has to be said in the lab, beside that: boot, test, line, and what standard error contains.
@@ -65,8 +65,12 @@ const LINES: &[(&str, &str, &str, &str)] = &[
     ("triple-fault", "profile", EXITS, ""),
     ("no-room", "status", "# status 125", "too little memory"),
     ("cpus", "power-off", "# status 0", ""),
+    ("cpus", "paused", "# paused", ""),
+    ("cpus", "resumed", "# running", ""),
 ];
 
+/// In the lab, a CPU without a tick may sleep too long.
+const CPUS: &str = "quiet nohz=off check=cpus";
 /// Of a profile of a kernel without trace points.
 const EXITS: &str = "VM exits, to the next entry, in ticks";
 
@@ -81,7 +85,11 @@ fn jobs(files: &Files) -> Vec<Job> {
         job("devices", "devices.sh", &[ukvmm, bzimage, initrd, &text(&files.vsock)]),
         job("share", "share.sh", &[ukvmm, generic, initrd]),
         boot("pvh", vmlinux, &["--profile", "-", "--initrd", initrd, "--cmdline", "quiet check=pvh"]),
-        boot("cpus", bzimage, &["--initrd", initrd, "--cpus", "2", "--cmdline", "quiet nohz=off check=cpus"]),
+        job(
+            "cpus",
+            "control.sh",
+            &[ukvmm, "--kernel", bzimage, "--initrd", initrd, "--cpus", "2", "--cmdline", CPUS],
+        ),
         boot(
             "panic",
             vmlinux,

@@ -5,11 +5,10 @@ use clap::Args;
 use std::ffi::OsString;
 
 #[derive(Args, Clone, Default, Debug)]
-#[command(next_help_heading = help::INSIGHT)]
 pub struct ControlOptions {
     /// Let `ukvmm ctl`, curl and other programs of this user control the machine, by HTTP over a socket
     ///
     /// Without a path it is where `ukvmm ctl` finds it.
-    #[arg(long, value_name = "SOCKET", num_args = 0..=1, default_missing_value = "")]
+    #[arg(long, value_name = "SOCKET", num_args = 0..=1, default_missing_value = "", help_heading = help::INSIGHT)]
     pub control: Option<OsString>,
 }
