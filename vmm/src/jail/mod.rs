@@ -57,7 +57,8 @@ pub enum JailError {
     Filter(#[from] seccompiler::Error),
 }
 
-/// Takes from the whole process what no thread of it needs. To be called by the main thread before it starts any other; once.
+/// Takes from the whole process what no thread of it needs. To be called by the main thread before it starts any other but those that
+/// [enter late](enter_late); once.
 pub fn arm(needs: Needs) -> Result<(), JailError> {
     let failed = |what| move |source| JailError::Host { what, source };
     rustix::thread::set_no_new_privs(true).map_err(|e| failed("no new privileges")(e.into()))?;
