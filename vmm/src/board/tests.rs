@@ -31,7 +31,7 @@ impl Bench {
 
     /// The guest says where its area is.
     fn claim(&mut self) {
-        self.console.write(PORT_AREA - PORT_BASE, &((AREA >> 12) as u32).to_le_bytes());
+        let _ = self.console.write(PORT_AREA - PORT_BASE, &((AREA >> 12) as u32).to_le_bytes());
     }
 
     fn word(&self, offset: usize) -> u32 {
@@ -79,7 +79,7 @@ fn a_uart_takes_keys_when_its_driver_listens_and_nobody_waits_while_it_prints() 
     let uart = uart();
     let mut bench = Bench::new(Some(uart.clone()));
     assert_eq!(bench.input.put_keys(&keys(&["a"])), Ok(0));
-    lock(&uart).write(RECEIVE_INTERRUPT.0, &[RECEIVE_INTERRUPT.1]);
+    let _ = lock(&uart).write(RECEIVE_INTERRUPT.0, &[RECEIVE_INTERRUPT.1]);
     let printing = lock(&uart);
     assert_eq!((bench.input.room(), bench.input.put(b"a")), (0, 0));
     drop(printing);
