@@ -39,7 +39,7 @@ pub struct Plan {
 /// What is to be done for `run`, which all of `words` are.
 pub fn plan(run: &Run, words: &[OsString]) -> Result<Plan, AccelError> {
     let wanted = roles::outputs(words)?;
-    let lab = place::find(home()?)?;
+    let lab = place::find(home())?;
     let outputs = wanted.iter().map(|path| absolute(path)).collect::<Result<Vec<_>, _>>()?;
     let (program, libraries) = place::ourselves()?;
     let mut files = [libraries, read(run, words)?].concat();
@@ -63,14 +63,19 @@ pub fn plan(run: &Run, words: &[OsString]) -> Result<Plan, AccelError> {
         sockets,
         ..Job::default()
     };
+    // Last, so that nothing is left of a command line that is refused.
+    make(&lab.home)?;
     Ok(Plan { lab, job, outputs })
 }
 
-/// A folder that nobody else reads, for the lab's files.
-fn home() -> Result<PathBuf, AccelError> {
-    let path = std::env::temp_dir().join(format!("ukvmm-lab-{}", std::process::id()));
-    DirBuilder::new().mode(0o700).create(&path).map_err(host(format!("making {}", path.display())))?;
-    Ok(path)
+/// The folder for the lab's files.
+fn home() -> PathBuf {
+    std::env::temp_dir().join(format!("ukvmm-lab-{}", std::process::id()))
+}
+
+/// Makes a folder that nobody else reads.
+fn make(folder: &Path) -> Result<(), AccelError> {
+    DirBuilder::new().mode(0o700).create(folder).map_err(host(format!("making {}", folder.display())))
 }
 
 /// The files that are read, but for disks.
