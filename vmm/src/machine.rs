@@ -1,4 +1,8 @@
 //! Builds the machine, runs it, and says how it ended.
+//!
+//! - [`onlookers`]: debuggers, profiles and the control socket's hold on it
+
+mod onlookers;
 
 use crate::board::{self, Board, Streams};
 use crate::config::Config;
@@ -6,11 +10,7 @@ use crate::console::Standard;
 use crate::control::Remote;
 use crate::control::running::Parts;
 use crate::core::wish::Wish;
-use crate::debug::control::Control;
-use crate::debug::listen::Gdb;
-use crate::debug::live::run::Live;
 use crate::debug::programs::Programs;
-use crate::debug::server::Server;
 use crate::ending::{Ending, Request};
 use crate::error::Error;
 use crate::events::input::Input;
@@ -24,7 +24,6 @@ use crate::jail::{self, Kind, Needs};
 use crate::memory::{self, GuestMemory};
 use crate::output::Traffic;
 use crate::profile::session::Session;
-use crate::slots::Slots;
 use crate::vcpu::group::{Group, Reports};
 use crate::vcpu::kick;
 use crate::vcpu::thread::World;
@@ -32,9 +31,8 @@ use crate::virtio;
 use crate::vm::Vm;
 use crate::{doctor, kvm};
 use event_manager::{EventManager, MutEventSubscriber, SubscriberOps};
-use kvm_ioctls::VcpuFd;
-use std::cell::RefCell;
-use std::rc::Rc;
+use kvm_ioctls::{Kvm, VcpuFd};
+use onlookers::{Onlookers, Subject};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
@@ -52,10 +50,7 @@ pub fn run(mut config: Config, witness: &mut Witness) -> Result<Ending, Error> {
     let programs = programs(&config);
     let needs = config.jail.then(|| Needs::of_run(&config, &programs).and_of(witness));
     config.profile.iter_mut().for_each(|wish| wish.find_kernel_mode());
-    let kvm = kvm::open()?;
-    kvm::check_cpus(config.cpus, kvm.get_max_vcpus())?;
-    kick::install()?;
-    let memory = memory::allocate(config.memory)?;
+    let (kvm, memory) = resources(&config)?;
     let (mailbox, notices, wake) = Mailbox::new()?;
     let watchers = Arc::default();
     let remote = Remote::start(&mut config, &mailbox, &watchers)?;
@@ -65,13 +60,7 @@ pub fn run(mut config: Config, witness: &mut Witness) -> Result<Ending, Error> {
         config.console.is_some().then(|| Standard::new(room.clone(), traffic.clone())).transpose()?;
     let plans = virtio::plan::plans(&mut config, &memory, standard.as_ref(), &mailbox)?;
     let guest = Guest::check(config.kernel, config.format, memory::low_end(&memory))?;
-    if guest.is_stock() {
-        doctor::check_stock()?;
-    }
-    let vm = Arc::new(Vm::new(&kvm, memory)?);
-    let vcpus = vm.create_vcpus(&kvm, config.cpus, guest.is_stock())?;
-    // Nobody is to make machines with it.
-    drop(kvm);
+    let (vm, vcpus) = virtual_machine(kvm, memory, config.cpus, guest.is_stock())?;
     let modules = guest.load(&vm, &vcpus, config.modules, &config.cmdline, plans.len())?;
 
     let mut events: EventManager<Box<dyn MutEventSubscriber>> = EventManager::new()?;
@@ -88,25 +77,22 @@ pub fn run(mut config: Config, witness: &mut Witness) -> Result<Ending, Error> {
     if let Some(after) = config.timeout {
         events.add_subscriber(Box::new(Timer::new(after, mailbox.clone())?));
     }
-    let control = control(&vcpus, config.gdb.as_ref(), remote.is_some(), &mailbox)?;
-    let gdb = config.gdb.zip(control.clone());
-    let debugger = gdb.map(|(gdb, control)| debugger(gdb, &vm, control, programs.clone())).transpose()?;
-    let profile = config.profile.map(|wish| Session::start(wish, &vm, &vcpus, &modules, programs, watchers));
-    let profile = profile.transpose()?;
-    if let Some((remote, control)) = remote.as_ref().zip(control.clone()) {
+    let subject = Subject { vm: &vm, vcpus: &vcpus, modules: &modules, programs, mailbox: &mailbox };
+    let onlookers = Onlookers::start(config.gdb, config.profile, remote.is_some(), watchers, subject)?;
+    if let Some((remote, control)) = remote.as_ref().zip(onlookers.control.clone()) {
         remote.has(Parts { control, input, windows: devices.windows.clone(), console: traffic });
     }
     let its_mailbox = mailbox.clone();
     let done = move |id| its_mailbox.send(Notice::Stopped(id));
-    let mut world = World::new(ports, devices.windows.clone(), vm.memory().clone(), control);
+    let (windows, control) = (devices.windows.clone(), onlookers.control.clone());
+    let mut world = World::new(ports, windows, vm.memory().clone(), control);
     world.keeps_state = config.core.is_some() || witness.wants_state();
+    world.logs = onlookers.profile.as_ref().map(Session::logs);
     // A debugger may let the guest stand for as long as its user thinks.
-    if let Some(after) = config.boot_timeout.filter(|_| debugger.is_none()) {
-        let (told, memory, control) = (world.told.clone(), vm.memory().clone(), world.control.clone());
-        let patient = Patient { told, memory, kernel: kernel_path.clone(), control };
+    if let Some(after) = config.boot_timeout.filter(|_| onlookers.debugger.is_none()) {
+        let patient = Patient::of(&world, &kernel_path);
         events.add_subscriber(Box::new(Watchdog::new(after, patient, mailbox.clone())?));
     }
-    world.logs = profile.as_ref().map(Session::logs);
     let vcpus = Group::start(vcpus, world, done)?;
     jail::enter(Kind::Main);
     let (request, stopped) = serve(&mut events, &notices, &vcpus)?;
@@ -116,11 +102,31 @@ pub fn run(mut config: Config, witness: &mut Witness) -> Result<Ending, Error> {
     let ending = Ending::of(&reports, request, &kernel_path);
     remote.iter().for_each(|remote| remote.ended(ending.status));
     witness.autopsy(&ending, &reports, vm.memory());
-    if let Some(debugger) = debugger {
-        debugger.end(ending.status.code());
-    }
-    let profile = profile.and_then(|session| session.end(&ending));
+    let profile = onlookers.end(&ending);
     Ok(Ending { profile, ..with_core(ending, config.core, &reports, vm.memory()) })
+}
+
+/// The KVM, and the guest's memory.
+fn resources(config: &Config) -> Result<(Kvm, GuestMemory), Error> {
+    let kvm = kvm::open()?;
+    kvm::check_cpus(config.cpus, kvm.get_max_vcpus())?;
+    kick::install()?;
+    Ok((kvm, memory::allocate(config.memory)?))
+}
+
+/// Makes the machine, and lets go of `kvm`: nobody is to make others with it.
+fn virtual_machine(
+    kvm: Kvm,
+    memory: GuestMemory,
+    cpus: u8,
+    is_stock: bool,
+) -> Result<(Arc<Vm>, Vec<VcpuFd>), Error> {
+    if is_stock {
+        doctor::check_stock()?;
+    }
+    let vm = Arc::new(Vm::new(&kvm, memory)?);
+    let vcpus = vm.create_vcpus(&kvm, cpus, is_stock)?;
+    Ok((vm, vcpus))
 }
 
 /// The programs of the guest, for whoever wants to know names and symbols: finding them takes reading files.
@@ -134,31 +140,6 @@ fn with_core(ending: Ending, wish: Option<Wish>, reports: &Reports, memory: &Gue
     let message = ending.message.as_deref().unwrap_or_default();
     let deposit = |wish: Wish| Some(wish.fulfil(ending.death()?, message, reports, memory));
     Ending { core: wish.and_then(deposit), ..ending }
-}
-
-/// What stops and starts the vCPUs, if a debugger or the control socket (`remote`) may want that.
-fn control(
-    vcpus: &[VcpuFd],
-    gdb: Option<&Gdb>,
-    remote: bool,
-    mailbox: &Mailbox,
-) -> Result<Option<Arc<Control>>, Error> {
-    let hold = gdb.is_some_and(|gdb| gdb.hold);
-    let is_wanted = gdb.is_some() || remote;
-    Ok(is_wanted.then(|| Control::new(vcpus, hold, mailbox.clone())).transpose()?)
-}
-
-/// Starts to serve debuggers of a machine that has not run yet and was made of `programs`.
-fn debugger(gdb: Gdb, vm: &Arc<Vm>, control: Arc<Control>, programs: Programs) -> Result<Server, Error> {
-    gdb.announce();
-    let (its_control, vm) = (control.clone(), vm.clone());
-    Server::start(gdb, control, move || {
-        let slots = Rc::new(RefCell::new(Slots::new(vm.clone())));
-        Box::new(move || {
-            let live = Live::attach(its_control.clone(), slots.clone(), vm.memory().clone(), &programs)?;
-            Ok(Box::new(live))
-        })
-    })
 }
 
 /// Serves events until a vCPU has stopped by itself or something was requested, then stops all. Returns the request, and

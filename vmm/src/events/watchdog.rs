@@ -12,26 +12,32 @@ use crate::inspect::Kernel;
 use crate::memory::GuestMemory;
 use crate::vcpu::group::Reports;
 use crate::vcpu::moments::Told;
+use crate::vcpu::thread::World;
 use event_manager::{EventOps, EventSet, Events, MutEventSubscriber};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use vmm_sys_util::timerfd::TimerFd;
 
 /// What is looked at for signs of life.
 pub struct Patient {
-    pub told: Arc<Told>,
-    pub memory: GuestMemory,
-    /// The file of its kernel.
-    pub kernel: PathBuf,
+    told: Arc<Told>,
+    memory: GuestMemory,
+    kernel: PathBuf,
     /// Of a machine that may be made to stand still.
-    pub control: Option<Arc<Control>>,
+    control: Option<Arc<Control>>,
 }
 
 /// How often a machine that stands still is looked at.
 const RECHECK: Duration = Duration::from_secs(1);
 
 impl Patient {
+    /// The guest that `world` is around. `kernel`: the file of its kernel.
+    pub fn of(world: &World, kernel: &Path) -> Self {
+        let (told, memory, control) = (world.told.clone(), world.memory.clone(), world.control.clone());
+        Self { told, memory, kernel: kernel.into(), control }
+    }
+
     /// For how long somebody had it stand still.
     fn frozen(&self) -> Duration {
         self.control.as_ref().map_or(Duration::ZERO, |control| control.frozen_for())
