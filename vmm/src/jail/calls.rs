@@ -57,6 +57,8 @@ const ALL: &[Call] = &[
     any(libc::SYS_fstat),
     // Rust's library asks whether what it closes is open, in builds with assertions.
     only(libc::SYS_fcntl, &[Is(1, libc::F_GETFD as u32)]),
+    // musl says once more what it has said when it opened.
+    only(libc::SYS_fcntl, &[Is(1, libc::F_SETFD as u32)]),
     any(libc::SYS_poll),
     any(libc::SYS_ppoll),
     any(libc::SYS_futex),
@@ -143,7 +145,7 @@ const VCPU: &[Call] = &[
 
 /// Linux, `include/uapi/linux/kvm.h`.
 const KVMIO: u32 = 0xae;
-const RUN: u32 = bare(0x80);
+pub(super) const RUN: u32 = bare(0x80);
 const GET_MSRS: u32 = both::<kvm::kvm_msrs>(0x88);
 
 const fn bare(number: u32) -> u32 {
@@ -271,7 +273,6 @@ pub fn of<'a>(kind: Kind, needs: impl Iterator<Item = &'a Need>) -> Vec<&'static
         Kind::Control => &[SERVE, FIGURES],
     };
     let files = needs.flat_map(|need| for_files(need.access).iter().copied());
-    // Of calls with one number, those that come first are looked at first: a vCPU's ioctl is that which runs it, nearly always.
     own.iter().copied().chain(files).chain([ALL]).collect()
 }
 
