@@ -11,9 +11,8 @@ use std::process::{Command, Stdio};
 
 /// Target of the kernel and the servers.
 pub const GUEST_TARGET: &str = "x86_64-unknown-none";
-/// Target of `ukvmm`. Named even though it is the host's own, so that build scripts and procedural macros are not
-/// built with its flags (a static libc would keep the macros from loading).
-pub const HOST_TARGET: &str = "x86_64-unknown-linux-gnu";
+/// Target of `ukvmm`: its programs are static, so they run on any Linux.
+pub const HOST_TARGET: &str = "x86_64-unknown-linux-musl";
 
 /// The package of the kernel.
 pub const KERNEL: &str = "ukernel";
@@ -77,12 +76,7 @@ pub fn for_guest<'a>(command: &'a mut Command, servers: &[Server]) -> &'a mut Co
 
 /// Makes a command build programs that need no shared library: they run on any Linux x86-64, the lab's too.
 pub fn for_static_host(command: &mut Command) -> &mut Command {
-    let mut flags = std::env::var("RUSTFLAGS").unwrap_or_default();
-    flags.push_str(" -C target-feature=+crt-static");
-    command
-        .args(["--target", HOST_TARGET])
-        .env_remove("CARGO_ENCODED_RUSTFLAGS")
-        .env("RUSTFLAGS", flags.trim())
+    command.args(["--target", HOST_TARGET])
 }
 
 /// Runs a `cargo build` and returns the programs that it made (or found up to date), by name.
