@@ -5,9 +5,10 @@
 //! | `command` | the command line, to run it again |
 //! | `console.log` | what guest and `ukvmm` have printed |
 //! | `failure` | what was expected, and what was found |
-//! | `core` | if the guest has died: its core, for `ukvmm gdb-core` |
+//! | `manifest.json` | what was run where, and how it ended |
+//! | `TIME-PROCESS-KIND/` | if the guest has died: its core, registers, last events and more (`ukvmm --crash-dir`) |
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -35,8 +36,10 @@ impl Bundle {
         self.0.join("console.log")
     }
 
-    pub fn core(&self) -> PathBuf {
-        self.0.join("core")
+    /// What makes `ukvmm` add its part.
+    pub fn options(&self) -> [OsString; 4] {
+        let (manifest, folder) = (self.0.join("manifest.json"), self.0.clone());
+        ["--manifest".into(), manifest.into(), "--crash-dir".into(), folder.into()]
     }
 
     /// Notes how the machine was started.

@@ -106,7 +106,7 @@ impl Machine {
         let mut command = Command::new(&self.tools.ukvmm);
         command.arg("--kernel").arg(&self.kernel).arg("--servers").arg(&self.set);
         command.arg("--timeout").arg(test.limit.as_secs_f64().to_string());
-        command.arg("--core").arg(bundle.core()).args(&test.options);
+        command.args(bundle.options()).args(&test.options);
         if !test.words.is_empty() {
             command.arg("--").args(&test.words);
         }

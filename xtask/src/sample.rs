@@ -5,7 +5,7 @@ use crate::paths;
 use anyhow::{Context, Result, ensure};
 use lab::process;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Its test that is there to fail, and what that one's machine says.
@@ -52,8 +52,17 @@ pub fn failing() -> Result<()> {
         String::from_utf8(read("console.log")?)?.contains(LAST_WORDS),
         "console.log is not the machine's"
     );
-    ensure!(read("core")?.starts_with(b"\x7fELF"), "the core is none");
+    let manifest: serde_json::Value = serde_json::from_slice(&read("manifest.json")?)?;
+    ensure!(manifest["exit"]["kind"] == "panic", "the manifest does not tell the end: {}", manifest["exit"]);
+    let death = folder_in(&bundle)?.context("the bundle has nothing of the guest's death")?;
+    ensure!(fs::read(death.join("core.elf"))?.starts_with(b"\x7fELF"), "the core is none");
     Ok(())
+}
+
+/// The folder in this one, if there is one.
+fn folder_in(folder: &Path) -> Result<Option<PathBuf>> {
+    let entries = fs::read_dir(folder)?.collect::<Result<Vec<_>, _>>()?;
+    Ok(entries.into_iter().map(|entry| entry.path()).find(|path| path.is_dir()))
 }
 
 fn command(subcommand: &str) -> Command {
