@@ -27,6 +27,8 @@ pub struct Job {
     pub memory_mib: u32,
     /// CPUs of the lab; see [`Job::cpus`].
     pub cpus: u32,
+    /// Waiting takes time, as for somebody who types. Otherwise the lab's time goes on at once where nothing is to be done; with several CPUs it always takes time.
+    pub waits: bool,
     /// Unix sockets of this machine, to be made: what connects to one reaches a port of the lab, `/dev/vport0p4` and so on.
     pub sockets: Vec<PathBuf>,
     /// A plugin for QEMU, with its arguments: `FILE,NAME=VALUE…`.

@@ -50,6 +50,8 @@ pub fn plan(run: &Run, words: &[OsString]) -> Result<Plan, AccelError> {
     let sockets = [inside::INPUT, inside::CONTROL].map(|name| lab.home.join(name)).to_vec();
     let terminal = std::env::var_os("TERM").map(|value| ("TERM".to_owned(), value));
     let job = Job {
+        // Somebody may be typing, or another program may.
+        waits: true,
         memory_mib: memory(run, &files),
         profile: Profile::of(&args),
         program,
