@@ -106,6 +106,8 @@ pub struct Start {
     offsets: Vec<Offset>,
     machine: MachineFile,
     steal_ns: Option<u64>,
+    /// What the TSC counts.
+    pub ticks: Ticks,
 }
 
 impl Start {
@@ -118,6 +120,8 @@ impl Start {
             raw: Reading::of(ClockId::MonotonicRaw),
             steal_ns: machine.steal_ns(),
             machine,
+            // Not at the end: whoever samples or records might come between.
+            ticks: ticks(),
         })
     }
 
@@ -136,7 +140,7 @@ impl Start {
     ) -> Certificate {
         let steal_ns = self.machine.steal_ns().zip(self.steal_ns).map(|(now, then)| now.saturating_sub(then));
         Certificate {
-            ticks: ticks(),
+            ticks: self.ticks,
             invariant: is_invariant(),
             measured_khz: Reading::of(ClockId::MonotonicRaw).khz_since(&self.raw),
             resolution: resolution(),
@@ -189,7 +193,7 @@ fn fenced_tsc() -> u64 {
 }
 
 /// What the TSC counts.
-pub fn ticks() -> Ticks {
+fn ticks() -> Ticks {
     if counts_instructions() { Ticks::Instructions } else { Ticks::Cycles }
 }
 
@@ -239,6 +243,7 @@ mod tests {
             offsets: vec![offset(100, 20), offset(90, 30)],
             machine: MachineFile::open(),
             steal_ns: None,
+            ticks: Ticks::Cycles,
         };
         let alignment = start.align([offset(112, 10)].into_iter(), 2_000_000);
         assert_eq!((alignment.offset, alignment.error), (110, 20));

@@ -1,6 +1,6 @@
 //! What is recorded of one run, from the moment when the guest has been loaded to that when it has ended.
 
-use super::clock::{self, Start};
+use super::clock::Start;
 use super::deposit::Deposit;
 use super::drain::{Drain, Records, Work};
 use super::exits::{End, Log};
@@ -74,7 +74,7 @@ impl Session {
         }
         let offset = start.offset();
         let watch =
-            socket.map(|socket| Watch::start(socket, analysis(&header, offset), watchers)).transpose()?;
+            socket.map(|socket| Watch::start(socket, analysis(&header, &start), watchers)).transpose()?;
         let (watch, feed) = watch.unzip();
         let guest = Arc::new(Guest {
             memory: vm.memory().clone(),
@@ -146,10 +146,10 @@ fn writer(output: &Output, header: &Header) -> Result<Records, Error> {
     Ok(writer.map_err(|source| output.place.failed(source))?)
 }
 
-/// Of a machine that starts now, whose TSC is ahead of the host's by this.
-fn analysis(header: &Header, offset: u64) -> Analysis {
-    let machine = Machine::of(header, std::process::id(), clock::ticks());
-    Analysis::new(machine, header, host_tsc().wrapping_add(offset))
+/// Of a machine that starts now.
+fn analysis(header: &Header, start: &Start) -> Analysis {
+    let machine = Machine::of(header, std::process::id(), start.ticks);
+    Analysis::new(machine, header, host_tsc().wrapping_add(start.offset()))
 }
 
 impl From<OutputError> for Error {
