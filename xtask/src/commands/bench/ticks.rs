@@ -4,6 +4,7 @@
 //! `ukvmm`. With `-v`, `ukvmm` says what the guest's counter reads when the vCPU is first run, when the guest first
 //! prints something, and at the end: fields `moment` and `guest_tsc` of its JSON log.
 
+use crate::setup::BUSYBOX;
 use crate::{lab, paths};
 use anyhow::{Context, Result, ensure};
 use std::ffi::{OsStr, OsString};
@@ -67,6 +68,30 @@ pub fn ukvmm_in_lab(
     let status = lab::run(&job, &mut output)?.status;
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     Ok(Said { status, stdout: text(&output.stdout), stderr: text(&output.stderr) })
+}
+
+/// Runs a shell script in the lab, which is to have these files, so much memory and so much time. It has to succeed. What it prints.
+pub fn script_in_lab(
+    script: &str,
+    files: Vec<PathBuf>,
+    memory_mib: u32,
+    timeout: Duration,
+) -> Result<String> {
+    let job = lab::Job {
+        program: BUSYBOX.into(),
+        args: ["sh", "-c", script].map(Into::into).into(),
+        files,
+        stdin: vec![],
+        timeout,
+        memory_mib,
+        sockets: vec![],
+        plugin: None,
+    };
+    let mut output = Collected::default();
+    let status = lab::run(&job, &mut output)?.status;
+    let (text, errors) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    ensure!(status == 0, "the script in the lab ended with status {status}\n{text}\n{errors}");
+    Ok(text.into_owned())
 }
 
 /// Both streams of a job, kept.

@@ -6,12 +6,12 @@
 //! neither waits for anything.
 
 use crate::commands::bench::image;
-use crate::commands::bench::ticks::Collected;
+use crate::commands::bench::ticks::script_in_lab;
+use crate::paths;
 use crate::setup::{self, BUSYBOX, Kernel};
-use crate::{lab, paths};
 use ::lab::archive::Archive;
 use ::lab::process;
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -63,7 +63,8 @@ pub fn measure() -> Result<Linux> {
     let files = [load.clone(), initrd, vmlinuz];
     let measured = |what: &str, command: &str, more: Vec<PathBuf>| {
         process::step(&format!("the lab: a Linux guest under {what}"), || {
-            run(&script(&load, command), [&files[..], &more].concat())
+            let files = [&files[..], &more].concat();
+            parse(&script_in_lab(&script(&load, command), files, LAB_MIB, TIMEOUT)?)
         })
     };
     Ok(Linux {
@@ -83,29 +84,6 @@ fn script(load: &Path, vmm: &str) -> String {
         "{b} ip link set lo up\n{b} dd if=/dev/zero of=/tmp/disk bs=1M count={DISK_MIB} 2>/dev/null\n\
          {load} serve {PORT} >/dev/null 2>&1 &\nserver=$!\n{vmm} </dev/null\nstatus=$?\nkill $server\nexit $status\n"
     )
-}
-
-fn run(script: &str, files: Vec<PathBuf>) -> Result<Loads> {
-    let job = lab::Job {
-        program: BUSYBOX.into(),
-        args: ["sh", "-c", script].map(Into::into).into(),
-        files,
-        stdin: vec![],
-        timeout: TIMEOUT,
-        memory_mib: LAB_MIB,
-        sockets: vec![],
-        plugin: None,
-    };
-    let mut output = Collected::default();
-    let outcome = lab::run(&job, &mut output)?;
-    let text = String::from_utf8_lossy(&output.stdout);
-    let errors = String::from_utf8_lossy(&output.stderr);
-    ensure!(
-        outcome.status == 0,
-        "the machine in the lab ended with status {}\n{text}\n{errors}",
-        outcome.status
-    );
-    parse(&text)
 }
 
 /// The lines `load NAME COUNT TICKS`, up to the one that says that all went well.

@@ -3,12 +3,11 @@
 use super::{Guests, QEMU, Vmm};
 use crate::commands::bench::devices::qemu_files;
 use crate::commands::bench::image;
-use crate::commands::bench::ticks::Collected;
-use crate::setup::BUSYBOX;
-use crate::{lab, paths};
+use crate::commands::bench::ticks::script_in_lab;
+use crate::paths;
 use ::lab::process;
 use anyhow::{Context, Result, ensure};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 /// What the kernel has left of earlier starts (free pages, caches) makes the first ones differ.
@@ -24,7 +23,7 @@ pub fn measure(guests: &Guests) -> Result<[u64; 3]> {
     let mut files = qemu_files(Path::new(QEMU))?;
     files.extend([start.clone(), guests.bare.clone(), guests.with_note.clone()]);
     files.push(paths::absolute(&paths::build())?.join("ukvmm"));
-    let text = run(&script(&start, guests)?, files)?;
+    let text = script_in_lab(&script(&start, guests)?, files, LAB_MIB, TIMEOUT)?;
     parse(&text).with_context(|| format!("the lab said:\n{text}"))
 }
 
@@ -36,24 +35,6 @@ fn script(start: &Path, guests: &Guests) -> Result<String> {
         script += &format!("{} {command} || exit 1\n", process::quote(&start.display().to_string()));
     }
     Ok(script)
-}
-
-fn run(script: &str, files: Vec<PathBuf>) -> Result<String> {
-    let job = lab::Job {
-        program: BUSYBOX.into(),
-        args: ["sh", "-c", script].map(Into::into).into(),
-        files,
-        stdin: vec![],
-        timeout: TIMEOUT,
-        memory_mib: LAB_MIB,
-        sockets: vec![],
-        plugin: None,
-    };
-    let mut output = Collected::default();
-    let status = lab::run(&job, &mut output)?.status;
-    let (text, errors) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    ensure!(status == 0, "it ended with status {status}\n{text}\n{errors}");
-    Ok(text.into_owned())
 }
 
 /// Reads a line `until TICKS` for each start.
