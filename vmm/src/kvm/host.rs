@@ -111,8 +111,8 @@ pub fn has_flag(cpuinfo: &str, flag: &str) -> bool {
     field(cpuinfo, "flags").is_some_and(|flags| flags.split_whitespace().any(|f| f == flag))
 }
 
-/// `name : value` of `/proc/cpuinfo`.
-fn field<'a>(cpuinfo: &'a str, name: &str) -> Option<&'a str> {
+/// What `/proc/cpuinfo` says of the first CPU: `name : value`.
+pub fn field<'a>(cpuinfo: &'a str, name: &str) -> Option<&'a str> {
     let mut lines = cpuinfo.lines().filter_map(|line| line.split_once(':'));
     lines.find(|(key, _)| key.trim() == name).map(|(_, value)| value.trim())
 }

@@ -2,6 +2,7 @@
 
 use crate::doctor::probe::{self, Probe, SyscallKind};
 use crate::kvm;
+use crate::kvm::host::{field, has_flag};
 use crate::profile::clock;
 use serde::Serialize;
 use std::fs;
@@ -84,8 +85,7 @@ impl Host {
 impl Kvm {
     /// `probed`: why there is no KVM, or what the probe guest came to.
     fn of(probed: Result<Result<Probe, String>, String>, cpuinfo: &str) -> Self {
-        let flags = field(cpuinfo, "flags").map(|flags| flags.split_whitespace().collect::<Vec<_>>());
-        let has = |flag: &str| flags.as_ref().is_some_and(|flags| flags.contains(&flag));
+        let has = |flag| has_flag(cpuinfo, flag);
         let (kind, problem) = match probed {
             Err(problem) => ("none", Some(problem)),
             Ok(Err(problem)) => ("unknown", Some(problem)),
@@ -94,7 +94,12 @@ impl Kvm {
             Ok(Ok(_)) if has("svm") => ("svm", None),
             Ok(Ok(_)) => ("native", None),
         };
-        Self { device: kvm::device(), kind, nested: flags.as_ref().map(|_| has("hypervisor")), problem }
+        Self {
+            device: kvm::device(),
+            kind,
+            nested: field(cpuinfo, "flags").map(|_| has("hypervisor")),
+            problem,
+        }
     }
 }
 
@@ -118,13 +123,6 @@ impl Tsc {
         let drift_ppm = khz.zip(nominal).map(|(khz, nominal)| (khz / nominal - 1.0) * 1e6);
         Self { measured_khz: khz, drift_ppm, ..self }
     }
-}
-
-/// What `/proc/cpuinfo` says of its first processor.
-fn field<'a>(cpuinfo: &'a str, name: &str) -> Option<&'a str> {
-    let (_, value) =
-        cpuinfo.lines().filter_map(|line| line.split_once(':')).find(|(key, _)| key.trim() == name)?;
-    Some(value.trim())
 }
 
 #[cfg(test)]
