@@ -261,7 +261,7 @@ pub struct Run {
 
     /// Print the machine that would be built, and start nothing; as text or as JSON
     ///
-    /// Ends with 0, or with the message and status that the run would have ended with before it began. No socket, core or profile is left behind.
+    /// Ends with 0, or with the message and status that the run would have ended with before it began. Nothing is left behind: no socket, and no file that the run would write.
     #[arg(
         long,
         value_name = "text|json",

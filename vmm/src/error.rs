@@ -1,7 +1,7 @@
 //! Everything that can keep a guest from running, and the exit status of each.
 
 use crate::ending::Kind;
-use crate::evidence::witness::EvidenceError;
+use crate::evidence::wanted::EvidenceError;
 use crate::{accel, config, disk, jail, kvm, loader, memory, profile};
 use vmm_abi::exit;
 

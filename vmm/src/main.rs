@@ -54,8 +54,7 @@ fn main() -> ExitCode {
         None => {}
     }
     if let Some(form) = cli.run.dry_run {
-        let config = Config::new(cli.run).map_err(Error::from);
-        let rehearsed = config.and_then(|config| rehearsal::run(config, form));
+        let rehearsed = rehearsal::run(cli.run, form);
         return rehearsed.map_or_else(|error| failed(&error, &origins), |()| ExitCode::SUCCESS);
     }
     match accel::run(&cli.run, &words) {

@@ -61,6 +61,52 @@ fn a_dry_run_prints_the_machine_and_starts_nothing() {
     assert!(run.out.starts_with(b"kernel"), "the machine is told all the same: {run:?}");
 }
 
+#[test]
+fn a_dry_run_shows_what_a_run_would_leave_and_makes_nothing() {
+    let (guest, path) = spinning("");
+    let at = |name: &str| guest.dir.path().join(name).to_str().unwrap().to_string();
+    let (manifest, junit, crashes) = (at("m.json"), at("j.xml"), at("a/crashes"));
+    let given = format!("{crashes},core=off,console=1M");
+    let words = ["--config", &path, "--manifest", &manifest, "--junit", &junit, "--crash-dir", &given];
+    let text = String::from_utf8(with(&[], &[&words[..], &["--dry-run"]].concat()).out).unwrap();
+    for line in [
+        &format!("manifest  {manifest}\n"),
+        &format!("junit     {junit}\n"),
+        &format!("crash-dir {crashes}, with no core and 1024 KiB of output\n"),
+        &format!("thread main may make, write and remove files in {crashes}\n"),
+    ] {
+        assert!(text.contains(line), "{line}: {text}");
+    }
+    let json = with(&[], &[&words[..], &["--dry-run=json"]].concat()).out;
+    let json: serde_json::Value = serde_json::from_slice(&json).unwrap();
+    assert_eq!((json["manifest"].as_str(), json["junit"].as_str()), (Some(&*manifest), Some(&*junit)));
+    assert_eq!(json["crash_dir"], serde_json::json!({"folder": crashes, "core": false, "console": 1 << 20}));
+    let mut left: Vec<_> =
+        guest.dir.path().read_dir().unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    left.sort();
+    assert_eq!(left, ["kernel", "u.toml"]);
+}
+
+#[test]
+fn a_dry_run_refuses_what_the_run_would() {
+    let (guest, path) = spinning("");
+    let at = |name: &str| guest.dir.path().join(name).to_str().unwrap().to_string();
+    for (flag, given, status) in [
+        ("--manifest", at(""), 125),
+        ("--manifest", "-".into(), 125),
+        ("--junit", at("absent/j.xml"), 127),
+        ("--crash-dir", at("kernel"), 125),
+        ("--crash-dir", at("kernel/below"), 125),
+        ("--crash-dir", at("crashes,cores=off"), 125),
+    ] {
+        let words = ["--config", &path, flag, &given, "--dry-run"];
+        let dry = with(&[], &words);
+        dry.expect(status, flag);
+        let run = with(&[], &words[..4]);
+        assert_eq!((dry.err, dry.out), (run.err, run.out), "{flag} {given}");
+    }
+}
+
 /// What a program says of `input`; `None` if there is no such program.
 fn judged(program: &str, args: &[&str], input: &[u8]) -> Option<Run> {
     let mut command = Command::new(program);

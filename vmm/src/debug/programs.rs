@@ -64,6 +64,11 @@ impl Programs {
         &self.servers
     }
 
+    /// All the files.
+    pub fn files(&self) -> impl Iterator<Item = &Path> {
+        std::iter::once(self.kernel()).chain(self.servers.iter().map(|(_, path)| path.as_path()))
+    }
+
     /// Where servers have their tables of names.
     pub fn tables(&self) -> &Tables {
         self.tables.get_or_init(|| Tables::of(&self.servers))

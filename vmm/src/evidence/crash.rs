@@ -6,6 +6,8 @@ use super::options::CrashOptions;
 use crate::ending::Kind;
 use crate::manifest::date::Date;
 use crate::options::SubOptionError;
+use rustix::fs::{Access, access};
+use rustix::io::Errno;
 use std::fs::{self, DirBuilder, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
@@ -41,6 +43,22 @@ impl CrashDir {
         let tried = fs::create_dir(&trial).and_then(|()| fs::remove_dir(&trial));
         tried.map_err(|source| CrashError::Write { path: folder.clone(), source })?;
         Ok(Self { options: CrashOptions { folder, ..options } })
+    }
+
+    /// Sees whether [`Self::new`] could do that, as far as it can be seen without making anything.
+    pub fn look(options: &CrashOptions) -> Result<(), CrashError> {
+        let path = &options.folder;
+        // The folder or, if it is not there, the innermost one in which it would be made.
+        let there = path.ancestors().find(|folder| folder.symlink_metadata().is_ok());
+        let there = there.unwrap_or(Path::new("."));
+        let make = |errno: Errno| CrashError::Make { path: path.clone(), source: errno.into() };
+        if !there.is_dir() {
+            return Err(make(if there == path { Errno::EXIST } else { Errno::NOTDIR }));
+        }
+        access(there, Access::WRITE_OK | Access::EXEC_OK).map_err(|errno| match there == path {
+            true => CrashError::Write { path: path.clone(), source: errno.into() },
+            false => make(errno),
+        })
     }
 
     /// A new folder, which only its owner may look into: guests have secrets.
@@ -130,5 +148,19 @@ mod tests {
         let error = crash_dir(dir.path().join("file")).unwrap_err().to_string();
         assert!(error.contains("cannot be made"), "{error}");
         assert!(crash_dir("/proc".into()).unwrap_err().to_string().contains("nothing can be written"));
+    }
+    #[test]
+    fn looking_says_the_same_and_makes_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let options = |folder: PathBuf| CrashOptions { folder, core: true, console: 1 };
+        CrashDir::look(&options(dir.path().join("a/b"))).unwrap();
+        CrashDir::look(&options("not/there".into())).unwrap();
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
+        fs::write(dir.path().join("file"), "").unwrap();
+        for name in ["file", "file/below", "file/far/below"] {
+            let path = dir.path().join(name);
+            let said = CrashDir::look(&options(path.clone())).unwrap_err().to_string();
+            assert_eq!(said, crash_dir(path).unwrap_err().to_string());
+        }
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! Until it is complete it has another name in the same folder; then it replaces what had its name, if that was a file. What is something else, a device or a pipe, is left alone.
 
+use rustix::fs::{Access, access};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
@@ -41,21 +42,9 @@ pub struct Prepared {
 }
 
 impl Prepared {
-    /// Prepares the file at `path`, which was given to `option`.
+    /// Prepares the file at `path`, which was given to `option` and has been [looked at](look).
     pub fn new(option: &'static str, path: PathBuf) -> Result<Self, PrepareError> {
-        if path.as_os_str() == "-" {
-            return Err(PrepareError::StandardOutput { option });
-        }
-        // A link stays, and what it leads to is written.
-        let path = fs::canonicalize(&path).unwrap_or(path);
-        if path.symlink_metadata().is_ok_and(|metadata| !metadata.is_file()) {
-            return Err(PrepareError::NoFile(path, option));
-        }
         let folder = folder_of(&path);
-        if !folder.is_dir() {
-            let folder = folder.to_path_buf();
-            return Err(PrepareError::NoFolder { option, path, folder });
-        }
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         let temporary = folder.join(format!(".{name}.{}", std::process::id()));
         let open = OpenOptions::new().write(true).create(true).truncate(true).mode(0o644).open(&temporary);
@@ -85,7 +74,28 @@ impl Prepared {
     }
 }
 
-fn folder_of(path: &Path) -> &Path {
+/// Sees whether a file could be written at `path`, without making any. Returns where that would be: a link stays, and what it leads to is written.
+pub fn look(option: &'static str, path: &Path) -> Result<PathBuf, PrepareError> {
+    if path.as_os_str() == "-" {
+        return Err(PrepareError::StandardOutput { option });
+    }
+    let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf());
+    if path.symlink_metadata().is_ok_and(|metadata| !metadata.is_file()) {
+        return Err(PrepareError::NoFile(path, option));
+    }
+    let folder = folder_of(&path);
+    if !folder.is_dir() {
+        let folder = folder.to_path_buf();
+        return Err(PrepareError::NoFolder { option, path, folder });
+    }
+    match access(folder, Access::WRITE_OK | Access::EXEC_OK) {
+        Ok(()) => Ok(path),
+        Err(error) => Err(PrepareError::Write { option, path, source: error.into() }),
+    }
+}
+
+/// The folder that `path` is in.
+pub fn folder_of(path: &Path) -> &Path {
     path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
@@ -123,12 +133,13 @@ mod tests {
     #[test]
     fn what_cannot_be_written_is_said_before() {
         let dir = tempfile::tempdir().unwrap();
-        let error = |path: PathBuf| Prepared::new("--junit", path).unwrap_err();
+        let error = |path: PathBuf| look("--junit", &path).unwrap_err();
         assert_eq!(error(dir.path().join("no/x")).status(), 127);
         assert!(error("/dev/null".into()).to_string().contains("no file"));
         assert!(error(dir.path().into()).to_string().contains("no file"));
         assert!(error("-".into()).to_string().contains("standard output is the guest's"));
-        assert!(!dir.path().join("no").exists());
+        assert_eq!(look("--junit", &dir.path().join("x")).unwrap(), dir.path().join("x"));
+        assert_eq!(names(dir.path()), [""; 0], "nothing is made by looking");
     }
 
     #[test]
@@ -137,7 +148,7 @@ mod tests {
         let (link, real) = (dir.path().join("link"), dir.path().join("real"));
         fs::write(&real, "").unwrap();
         std::os::unix::fs::symlink(&real, &link).unwrap();
-        Prepared::new("--junit", link.clone()).unwrap().write(b"x").then_some(()).unwrap();
+        Prepared::new("--junit", look("--junit", &link).unwrap()).unwrap().write(b"x").then_some(()).unwrap();
         assert!(link.is_symlink());
         assert_eq!(fs::read(real).unwrap(), b"x");
     }

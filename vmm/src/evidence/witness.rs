@@ -3,11 +3,12 @@
 //! It is made before anything else is tried, so that it can testify of runs that fail early too. Whatever it cannot write it says; the exit status stays what the run has earned, but for
 //! one thing: tests that failed are no success.
 
-use super::crash::{CrashDir, CrashError, Folder, complain};
+use super::crash::{CrashDir, Folder, complain};
 use super::ears::Ears;
-use super::options::{CrashOptions, EvidenceOptions};
-use super::prepared::{PrepareError, Prepared};
+use super::options::EvidenceOptions;
+use super::prepared::Prepared;
 use super::scene::Remains;
+use super::wanted::{EvidenceError, Wanted};
 use crate::config::Config;
 use crate::core::target::Target;
 use crate::core::wish::Subject;
@@ -22,7 +23,6 @@ use crate::manifest::date::Date;
 use crate::manifest::document::{Command, Document, Exit, Item, Time, Ukvmm, VERSION};
 use crate::manifest::host::Place;
 use crate::memory::GuestMemory;
-use crate::options::SubOptionError;
 use crate::profile::clock::Reading;
 use crate::settings::Origins;
 use crate::vcpu::group::Reports;
@@ -32,30 +32,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
-use vmm_abi::exit;
 
 /// Files above this are not read once more to be hashed.
 const HASHED_MAX: u64 = 1 << 30;
-
-#[derive(Debug, thiserror::Error)]
-pub enum EvidenceError {
-    #[error(transparent)]
-    Prepare(#[from] PrepareError),
-    #[error(transparent)]
-    Crash(#[from] CrashError),
-    #[error(transparent)]
-    Options(#[from] SubOptionError),
-}
-
-impl EvidenceError {
-    /// The exit status that it ends `ukvmm` with.
-    pub fn status(&self) -> u8 {
-        match self {
-            Self::Prepare(error) => error.status(),
-            Self::Crash(_) | Self::Options(_) => exit::VMM,
-        }
-    }
-}
 
 /// How a run ended, as far as the evidence goes.
 struct Outcome<'a> {
@@ -88,11 +67,10 @@ pub struct Witness {
 impl Witness {
     /// Prepares what `options` ask for. `origins` tells where settings came from that were not on the command line.
     pub fn new(options: &EvidenceOptions, origins: &Origins) -> Result<Self, EvidenceError> {
-        let crash = options.crash_dir.as_deref().map(CrashOptions::parse).transpose()?;
+        let Wanted { manifest, junit, crash } = Wanted::look(options)?;
         let prepare =
-            |option, path: &Option<PathBuf>| path.clone().map(|path| Prepared::new(option, path)).transpose();
-        let (manifest, junit) =
-            (prepare("--manifest", &options.manifest)?, prepare("--junit", &options.junit)?);
+            |option, path: Option<PathBuf>| path.map(|path| Prepared::new(option, path)).transpose();
+        let (manifest, junit) = (prepare("--manifest", manifest)?, prepare("--junit", junit)?);
         let crash = crash.map(CrashDir::new).transpose()?;
         Ok(Self {
             command: Command::this(origins),
@@ -152,8 +130,7 @@ impl Witness {
 
     /// Files that will be read then: the programs of the guest, for their symbols.
     pub fn programs(&self) -> impl Iterator<Item = &Path> {
-        let servers = self.programs.servers().iter().map(|(_, path)| path.as_path());
-        self.crash.iter().flat_map(|_| [self.programs.kernel()]).chain(servers)
+        self.crash.iter().flat_map(|_| self.programs.files())
     }
 
     /// The machine has ended so, and its memory is still there.
@@ -310,6 +287,7 @@ fn readme(command: &Command, machine: Option<&Machine>, outcome: &Outcome<'_>, s
 mod tests {
     use super::*;
     use crate::loader::file::FileError;
+    use vmm_abi::exit;
 
     fn witness(dir: &Path) -> Witness {
         let options = EvidenceOptions {

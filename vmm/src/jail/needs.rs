@@ -8,7 +8,6 @@ use super::Kind;
 use crate::config::Config;
 use crate::debug::options;
 use crate::debug::programs::Programs;
-use crate::evidence::Witness;
 use crate::kvm;
 use crate::loader::module::Module;
 use crate::net::Link;
@@ -118,10 +117,14 @@ impl Needs {
         needs
     }
 
-    /// With what `witness` writes at the end of the run, and reads for it.
-    pub fn and_of(mut self, witness: &Witness) -> Self {
-        witness.folders().for_each(|folder| self.add(Kind::Main, folder, Access::Make));
-        witness.programs().for_each(|file| self.add(Kind::Main, file, Access::Read));
+    /// With what is written at the end of the run, into `folders`, and read for it, which is `files`.
+    pub fn and_evidence<'a>(
+        mut self,
+        folders: impl Iterator<Item = &'a Path>,
+        files: impl Iterator<Item = &'a Path>,
+    ) -> Self {
+        folders.for_each(|folder| self.add(Kind::Main, folder, Access::Make));
+        files.for_each(|file| self.add(Kind::Main, file, Access::Read));
         self
     }
 
@@ -133,9 +136,7 @@ impl Needs {
     /// The files that the guest's programs are of.
     fn add_programs(&mut self, kind: Kind, config: &Config, programs: &Programs) {
         let modules = config.modules.iter().filter_map(Module::input).map(|input| input.path.as_path());
-        let servers = programs.servers().iter().map(|(_, path)| path.as_path());
-        let files =
-            [config.kernel.path.as_path(), programs.kernel()].into_iter().chain(modules).chain(servers);
+        let files = [config.kernel.path.as_path()].into_iter().chain(modules).chain(programs.files());
         files.for_each(|file| self.add(kind, file, Access::Read));
     }
 

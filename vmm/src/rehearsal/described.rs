@@ -1,6 +1,7 @@
 //! What is told of a machine that is not there.
 
 use crate::config::Config;
+use crate::evidence::Wanted;
 use crate::guest::Loaded;
 use crate::loader::Entry;
 use crate::manifest::Machine;
@@ -26,10 +27,24 @@ pub struct Rehearsal {
     pub files: Vec<String>,
     /// Where its core would go, should it die.
     pub core: Option<String>,
+    /// What the run would write at its end.
+    pub manifest: Option<String>,
+    pub crash_dir: Option<CrashDir>,
+    pub junit: Option<String>,
     /// What the threads could do with files once the guest runs, in words; `null` without a jail.
     pub jail: Option<Vec<String>>,
     /// `null` if there is none that can run it.
     pub kvm: Option<Kvm>,
+}
+
+/// Where the folder of a death would be made.
+#[derive(PartialEq, Eq, Debug, Serialize)]
+pub struct CrashDir {
+    pub folder: String,
+    /// Whether there would be a core in it.
+    pub core: bool,
+    /// Bytes of the guest's output that are kept for it.
+    pub console: usize,
 }
 
 /// Physical memory of the guest.
@@ -67,8 +82,8 @@ pub struct Kvm {
 }
 
 impl Rehearsal {
-    /// The machine of `config`, without what is in its memory.
-    pub fn of(config: &Config, kvm: Option<&Kvm>) -> Self {
+    /// The machine of `config`, without what is in its memory, and what it would leave behind.
+    pub fn of(config: &Config, wanted: &Wanted, kvm: Option<&Kvm>) -> Self {
         let mut machine = Machine::of(config);
         let places = places(config, &machine.devices);
         let virtio = places.iter().filter(|place| place.space == Space::Memory).count();
@@ -78,6 +93,13 @@ impl Rehearsal {
         Self {
             files: files(&machine),
             core: config.core.as_ref().map(|wish| wish.path().display().to_string()),
+            manifest: wanted.manifest.as_ref().map(|path| path.display().to_string()),
+            crash_dir: wanted.crash.as_ref().map(|crash| CrashDir {
+                folder: crash.folder.display().to_string(),
+                core: crash.core,
+                console: crash.console,
+            }),
+            junit: wanted.junit.as_ref().map(|path| path.display().to_string()),
             machine,
             entry: 0,
             memory_map: Vec::new(),

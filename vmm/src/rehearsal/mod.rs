@@ -13,9 +13,11 @@ mod text;
 
 pub use files::Files;
 
-use crate::cli::Form;
+use crate::cli::{Form, Run};
 use crate::config::Config;
+use crate::debug::programs::Programs;
 use crate::error::{Error, host};
+use crate::evidence::Wanted;
 use crate::guest::{Devices, Guest};
 use crate::jail::Needs;
 use crate::loader::kernel;
@@ -25,26 +27,34 @@ use described::{Kvm, Rehearsal};
 use std::io::{self, Write};
 use vmm_abi::boot::BootInfo;
 
-/// Prints the machine of `config`, and then says what else would keep it from running: a KVM that is missing or cannot do it.
-pub fn run(config: Config, form: Form) -> Result<(), Error> {
+/// Prints the machine that `run` asks for, and then says what else would keep it from running: a KVM that is missing or cannot do it.
+pub fn run(run: Run, form: Form) -> Result<(), Error> {
+    let wanted = Wanted::look(&run.evidence)?;
+    let config = Config::new(run)?;
     let found = Kvm::find(&config);
-    let rehearsal = rehearse(config, found.as_ref().ok())?;
+    let rehearsal = rehearse(config, &wanted, found.as_ref().ok())?;
     print(&rehearsal, form).map_err(host("standard output"))?;
     found.map(drop)
 }
 
-fn rehearse(config: Config, kvm: Option<&Kvm>) -> Result<Rehearsal, Error> {
+fn rehearse(config: Config, wanted: &Wanted, kvm: Option<&Kvm>) -> Result<Rehearsal, Error> {
     let virtio = plan::count(&config)?;
     let ram = memory::allocate(config.memory)?;
-    let needs = config.jail.then(|| Needs::of_run(&config, &machine::programs(&config)));
-    let mut rehearsal = Rehearsal::of(&config, kvm);
-    rehearsal.jail = needs.map(|needs| needs.all().map(ToString::to_string).collect());
+    let mut rehearsal = Rehearsal::of(&config, wanted, kvm);
+    rehearsal.jail = config.jail.then(|| needs(&config, wanted).all().map(ToString::to_string).collect());
     rehearsal.add_kernel(kernel::image(&config.kernel));
     let guest = Guest::check(config.kernel, config.format, memory::low_end(&ram))?;
     let devices = Devices { cpus: config.cpus, virtio };
     let loaded = guest.load_into(&ram, BootInfo::default(), config.modules, &config.cmdline, devices)?;
     rehearsal.add_memory(&memory::ram_ranges(&ram), &loaded);
     Ok(rehearsal)
+}
+
+/// What the jail would leave.
+fn needs(config: &Config, wanted: &Wanted) -> Needs {
+    let dead = wanted.crash.is_some().then(|| Programs::of(&config.kernel, &config.modules));
+    let files = dead.iter().flat_map(Programs::files);
+    Needs::of_run(config, &machine::programs(config)).and_evidence(wanted.folders(), files)
 }
 
 impl Kvm {

@@ -18,7 +18,7 @@ fn it_says_where_everything_is() {
     std::fs::write(&initrd, [7; 5000]).unwrap();
     let args =
         ["--memory", "8M", "--rng", "--disk", disk.to_str().unwrap(), "--initrd", initrd.to_str().unwrap()];
-    let rehearsal = rehearse(config(dir.path(), &args), None).unwrap();
+    let rehearsal = rehearse(config(dir.path(), &args), &Wanted::default(), None).unwrap();
     let map: Vec<_> = rehearsal.memory_map.iter().map(|region| region.content.as_str()).collect();
     assert_eq!(map, ["RAM", "RAM", "kernel", "ukvmm", "initrd"]);
     assert_eq!((rehearsal.memory_map[0].start, rehearsal.memory_map[1].end), (0, 8 << 20));
@@ -46,7 +46,7 @@ fn what_would_be_wrong_is_said() {
     let initrd = dir.path().join("initrd");
     std::fs::write(&initrd, vec![7; 5 << 20]).unwrap();
     let config = config(dir.path(), &["--memory", "4M", "--initrd", initrd.to_str().unwrap()]);
-    let error = rehearse(config, None).unwrap_err();
+    let error = rehearse(config, &Wanted::default(), None).unwrap_err();
     assert!(error.to_string().starts_with("too little memory"), "{error}");
 }
 
@@ -60,7 +60,7 @@ fn nothing_is_left_behind() {
     let vsock = format!("cid=3,path={}", path("vsock"));
     let args = ["--core", &path("core"), "--profile", &path("old.html"), "--virtio-console", &console];
     let config = config(dir.path(), &[&args[..], &["--gdb", &socket, "--vsock", &vsock]].concat());
-    rehearse(config, None).unwrap();
+    rehearse(config, &Wanted::default(), None).unwrap();
     let mut left: Vec<_> =
         std::fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     left.sort();

@@ -1,6 +1,7 @@
 //! A rehearsed machine for people: a word, and what it is.
 
-use super::described::{Place, RAM, Region, Rehearsal, Space};
+use super::described::{CrashDir, Place, RAM, Region, Rehearsal, Space};
+use lab::process::quote;
 use std::fmt;
 
 /// Columns of the word.
@@ -19,7 +20,8 @@ impl fmt::Display for Rehearsal {
         )?;
         line("cmdline", &machine.cmdline)?;
         if !machine.program.is_empty() {
-            line("program", &quoted(&machine.program))?;
+            let words: Vec<_> = machine.program.iter().map(|word| quote(word)).collect();
+            line("program", &words.join(" "))?;
         }
         line("cpus", &machine.cpus)?;
         if let Some(seconds) = machine.timeout {
@@ -34,8 +36,13 @@ impl fmt::Display for Rehearsal {
         for (n, file) in self.files.iter().enumerate() {
             line(if n == 0 { "files" } else { "" }, file)?;
         }
-        if let Some(core) = &self.core {
-            line("core", core)?;
+        for (word, file) in [("core", &self.core), ("manifest", &self.manifest), ("junit", &self.junit)] {
+            if let Some(file) = file {
+                line(word, file)?;
+            }
+        }
+        if let Some(crash_dir) = &self.crash_dir {
+            line("crash-dir", crash_dir)?;
         }
         if let Some(debugger) = &machine.debugger {
             line("debugger", debugger)?;
@@ -60,6 +67,13 @@ impl fmt::Display for Rehearsal {
     }
 }
 
+impl fmt::Display for CrashDir {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let core = if self.core { "a core" } else { "no core" };
+        write!(f, "{}, with {core} and {} KiB of output", self.folder, self.console >> 10)
+    }
+}
+
 impl fmt::Display for Region {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { start, end, content } = self;
@@ -79,14 +93,4 @@ impl fmt::Display for Place {
         let irq = self.irq.map_or(String::new(), |irq| format!("irq {irq}"));
         write!(f, "{place:22} {irq:7} {}", self.device)
     }
-}
-
-/// As a shell would take it.
-fn quoted(words: &[String]) -> String {
-    let plain = |word: &String| {
-        !word.is_empty() && word.chars().all(|c| c.is_ascii_alphanumeric() || "/-_.=:,+@%".contains(c))
-    };
-    let quote =
-        |word: &String| if plain(word) { word.clone() } else { format!("'{}'", word.replace('\'', r"'\''")) };
-    words.iter().map(quote).collect::<Vec<_>>().join(" ")
 }
