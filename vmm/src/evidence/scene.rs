@@ -13,8 +13,11 @@ use crate::inspect::paging::Translation;
 use crate::memory::GuestMemory;
 use crate::monitor::{self, Scene};
 use crate::profile::sampling::image::Image;
-use crate::profile::sampling::unwind::{self, Code, Rules, Stack};
+use crate::profile::sampling::in_place::InPlace;
+use crate::profile::sampling::unwind::{self, Stack};
+use crate::vcpu::exit::Stop;
 use crate::vcpu::group::Reports;
+use crate::vcpu::thread::Report;
 use std::fmt::Write;
 
 /// Bytes of a stack that are looked at.
@@ -22,21 +25,10 @@ const STACK: usize = 64 << 10;
 /// Bytes of an instruction, at most (SDM vol. 2, 2.3.11).
 const INSTRUCTION: usize = 15;
 
-/// The kernel's file as what says where callers are.
-struct File<'a>(&'a Image);
-
-impl Code for File<'_> {
-    fn rules(&mut self, address: u64) -> Option<Rules> {
-        self.0.rules(address)
-    }
-    fn is_code(&mut self, address: u64) -> bool {
-        self.0.is_code(address)
-    }
-}
-
 /// A machine that has died, and what is known of its programs.
 pub struct Remains<'a> {
     view: Dead<'a>,
+    reports: &'a Reports,
     programs: &'a Programs,
     kernel: Option<Kernel>,
     image: Option<Image>,
@@ -44,21 +36,31 @@ pub struct Remains<'a> {
 }
 
 impl<'a> Remains<'a> {
-    pub fn new(memory: &'a GuestMemory, reports: &Reports, programs: &'a Programs) -> Self {
+    pub fn new(memory: &'a GuestMemory, reports: &'a Reports, programs: &'a Programs) -> Self {
         let view = Dead::new(memory, reports);
         let kernel = Kernel::find(&view, programs.kernel());
         let names =
             kernel.as_ref().map_or(Names::default(), |kernel| Names::read(&view, kernel, programs.tables()));
-        Self { view, programs, kernel, image: Image::read(programs.kernel()), names }
+        Self { view, reports, programs, kernel, image: Image::read(programs.kernel()), names }
     }
 
     /// `registers.txt`: of each vCPU.
     pub fn registers(&self) -> String {
         let vcpus = (0..self.view.vcpus()).map(|index| match self.view.registers(index) {
             Some(registers) => self.vcpu(index, &registers),
-            None => format!("vCPU {index}: it was not running, or KVM does not tell\n"),
+            None => format!("vCPU {index}: {}\n", self.absence(index)),
         });
         vcpus.collect::<Vec<_>>().join("\n")
+    }
+
+    /// Why a vCPU has no registers.
+    fn absence(&self, index: usize) -> &'static str {
+        match self.reports.all.get(index) {
+            Some(Some(Report { stop: Stop::Shutdown, .. })) => {
+                "KVM has reset it, as it does on AMD at a triple fault"
+            }
+            _ => "it was not running, or KVM does not tell",
+        }
     }
 
     /// `events.txt`: the last things that happened in the kernel. [`None`]: it is a kernel that does not tell.
@@ -88,7 +90,8 @@ impl<'a> Remains<'a> {
         let _ = writeln!(text, "code {}", if there == 0 { "not mapped".into() } else { code.join(" ") });
         let server = runs.filter(|_| is_user).and_then(|(_, name)| self.server(&name));
         let image = if is_user { server.as_ref() } else { self.image.as_ref() };
-        text + &self.stack(registers, image)
+        let program = if self.kernel.is_some() { InPlace::ours(image) } else { InPlace::foreign(image) };
+        text + &self.stack(registers, program)
     }
 
     /// Whom the vCPU runs, or for whom it is in the kernel, and what that is called.
@@ -105,19 +108,15 @@ impl<'a> Remains<'a> {
     }
 
     /// Who called whom, the innermost first.
-    fn stack(&self, registers: &Registers, image: Option<&Image>) -> String {
+    fn stack(&self, registers: &Registers, mut program: InPlace<'_>) -> String {
         let mut bytes = vec![0; STACK];
         let base = registers.rsp();
         let there = Translation::of(registers).read(&self.view, base, &mut bytes);
         bytes.truncate(there);
-        let addresses = match image {
-            Some(image) => unwind::walk(&registers.into(), &Stack { base, bytes }, &mut File(image)),
-            None => vec![registers.rip],
-        };
         let mut text = String::new();
+        let addresses = unwind::walk(&registers.into(), &Stack { base, bytes }, &mut program);
         for (n, address) in addresses.into_iter().enumerate() {
-            let function = image.and_then(|image| image.function(address)).unwrap_or("?");
-            let _ = writeln!(text, "#{n} {address:#018x} {function}");
+            let _ = writeln!(text, "#{n} {address:#018x} {}", program.name(address).unwrap_or("?"));
         }
         text
     }
@@ -150,9 +149,9 @@ mod tests {
     use super::*;
     use crate::core::vcpu::Vcpu;
     use crate::memory;
-    use crate::vcpu::exit::Stop;
-    use crate::vcpu::thread::Report;
+    use crate::tiny_elf::Elf;
     use std::path::Path;
+    use ukernel_abi::layout::GATE;
     use vm_memory::{Bytes, GuestAddress};
 
     #[test]
@@ -162,7 +161,8 @@ mod tests {
         let registers = Registers { rip: 0x1000, general: [7; 16], ..Default::default() };
         let last = Some(Vcpu { registers: Some(registers), tsc: None });
         let report = Report { stop: Stop::Shutdown, at: None, suberror: 0, last };
-        let reports = Reports { all: vec![Some(report), None], first: Some(0) };
+        let reset = Report { stop: Stop::Shutdown, at: None, suberror: 0, last: None };
+        let reports = Reports { all: vec![Some(report), None, Some(reset)], first: Some(0) };
         let programs = Programs::new(Path::new("/absent").into(), Vec::new());
         let remains = Remains::new(&memory, &reports, &programs);
         let text = remains.registers();
@@ -172,9 +172,25 @@ mod tests {
             "code 0f 0b 00",
             "#0 0x0000000000001000 ?",
             "vCPU 1: it was not running",
+            "vCPU 2: KVM has reset it",
         ] {
             assert!(text.contains(expected), "{expected}: {text}");
         }
         assert!(remains.events().is_none() && remains.threads().is_none(), "it is no kernel of ours");
+    }
+    #[test]
+    fn a_call_of_the_kernel_has_a_caller() {
+        // A server's function in the gate page, by which it calls the kernel.
+        let memory = memory::allocate(4 << 20).unwrap();
+        let program = Elf { symbol: Some("server"), ..Elf::new(&[0x90; 16]) };
+        let image = Image::parse(&program.bytes()).unwrap();
+        let back = program.entry + 5;
+        memory.write_obj(back, GuestAddress(0x2000)).unwrap();
+        let mut registers = Registers { rip: GATE + 2, ..Default::default() };
+        registers.general[general::RSP] = 0x2000;
+        let reports = Reports { all: vec![None], first: None };
+        let programs = Programs::new(Path::new("/absent").into(), Vec::new());
+        let text = Remains::new(&memory, &reports, &programs).stack(&registers, InPlace::ours(Some(&image)));
+        assert_eq!(text, format!("#0 {:#018x} [gate]\n#1 {:#018x} server\n", GATE + 2, back - 1));
     }
 }

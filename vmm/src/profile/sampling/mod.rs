@@ -5,13 +5,14 @@
 //!
 //! - [`booth`]: where a vCPU's thread is asked for a sample, and held
 //! - [`moment`]: what it notes
-//! - [`unwind`]: who called whom; by [`rules`], and by what programs are made of ([`image`])
+//! - [`unwind`]: who called whom; by [`rules`], and by what programs are made of ([`image`], [`in_place`])
 //! - [`programs`]: what Linux programs are made of: the guest's files
 //! - [`resolve`]: what all that is called
 //! - [`sampler`]: the thread
 
 pub mod booth;
 pub mod image;
+pub mod in_place;
 pub mod moment;
 pub mod programs;
 pub mod resolve;

@@ -1,6 +1,7 @@
 //! What is called what in a sample: from addresses to a stack of names.
 
 use super::image::Image;
+use super::in_place::{InPlace, is_gate};
 use super::moment::{Doing, Guest, Moment, Place, Running};
 use super::programs::{self, Answer, LinuxPrograms, Process};
 use super::unwind::{Code, Rules, walk};
@@ -14,12 +15,9 @@ use profile::stacks::{IDLE, KERNEL_MARK};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use ukernel_abi::layout::GATE;
 
 /// How long the names of tasks are taken for what they were.
 const NAMES_LAST: Duration = Duration::from_millis(5);
-/// Bytes of the gate page: how L4's calls are made.
-const GATE_SIZE: u64 = 4096;
 /// The task that is shown when there is none.
 const NOBODY: &str = "kernel";
 const UNKNOWN: &str = "[unknown]";
@@ -121,8 +119,7 @@ impl Resolver {
 
     fn is_known(&self, view: &dyn View, process: &Process, place: &Place) -> Result<(), Question> {
         let address = place.registers.instruction();
-        let is_ours = (GATE..GATE + GATE_SIZE).contains(&address);
-        match is_ours
+        match is_gate(address)
             || self.linux.find(view, place.root, address).is_some()
             || !self.linux.is_unknown(process, address)
         {
@@ -132,22 +129,18 @@ impl Resolver {
     }
 
     fn kernel(&self, place: &Place) -> Vec<String> {
-        let mut code = Fixed { image: self.kernel.as_ref() };
+        let mut code = InPlace::ours(self.kernel.as_ref());
         let addresses = walk(&place.registers, &place.stack, &mut code);
-        let name = |address| code.image.and_then(|image| image.function(address)).unwrap_or(UNKNOWN);
+        let name = |address| code.name(address).unwrap_or(UNKNOWN);
         addresses.into_iter().rev().map(|address| format!("{}{KERNEL_MARK}", name(address))).collect()
     }
 
     fn user(&self, view: &dyn View, task: &str, process: Option<&Process>, place: &Place) -> Vec<String> {
         let Some(process) = process else {
-            let mut code = Fixed { image: self.servers.get(task) };
+            let mut code = InPlace::ours(self.servers.get(task));
             let addresses = walk(&place.registers, &place.stack, &mut code);
-            let name = |address| match code.image.and_then(|image| image.function(address)) {
-                Some(name) => name,
-                None if (GATE..GATE + GATE_SIZE).contains(&address) => "[gate]",
-                None => UNKNOWN,
-            };
-            return addresses.into_iter().rev().map(|address| name(address).to_owned()).collect();
+            let name = |address| code.name(address).unwrap_or(UNKNOWN).to_owned();
+            return addresses.into_iter().rev().map(name).collect();
         };
         let mut code = InProcess { linux: &self.linux, view, root: place.root };
         let addresses = walk(&place.registers, &place.stack, &mut code);
@@ -158,23 +151,6 @@ impl Resolver {
             _ => self.linux.file_name(process, address).map_or(UNKNOWN.into(), |file| format!("[{file}]")),
         };
         addresses.into_iter().rev().map(name).collect()
-    }
-}
-
-/// A program that is where its file says: the kernel, or a server. We have built it without frame pointers.
-struct Fixed<'a> {
-    image: Option<&'a Image>,
-}
-
-impl Code for Fixed<'_> {
-    fn rules(&mut self, address: u64) -> Option<Rules> {
-        // The gate is called, and pushes nothing.
-        let of_gate = (GATE..GATE + GATE_SIZE).contains(&address).then_some(Rules::AT_CALL);
-        of_gate.or_else(|| self.image?.rules(address))
-    }
-
-    fn is_code(&mut self, _: u64) -> bool {
-        false
     }
 }
 
