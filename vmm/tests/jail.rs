@@ -3,10 +3,12 @@
 
 mod common;
 use common::*;
+use seccompiler::{BpfProgram, SeccompAction, SeccompFilter, TargetArch};
 use std::ffi::CString;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
+use ukvmm::cli::{Log, LogFormat};
 use ukvmm::jail::{self, Access, Kind, Needs};
 
 /// What [`prisoner`] is told: the kind of thread, what it does, and the file that it may read, if any.
@@ -115,6 +117,7 @@ thread_local! {
 #[ignore = "the other tests start it, each time in a new process"]
 fn prisoner() {
     let Ok(orders) = std::env::var(ORDERS) else { return };
+    ukvmm::log::init(&Log { config: None, verbose: 0, log_format: LogFormat::Text });
     let words: Vec<&str> = orders.split(' ').collect();
     let kind = *Kind::ALL.iter().find(|kind| kind.name() == words[0]).unwrap();
     let mut needs = Needs::default();
@@ -215,6 +218,39 @@ fn a_shared_folder_is_no_way_out() {
         assert!(run.status == Some(DONE) || run.err.contains("one wall less"), "{what}: {run:?}");
     }
     assert!(folder.join("new").exists() && !outside.path().join("new").exists());
+}
+
+/// Has `run` start programs on a Linux without Landlock: asked for it, it answers with this error.
+fn without_landlock<T: Send>(error: i32, run: impl FnOnce() -> T + Send) -> T {
+    let rules = [(libc::SYS_landlock_create_ruleset, Vec::new())].into();
+    let (other, refused) = (SeccompAction::Allow, SeccompAction::Errno(error as u32));
+    let filter = SeccompFilter::new(rules, other, refused, TargetArch::x86_64).unwrap();
+    let filter = BpfProgram::try_from(filter).unwrap();
+    // A filter is a thread's own, and that of the programs that it starts.
+    let confined = || {
+        seccompiler::apply_filter(&filter).unwrap();
+        run()
+    };
+    std::thread::scope(|scope| scope.spawn(confined).join().unwrap())
+}
+
+#[test]
+fn without_landlock_there_is_a_warning_and_the_other_wall() {
+    for (error, why) in [
+        (libc::ENOSYS, "this host's Linux has no Landlock (it needs 5.13"),
+        (libc::EOPNOTSUPP, "this host's Linux has Landlock but does not use it"),
+    ] {
+        let doctor = without_landlock(error, || Run::of(ukvmm(&["doctor"]).output().unwrap()));
+        assert!(String::from_utf8_lossy(&doctor.out).contains(why), "{why}: {doctor:?}");
+        let run = without_landlock(error, || imprison(Kind::Share, "execve", None));
+        expect_refusal(Kind::Share, "execve", &run);
+        let warning = format!("the jail has one wall less: {why}");
+        assert!(run.err.contains(&warning), "{warning}: {run:?}");
+        if Path::new("/dev/kvm").exists() {
+            let guest = Guest::code(&[&exit(7)]);
+            without_landlock(error, || guest.run(&["--rng"])).expect(7, &warning);
+        }
+    }
 }
 
 /// A guest that does nothing, and its `ukvmm`, when all of its threads have found their place.
