@@ -27,9 +27,16 @@ pub struct Chain {
 }
 
 impl Chain {
-    /// Takes `chain` off a queue of `size` entries. Descriptors of no bytes are left out.
-    pub(super) fn check(chain: DescriptorChain<&Memory>, memory: &Memory, size: u16) -> Result<Self, Broken> {
-        let mut checked = Self { head: chain.head_index(), ..Self::default() };
+    /// Takes `chain` off a queue of `size` entries. Descriptors of no bytes are left out. `spare` is done with, and lends its room.
+    pub(super) fn check(
+        chain: DescriptorChain<&Memory>,
+        memory: &Memory,
+        size: u16,
+        spare: Self,
+    ) -> Result<Self, Broken> {
+        let mut checked = Self { head: chain.head_index(), ..spare };
+        checked.readable.clear();
+        checked.writable.clear();
         let (mut count, mut goes_on) = (0, true);
         for descriptor in chain {
             count += 1;
@@ -87,6 +94,38 @@ pub fn split(ranges: &[Range], at: u64) -> (Vec<Range>, Vec<Range>) {
     (front, back)
 }
 
+/// Leaves the first `len` bytes of `ranges`.
+pub fn keep(ranges: &mut Vec<Range>, mut len: u64) {
+    let mut kept = 0;
+    for range in &mut *ranges {
+        if len == 0 {
+            break;
+        }
+        // At most what it was, which is 32 bits.
+        range.len = len.min(range.len.into()) as u32;
+        len -= u64::from(range.len);
+        kept += 1;
+    }
+    ranges.truncate(kept);
+}
+
+/// Takes the first `len` bytes from `ranges`.
+pub fn skip(ranges: &mut Vec<Range>, mut len: u64) {
+    let whole = ranges.iter().take_while(|range| match len.checked_sub(range.len.into()) {
+        Some(left) => {
+            len = left;
+            true
+        }
+        None => false,
+    });
+    let whole = whole.count();
+    ranges.drain(..whole);
+    if let Some(first) = ranges.first_mut() {
+        // Less than its length, which is 32 bits.
+        *first = Range { addr: GuestAddress(first.addr.0 + len), len: first.len - len as u32 };
+    }
+}
+
 /// Reads from the begin of `ranges` as much as they have and `into` takes; the number of bytes.
 pub fn read(memory: &Memory, ranges: &[Range], into: &mut [u8]) -> Result<usize, Broken> {
     let mut done = 0;
@@ -130,6 +169,18 @@ mod tests {
         assert_eq!(split(&ranges, 16), (vec![range(0x100, 16)], vec![range(0x300, 8)]));
         assert_eq!(split(&ranges, 17), (vec![range(0x100, 16), range(0x300, 1)], vec![range(0x301, 7)]));
         assert_eq!(split(&ranges, 99), (ranges.to_vec(), vec![]));
+    }
+
+    #[test]
+    fn either_part_may_be_left_in_place() {
+        let ranges = vec![range(0x100, 16), range(0x300, 8), range(0x500, 1)];
+        for at in 0..30 {
+            let (front, back) = split(&ranges, at);
+            let (mut kept, mut rest) = (ranges.clone(), ranges.clone());
+            keep(&mut kept, at);
+            skip(&mut rest, at);
+            assert_eq!((kept, rest), (front, back), "{at}");
+        }
     }
 
     #[test]

@@ -61,6 +61,11 @@ impl Io<'_> {
         Ok(chain)
     }
 
+    /// The device is done with a chain's lists: the next chain will be in the same memory.
+    pub fn recycle(&mut self, chain: Chain) {
+        self.queues.recycle(chain);
+    }
+
     /// Puts back what [`Self::pop`] gave last: it will be the next again.
     pub fn unpop(&mut self, queue: usize) {
         self.queues.unpop(queue);

@@ -25,6 +25,8 @@ struct Slot {
 /// All queues of a device.
 pub struct Queues {
     slots: Vec<Slot>,
+    /// What the next chain is put into: a device that gives its chains back has no memory allocated for them all the time.
+    spare: Chain,
 }
 
 impl Queues {
@@ -35,7 +37,7 @@ impl Queues {
             let setup = Setup { size: queue.max_size().into(), ..Setup::default() };
             Slot { queue, setup, share: 0, popped: false, pushed: false }
         };
-        Self { slots: sizes.iter().map(slot).collect() }
+        Self { slots: sizes.iter().map(slot).collect(), spare: Chain::default() }
     }
 
     pub fn len(&self) -> usize {
@@ -118,7 +120,11 @@ impl Queues {
             return Ok(None);
         };
         (slot.share, slot.popped) = (slot.share - 1, true);
-        Chain::check(chain, memory, size).map(Some)
+        Chain::check(chain, memory, size, std::mem::take(&mut self.spare)).map(Some)
+    }
+
+    pub(super) fn recycle(&mut self, chain: Chain) {
+        self.spare = chain;
     }
 
     pub(super) fn unpop(&mut self, index: usize) {

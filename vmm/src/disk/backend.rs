@@ -88,15 +88,11 @@ impl Backend for HostDisk {
         &self.image.disk
     }
 
-    fn submit(&mut self, slot: u16, operation: Operation) {
-        let left = match &mut self.ring {
-            Some(ring) => ring.submit(slot, operation),
-            None => Err(operation),
-        };
-        match left {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => self.done.push_back((slot, Err(error))),
-            Err(operation) => self.pool.submit(slot, operation),
+    fn submit(&mut self, slot: u16, operation: &Operation) {
+        match self.ring.as_mut().and_then(|ring| ring.submit(slot, operation)) {
+            Some(Ok(())) => {}
+            Some(Err(error)) => self.done.push_back((slot, Err(error))),
+            None => self.pool.submit(slot, operation.clone()),
         }
     }
 

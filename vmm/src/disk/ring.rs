@@ -12,7 +12,7 @@ use super::vectors::Vectors;
 use devices::virtio::Memory;
 use devices::virtio::block::Operation;
 use io_uring::register::Restriction;
-use io_uring::{IoUring, opcode, squeue, types};
+use io_uring::{IoUring, cqueue, opcode, squeue, types};
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind};
 use std::os::fd::AsRawFd;
@@ -93,13 +93,15 @@ impl Ring {
         })
     }
 
-    /// Takes `operation`, unless it is of a kind that is done elsewhere: then it is given back.
-    pub fn submit(&mut self, slot: u16, operation: Operation) -> Result<io::Result<()>, Operation> {
-        let (kind, offset, ranges) = match operation {
-            Operation::Read { offset, into } => (Kind::Read, offset, into),
-            Operation::Write { offset, from, durable } => (Kind::Write { durable }, offset, from),
-            Operation::Flush => (Kind::Flush, 0, Vec::new()),
-            other => return Err(other),
+    /// Takes `operation`; `None` if it is of a kind that is done elsewhere.
+    pub fn submit(&mut self, slot: u16, operation: &Operation) -> Option<io::Result<()>> {
+        let (kind, offset, ranges) = match *operation {
+            Operation::Read { offset, ref into } => (Kind::Read, offset, into.as_slice()),
+            Operation::Write { offset, ref from, durable } => {
+                (Kind::Write { durable }, offset, from.as_slice())
+            }
+            Operation::Flush => (Kind::Flush, 0, &[][..]),
+            Operation::Discard { .. } | Operation::WriteZeroes { .. } => return None,
         };
         let index = self.free.pop().unwrap_or_else(|| {
             self.flights.push(Flight::default());
@@ -107,12 +109,12 @@ impl Ring {
         });
         let flight = &mut self.flights[index];
         (flight.slot, flight.kind, flight.offset) = (slot, kind, offset);
-        if let Err(error) = flight.vectors.fill(&self.memory, &ranges) {
+        if let Err(error) = flight.vectors.fill(&self.memory, ranges) {
             self.free.push(index);
-            return Ok(Err(error));
+            return Some(Err(error));
         }
         self.waiting.push_back(index);
-        Ok(Ok(()))
+        Some(Ok(()))
     }
 
     /// Hands over what was submitted, and adds what has come to an end to `done`.
@@ -132,9 +134,7 @@ impl Ring {
 
     /// Adds what has come to an end to `done`.
     pub fn take(&mut self, done: &mut VecDeque<Done>) {
-        // The completion queue borrows the ring, which what is left of a transfer needs.
-        let completed: Vec<_> = self.ring.completion().collect();
-        for answer in completed {
+        while let Some(answer) = self.next_answer() {
             let index = answer.user_data() as usize;
             self.in_kernel -= 1;
             match self.flights[index].advance(answer.result()) {
@@ -147,6 +147,10 @@ impl Ring {
         }
         self.fill();
         self.enter(0);
+    }
+
+    fn next_answer(&mut self) -> Option<cqueue::Entry> {
+        self.ring.completion().next()
     }
 
     /// Waits until nothing is under way. What comes to an end is forgotten.

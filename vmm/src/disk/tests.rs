@@ -61,7 +61,7 @@ impl Rig {
     fn all(&mut self, operations: Vec<Operation>) -> Vec<Result<(), Failure>> {
         let mut results = vec![None; operations.len()];
         for (slot, operation) in (0..).zip(operations) {
-            self.disk.submit(slot, operation);
+            self.disk.submit(slot, &operation);
         }
         self.disk.start();
         while results.iter().any(Option::is_none) {
@@ -257,7 +257,7 @@ fn after_draining_nothing_touches_the_memory() {
         let mut rig = Rig::new(engine);
         rig.file.write_all(&vec![7; SIZE as usize]).unwrap();
         for slot in 0..256u16 {
-            rig.disk.submit(slot, read(u64::from(slot) * 4096, &[(u64::from(slot) * 4096, 4096)]));
+            rig.disk.submit(slot, &read(u64::from(slot) * 4096, &[(u64::from(slot) * 4096, 4096)]));
         }
         rig.disk.start();
         rig.disk.drain();

@@ -65,8 +65,8 @@ pub struct Finished {
 pub trait Backend: Send {
     fn disk(&self) -> &Disk;
 
-    /// Takes an operation. Several may have the same slot: each will be finished once.
-    fn submit(&mut self, slot: u16, operation: Operation);
+    /// Begins with an operation, or takes a copy of it for [`Self::start`]. Several may have the same slot: each will be finished once.
+    fn submit(&mut self, slot: u16, operation: &Operation);
 
     /// No more operations come for the moment: time to begin with those there are.
     fn start(&mut self);

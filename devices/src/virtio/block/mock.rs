@@ -103,7 +103,8 @@ impl Backend for RamDisk {
         &self.disk
     }
 
-    fn submit(&mut self, slot: u16, operation: Operation) {
+    fn submit(&mut self, slot: u16, operation: &Operation) {
+        let operation = operation.clone();
         let mut state = self.control.state();
         match state.hold {
             true => state.held.push((slot, operation)),

@@ -45,9 +45,12 @@ impl<B: Backend> Block<B> {
     fn serve(&mut self, io: &mut Io<'_>) -> Result<(), Broken> {
         loop {
             while !self.slots.is_full() {
-                let Some(chain) = io.pop(QUEUE)? else { break };
-                let request = Request::parse(io.memory, chain, self.backend.disk(), self.write_through)?;
-                self.begin(request, io)?;
+                let Some(mut chain) = io.pop(QUEUE)? else { break };
+                let disk = self.backend.disk();
+                let request = Request::parse(io.memory, &mut chain, disk, self.write_through)?;
+                self.begin(&request, io)?;
+                request.give_back(&mut chain);
+                io.recycle(chain);
             }
             let was_full = self.slots.is_full();
             self.backend.start();
@@ -58,13 +61,13 @@ impl<B: Backend> Block<B> {
         }
     }
 
-    fn begin(&mut self, request: Request, io: &mut Io<'_>) -> Result<(), Broken> {
-        let Request { head, status, written, action } = request;
+    fn begin(&mut self, request: &Request, io: &mut Io<'_>) -> Result<(), Broken> {
+        let &Request { head, status, written, ref action } = request;
         let (now, written) = match action {
             Ok(Action::Operations(operations)) if !operations.is_empty() => {
                 let begun = Begun { head, status, written, left: operations.len() as u32, failed: false };
                 if let Some(slot) = self.slots.begin(begun) {
-                    operations.into_iter().for_each(|operation| self.backend.submit(slot, operation));
+                    operations.iter().for_each(|operation| self.backend.submit(slot, operation));
                     return Ok(());
                 }
                 (Status::IoError, 1)
@@ -75,10 +78,10 @@ impl<B: Backend> Block<B> {
                 let known = &self.backend.disk().serial;
                 let len = known.len().min(SERIAL);
                 serial[..len].copy_from_slice(&known[..len]);
-                chain::write(io.memory, &into, &serial)?;
+                chain::write(io.memory, into, &serial)?;
                 (Status::Ok, written)
             }
-            Err(status) => (status, 1),
+            &Err(status) => (status, 1),
         };
         say(io.memory, status, now)?;
         io.push(QUEUE, head, written)

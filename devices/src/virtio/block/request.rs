@@ -7,6 +7,8 @@ use super::backend::{Disk, Operation, SECTOR};
 use super::config::{DATA, DISCARD_SECTORS, RANGES, ZERO_SECTORS};
 use crate::virtio::chain::{self, total};
 use crate::virtio::{Broken, Chain, Memory, Range};
+use std::mem::take;
+use std::ops::Deref;
 use virtio_bindings::virtio_blk;
 use vm_memory::GuestAddress;
 
@@ -30,9 +32,27 @@ pub enum Status {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Action {
     /// All of these. It may be none.
-    Operations(Vec<Operation>),
+    Operations(Operations),
     /// Say who the disk is.
     Identify(Vec<Range>),
+}
+
+/// Any number of operations: mostly one, which is no reason to allocate memory.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Operations {
+    One(Operation),
+    Several(Vec<Operation>),
+}
+
+impl Deref for Operations {
+    type Target = [Operation];
+
+    fn deref(&self) -> &[Operation] {
+        match self {
+            Self::One(operation) => std::slice::from_ref(operation),
+            Self::Several(operations) => operations,
+        }
+    }
 }
 
 /// A request.
@@ -48,37 +68,50 @@ pub struct Request {
 }
 
 impl Request {
-    /// Reads the request in `chain`. `write_through`: the driver will never ask to flush.
-    pub fn parse(memory: &Memory, chain: Chain, disk: &Disk, write_through: bool) -> Result<Self, Broken> {
+    /// Reads the request in `chain`, and takes from it the list of the data's buffers. `write_through`: the driver will never ask to flush.
+    pub fn parse(
+        memory: &Memory,
+        chain: &mut Chain,
+        disk: &Disk,
+        write_through: bool,
+    ) -> Result<Self, Broken> {
         let last = chain.writable.last().ok_or(Broken("a block request without room for its status"))?;
         let status = GuestAddress(last.addr.0 + u64::from(last.len) - 1);
         let head = chain.head;
-        let (into, _) = chain::split(&chain.writable, chain.writable_len() - 1);
         let mut header = [0; HEADER as usize];
         if chain::read(memory, &chain.readable, &mut header)? < header.len()
-            || total(&into) > DATA
+            || chain.writable_len() > DATA + 1
             || chain.readable_len() > HEADER + DATA
         {
             return Ok(Self { head, status, written: 1, action: Err(Status::IoError) });
         }
-        let (_, from) = chain::split(&chain.readable, HEADER);
-        let written = total(&into) as u32 + 1;
+        let written = chain.writable_len() as u32;
+        chain::keep(&mut chain.writable, u64::from(written) - 1);
+        chain::skip(&mut chain.readable, HEADER);
+        let (into, from) = (&mut chain.writable, &mut chain.readable);
         let [a, b, c, d, _, _, _, _, sector @ ..] = header;
         let kind = u32::from_le_bytes([a, b, c, d]);
         let place = Place { disk, sector: u64::from_le_bytes(sector) };
         let action = match kind {
             virtio_blk::VIRTIO_BLK_T_IN => place.read(into),
             virtio_blk::VIRTIO_BLK_T_OUT => place.write(from, write_through),
-            virtio_blk::VIRTIO_BLK_T_FLUSH => Ok(Action::Operations(vec![Operation::Flush])),
-            virtio_blk::VIRTIO_BLK_T_GET_ID if total(&into) < SERIAL as u64 => Err(Status::IoError),
-            virtio_blk::VIRTIO_BLK_T_GET_ID => Ok(Action::Identify(into)),
-            virtio_blk::VIRTIO_BLK_T_DISCARD => ranges(memory, disk, &from, discard)?,
-            virtio_blk::VIRTIO_BLK_T_WRITE_ZEROES => {
-                ranges(memory, disk, &from, write_zeroes(write_through))?
-            }
+            virtio_blk::VIRTIO_BLK_T_FLUSH => Ok(Action::Operations(Operations::One(Operation::Flush))),
+            virtio_blk::VIRTIO_BLK_T_GET_ID if total(into) < SERIAL as u64 => Err(Status::IoError),
+            virtio_blk::VIRTIO_BLK_T_GET_ID => Ok(Action::Identify(take(into))),
+            virtio_blk::VIRTIO_BLK_T_DISCARD => ranges(memory, disk, from, discard)?,
+            virtio_blk::VIRTIO_BLK_T_WRITE_ZEROES => ranges(memory, disk, from, write_zeroes(write_through))?,
             _ => Err(Status::Unsupported),
         };
         Ok(Self { head, status, written, action })
+    }
+
+    /// Gives `chain` back what was taken from it: it can be used again.
+    pub fn give_back(self, chain: &mut Chain) {
+        match self.action {
+            Ok(Action::Operations(Operations::One(Operation::Read { into, .. }))) => chain.writable = into,
+            Ok(Action::Operations(Operations::One(Operation::Write { from, .. }))) => chain.readable = from,
+            _ => {}
+        }
     }
 }
 
@@ -96,23 +129,23 @@ impl Place<'_> {
         offset.filter(fits).filter(|_| len.is_multiple_of(SECTOR)).ok_or(Status::IoError)
     }
 
-    fn read(&self, into: Vec<Range>) -> Result<Action, Status> {
-        let offset = self.offset(total(&into))?;
-        Ok(Action::Operations(some(&into, || Operation::Read { offset, into: into.clone() })))
+    fn read(&self, into: &mut Vec<Range>) -> Result<Action, Status> {
+        let offset = self.offset(total(into))?;
+        Ok(Action::Operations(some(into, |into| Operation::Read { offset, into })))
     }
 
-    fn write(&self, from: Vec<Range>, durable: bool) -> Result<Action, Status> {
-        let offset = self.offset(total(&from))?;
+    fn write(&self, from: &mut Vec<Range>, durable: bool) -> Result<Action, Status> {
+        let offset = self.offset(total(from))?;
         if self.disk.read_only {
             return Err(Status::IoError);
         }
-        Ok(Action::Operations(some(&from, || Operation::Write { offset, from: from.clone(), durable })))
+        Ok(Action::Operations(some(from, |from| Operation::Write { offset, from, durable })))
     }
 }
 
-/// No bytes are nothing to do.
-fn some(data: &[Range], operation: impl Fn() -> Operation) -> Vec<Operation> {
-    if data.is_empty() { Vec::new() } else { vec![operation()] }
+/// With these data. No bytes are nothing to do.
+fn some(data: &mut Vec<Range>, operation: impl Fn(Vec<Range>) -> Operation) -> Operations {
+    if data.is_empty() { Operations::Several(Vec::new()) } else { Operations::One(operation(take(data))) }
 }
 
 /// What is to be done with each of the ranges in `data` (5.2.6, `struct virtio_blk_discard_write_zeroes`).
@@ -136,7 +169,8 @@ fn ranges(
     });
     // Of no sectors there is nothing to do.
     let some = each.filter(|operation| !matches!(operation, Ok((0, _))));
-    Ok(some.map(|operation| Ok(operation?.1)).collect::<Result<_, _>>().map(Action::Operations))
+    let operations = some.map(|operation| Ok(operation?.1)).collect::<Result<_, _>>();
+    Ok(operations.map(|operations| Action::Operations(Operations::Several(operations))))
 }
 
 fn discard(flags: u32, offset: u64, sectors: u32) -> Result<Operation, Status> {
