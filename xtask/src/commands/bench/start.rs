@@ -1,9 +1,10 @@
 //! `cargo xtask bench start`: what it takes to start a machine, beside QEMU.
 //!
-//! The guest is the same everywhere, a handful of instructions that write a byte to the UART; a start ends when the byte has come.
+//! The guest is the same everywhere, a handful of instructions that write a byte to the UART; a start ends when the byte has come. Another guest says what
+//! an exit takes.
 //!
-//! - [`host`]: on this machine's KVM: time, processor time and memory
-//! - [`lab`]: in the lab: instructions
+//! - [`host`]: starts on this machine's KVM: time, processor time and memory
+//! - [`lab`]: starts and exits in the lab: instructions
 //! - [`part`]: the page's part
 
 mod host;
@@ -27,9 +28,9 @@ pub struct Args {
 
 pub fn start(args: &Args) -> Result<ExitCode> {
     args.build.make()?;
-    let guests = Guests::make()?;
-    let host = host::measure(&guests)?;
-    let lab = process::step("the lab: starting ukvmm and QEMU's microvm", || lab::measure(&guests))?;
+    let guest = Guest::make("start", &[])?;
+    let host = host::measure(&guest)?;
+    let lab = process::step("the lab: ukvmm and QEMU's microvm", || lab::measure(&guest))?;
     let text = part::render(host.as_ref(), &lab);
     println!("{text}");
     document::write(Part::Start, &text)?;
@@ -50,11 +51,11 @@ impl Vmm {
     const ALL: [Self; 3] = [Self::Ukvmm, Self::Unjailed, Self::Qemu];
 
     /// The command that boots the guest with standard output as its UART.
-    fn command(self, guests: &Guests) -> Result<Command> {
+    fn command(self, guest: &Guest) -> Result<Command> {
         Ok(match self {
-            Self::Ukvmm => ukvmm(guests)?,
+            Self::Ukvmm => ukvmm(guest)?,
             Self::Unjailed => {
-                let mut command = ukvmm(guests)?;
+                let mut command = ukvmm(guest)?;
                 command.arg("--no-sandbox");
                 command
             }
@@ -62,7 +63,7 @@ impl Vmm {
                 let mut command = Command::new(QEMU);
                 command.args(["-M", "microvm", "-accel", "kvm", "-m", &MEMORY_MIB.to_string()]);
                 command.args(["-nodefaults", "-no-user-config", "-display", "none", "-serial", "stdio"]);
-                command.arg("-kernel").arg(&guests.with_note);
+                command.arg("-kernel").arg(&guest.with_note);
                 command
             }
         })
@@ -73,27 +74,31 @@ const QEMU: &str = "/usr/bin/qemu-system-x86_64";
 /// The guest's memory.
 const MEMORY_MIB: u64 = 256;
 
-fn ukvmm(guests: &Guests) -> Result<Command> {
+fn ukvmm(guest: &Guest) -> Result<Command> {
     let mut command = Command::new(paths::absolute(&paths::build())?.join("ukvmm"));
-    command.arg("--kernel").arg(&guests.bare).args(["--uart", "--memory", &format!("{MEMORY_MIB}M")]);
+    command.arg("--kernel").arg(&guest.bare).args(["--uart", "--memory", &format!("{MEMORY_MIB}M")]);
     Ok(command)
 }
 
-/// The guest, twice. Absolute paths.
-struct Guests {
+/// A guest, twice. Absolute paths.
+struct Guest {
     /// As `ukvmm` takes it.
     bare: PathBuf,
     /// With the note by which QEMU knows where to enter (and `ukvmm` a stock kernel).
     with_note: PathBuf,
 }
 
-impl Guests {
-    fn make() -> Result<Self> {
+impl Guest {
+    fn make(name: &str, flags: &[&str]) -> Result<Self> {
         let folder = image::folder("bench")?;
         let bare = ["-nostdlib", "-no-pie", "-Wl,-N,-Ttext=0x200000,--build-id=none,--no-warn-rwx-segments"];
-        let make = |name: &str, flags: &[&str]| {
-            image::compile(folder.join(name), &[image::source("start/start.S")], &[&bare, flags].concat())
+        let source = |name: &str| image::source(&format!("start/{name}.S"));
+        let make = |program: &str, sources: &[PathBuf]| {
+            image::compile(folder.join(program), sources, &[&bare, flags].concat())
         };
-        Ok(Self { bare: make("start", &[])?, with_note: make("start-pvh", &["-DPVH"])? })
+        Ok(Self {
+            bare: make(name, &[source(name)])?,
+            with_note: make(&format!("{name}-pvh"), &[source(name), source("pvh")])?,
+        })
     }
 }

@@ -1,6 +1,6 @@
 //! Starts on this machine's KVM, of one VMM after the other in turn.
 
-use super::{Guests, MEMORY_MIB, Vmm};
+use super::{Guest, MEMORY_MIB, Vmm};
 use crate::commands::bench::host::{Times, resident};
 use anyhow::{Context, Result, ensure};
 use lab::process;
@@ -34,7 +34,7 @@ struct Run {
 }
 
 /// In the order of [`Vmm::ALL`]; `None` where there is no KVM.
-pub fn measure(guests: &Guests) -> Result<Option<[Start; 3]>> {
+pub fn measure(guest: &Guest) -> Result<Option<[Start; 3]>> {
     if let Err(error) = fs::File::options().read(true).write(true).open("/dev/kvm") {
         eprintln!("==> no figures from this machine's KVM: /dev/kvm: {error}");
         return Ok(None);
@@ -44,7 +44,7 @@ pub fn measure(guests: &Guests) -> Result<Option<[Start; 3]>> {
         // In turn, so that what else the machine does is the same for all.
         for _ in 0..RUNS {
             for (vmm, runs) in Vmm::ALL.into_iter().zip(&mut runs) {
-                runs.push(run(vmm.command(guests)?)?);
+                runs.push(run(vmm.command(guest)?)?);
             }
         }
         Ok(Some(runs.map(|runs| summary(&runs))))

@@ -1,12 +1,5 @@
 # A guest that says with its first instructions that it runs: a byte to the UART (COM1). Then it waits.
-# Entered in 64-bit mode by ukvmm and, with a note that says so, in 32-bit mode by QEMU: the code means the same in both.
-
-#ifdef PVH
-	.section .note.pvh, "a", @note
-	.long 4, 4, 18			# name's length, value's length, XEN_ELFNOTE_PHYS32_ENTRY
-	.ascii "Xen\0"
-	.long _start
-#endif
+# Entered in 64-bit mode by ukvmm and, with the note of pvh.S, in 32-bit mode by QEMU: the code means the same in both.
 
 	.text
 	.globl _start
