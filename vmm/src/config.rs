@@ -252,7 +252,7 @@ fn shares(given: &[OsString]) -> Result<Vec<Folder>, ConfigError> {
 }
 
 /// Opens the ports of the virtio console, if there is to be one.
-fn console(given: &[OsString], files: Files) -> Result<Option<Vec<Endpoint>>, ConfigError> {
+pub fn console(given: &[OsString], files: Files) -> Result<Option<Vec<Endpoint>>, ConfigError> {
     let ports: Vec<_> = given.iter().map(|given| PortOptions::parse(given)).collect::<Result<_, _>>()?;
     let ports = ports.into_iter().flatten().map(|port| Endpoint::open(port, files));
     let ports = ports.collect::<Result<_, _>>()?;

@@ -149,14 +149,19 @@ impl SubOptions {
         self.value(key)?.ok_or_else(|| self.error(Problem::NoValue(key)))
     }
 
-    /// The value of `key`, which has to be there and is a path.
-    pub fn required_path(&mut self, key: &'static str) -> Result<PathBuf, SubOptionError> {
+    /// The value of `key`, if it is there, which is a path.
+    pub fn path_of(&mut self, key: &'static str) -> Result<Option<PathBuf>, SubOptionError> {
         let mut all = self.take_values(key)?;
         match (all.pop(), all.len()) {
-            (None, _) => Err(self.error(Problem::NoValue(key))),
-            (Some(path), 0) => Ok(OsString::from_vec(path).into()),
+            (None, _) => Ok(None),
+            (Some(path), 0) => Ok(Some(OsString::from_vec(path).into())),
             _ => Err(self.error(Problem::Twice(key))),
         }
+    }
+
+    /// The value of `key`, which has to be there and is a path.
+    pub fn required_path(&mut self, key: &'static str) -> Result<PathBuf, SubOptionError> {
+        self.path_of(key)?.ok_or_else(|| self.error(Problem::NoValue(key)))
     }
 
     /// The value of `key`, if it is there, which is one of `words`.

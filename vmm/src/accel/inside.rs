@@ -3,7 +3,10 @@
 //!
 //! If the outside goes away, so does everything here: the lab is switched off when its program has ended.
 
-use super::wire::{CHUNK, Frame, Start};
+use super::doors::inside::Doors;
+use super::relay::Exchange;
+use super::relay::exchange::End;
+use super::wire::{CHUNK, Frame, Sender, Start, Step};
 use rustix::process::{Pid, Signal, kill_process};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{Winsize, tcsetwinsize};
@@ -26,6 +29,8 @@ pub const CONTROL: &str = "control";
 const BUSYBOX: &str = "/lab/busybox";
 /// How often it is looked whether somebody has come to a port.
 const NAP: Duration = Duration::from_millis(5);
+/// What the last words of `ukvmm` may take on their way.
+const FAREWELL: Duration = Duration::from_secs(10);
 
 /// Runs the command line behind our own name, if this is the lab.
 pub fn run() -> Option<ExitCode> {
@@ -46,19 +51,23 @@ fn inside() -> io::Result<u8> {
         Frame::Start(start) => start,
         _ => return Err(io::ErrorKind::InvalidData.into()),
     };
+    let out = Arc::new(Sender::new(control.try_clone()?));
+    let exchange = Exchange::new(out.clone(), End::Inside);
+    let doors = Doors::new(exchange.clone(), start.ways_out)?;
     let terminal = start.terminals.contains(&true).then(|| Terminal::open(&start)).transpose()?.map(Arc::new);
     let (mut child, stdin) = spawn(&start, terminal.as_deref())?;
     let output = terminal.as_ref().map(|terminal| terminal.copy(start.terminals[1])).transpose()?;
     thread::spawn(move || feed(input, stdin));
-    let (pid, from, its_terminal) = (child.id(), control.try_clone()?, terminal.clone());
-    thread::spawn(move || obey(from, pid, its_terminal.as_deref()));
+    let ears = Ears { pid: child.id(), terminal: terminal.clone(), exchange, doors: doors.clone() };
+    thread::spawn(move || ears.obey(control));
     let status = child.wait()?;
     // Its side is closed when the last of its descriptors is.
     if let Some(output) = output {
         drop(output.join());
     }
+    doors.close(FAREWELL);
     for path in &start.outputs {
-        send(path, &mut control)?;
+        send(path, &out)?;
     }
     let died = status.signal().map(|signal| 128 + signal);
     Ok(status.code().or(died).and_then(|code| u8::try_from(code).ok()).unwrap_or(exit::VMM))
@@ -136,24 +145,38 @@ fn feed(mut port: File, mut sink: Sink) {
     }
 }
 
-/// Does what the outside says, until it goes away: then `ukvmm` ends.
-fn obey(mut control: File, pid: u32, terminal: Option<&Terminal>) {
-    let signal = |signal: Signal| {
-        if let Some(pid) = Pid::from_raw(pid as i32) {
+/// Who hears what the outside says.
+struct Ears {
+    /// The process of `ukvmm`.
+    pid: u32,
+    terminal: Option<Arc<Terminal>>,
+    exchange: Arc<Exchange>,
+    doors: Arc<Doors>,
+}
+
+impl Ears {
+    /// Does what the outside says, until it goes away: then `ukvmm` ends.
+    fn obey(&self, mut control: File) {
+        loop {
+            match Frame::read(&mut control) {
+                Ok(Some(Frame::Resize(rows, columns))) => {
+                    if let Some(terminal) = &self.terminal {
+                        drop(terminal.resize((rows, columns)));
+                    }
+                }
+                Ok(Some(Frame::Signal(number))) => self.signal(named(number)),
+                Ok(Some(Frame::Relay(number, Step::Open(door)))) => self.doors.let_in(number, door),
+                Ok(Some(Frame::Relay(number, step))) => self.exchange.hear(number, step),
+                Ok(Some(_)) => {}
+                Ok(None) | Err(_) => return self.signal(Signal::TERM),
+            }
+        }
+    }
+
+    fn signal(&self, signal: Signal) {
+        if let Some(pid) = Pid::from_raw(self.pid as i32) {
             // It may have ended by itself meanwhile.
             let _ = kill_process(pid, signal);
-        }
-    };
-    loop {
-        match Frame::read(&mut control) {
-            Ok(Some(Frame::Resize(rows, columns))) => {
-                if let Some(terminal) = terminal {
-                    drop(terminal.resize((rows, columns)));
-                }
-            }
-            Ok(Some(Frame::Signal(number))) => signal(named(number)),
-            Ok(Some(_)) => {}
-            Ok(None) | Err(_) => return signal(Signal::TERM),
         }
     }
 }
@@ -223,7 +246,7 @@ impl Terminal {
 }
 
 /// Sends a file, or all that are in a folder.
-fn send(path: &Path, out: &mut impl Write) -> io::Result<()> {
+fn send(path: &Path, out: &Sender) -> io::Result<()> {
     if path.is_dir() {
         let mut entries = path.read_dir()?.collect::<io::Result<Vec<_>>>()?;
         entries.sort_by_key(std::fs::DirEntry::file_name);
@@ -232,13 +255,13 @@ fn send(path: &Path, out: &mut impl Write) -> io::Result<()> {
     if !path.is_file() {
         return Ok(());
     }
-    Frame::File(path.into()).write(out)?;
+    out.send(&Frame::File(path.into()))?;
     let mut file = File::open(path)?;
     let mut chunk = vec![0; CHUNK];
     loop {
         match file.read(&mut chunk)? {
             0 => return Ok(()),
-            count => Frame::Data(chunk[..count].to_vec()).write(out)?,
+            count => out.send(&Frame::Data(chunk[..count].to_vec()))?,
         }
     }
 }
@@ -246,6 +269,7 @@ fn send(path: &Path, out: &mut impl Write) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::os::unix::net::UnixStream;
 
     #[test]
     fn a_folder_is_sent_file_by_file() {
@@ -254,10 +278,11 @@ mod tests {
         std::fs::create_dir(path("b")).unwrap();
         std::fs::write(path("b/c"), vec![7; CHUNK + 1]).unwrap();
         std::fs::write(path("a"), "").unwrap();
-        let mut bytes = Vec::new();
-        send(folder.path(), &mut bytes).unwrap();
-        send(&path("absent"), &mut bytes).unwrap();
-        let mut rest = bytes.as_slice();
+        let (mut received, wire) = UnixStream::pair().unwrap();
+        let out = Sender::new(wire);
+        send(folder.path(), &out).unwrap();
+        send(&path("absent"), &out).unwrap();
+        drop(out);
         let expected = [
             Frame::File(path("a")),
             Frame::File(path("b/c")),
@@ -265,9 +290,9 @@ mod tests {
             Frame::Data(vec![7]),
         ];
         for frame in expected {
-            assert_eq!(Frame::read(&mut rest).unwrap(), Some(frame));
+            assert_eq!(Frame::read(&mut received).unwrap(), Some(frame));
         }
-        assert!(rest.is_empty());
+        assert_eq!(Frame::read(&mut received).unwrap(), None);
     }
 
     #[test]

@@ -6,19 +6,23 @@
 //!
 //! - [`options`]: the flag
 //! - [`choice`]: which of the two it is
-//! - [`roles`]: what becomes of each flag in the lab; some are refused
-//! - [`plan`]: from a command line to what the lab is to run
+//! - [`roles`]: what becomes of each flag in the lab; what is not known to work is refused
+//! - [`plan`], [`words`]: from a command line to what the lab is to run
 //! - [`place`]: where the lab's parts are on this host
 //! - [`outside`], [`inside`]: both ends; [`wire`]: what they say to each other
+//! - [`doors`]: what of the world outside is to be reached in the lab, and who comes in; [`relay`]: connections between both ends
 
 pub mod choice;
+pub mod doors;
 pub mod inside;
 pub mod options;
 pub mod outside;
 pub mod place;
 pub mod plan;
+pub mod relay;
 pub mod roles;
 pub mod wire;
+pub mod words;
 
 use crate::cli::Run;
 use crate::config::ConfigError;
@@ -35,8 +39,8 @@ pub enum AccelError {
     Config(#[from] ConfigError),
     #[error(transparent)]
     Kvm(#[from] KvmError),
-    #[error("--{flag} does not work with --accel lab: {why}")]
-    Refused { flag: String, why: &'static str },
+    #[error("--{0} is not known to do in the lab what it says, so it does not go with --accel lab; leave it out, or run on KVM")]
+    Refused(String),
     #[error("--accel lab: there is no {program} in PATH; install {package}")]
     NoProgram { program: &'static str, package: &'static str },
     #[error(
@@ -63,7 +67,7 @@ impl AccelError {
             Self::Config(error) => error.status(),
             Self::Kvm(error) => error.status(),
             Self::NoProgram { .. } | Self::NoBusybox { .. } | Self::NoKernel { .. } => exit::NO_KVM,
-            Self::Refused { .. } | Self::Host { .. } | Self::Lab(_) => exit::VMM,
+            Self::Refused(_) | Self::Host { .. } | Self::Lab(_) => exit::VMM,
         }
     }
 }

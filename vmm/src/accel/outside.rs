@@ -1,7 +1,10 @@
 //! The end that the user has started: runs the lab, and stands for the terminal, the signals and the files of this host.
 
+use super::doors::Doors;
 use super::plan::Plan;
-use super::wire::{CHUNK, Frame, Start};
+use super::relay::Exchange;
+use super::relay::exchange::End;
+use super::wire::{CHUNK, Frame, Sender, Start, Step};
 use super::{AccelError, host};
 use crate::ending::Status;
 use crate::terminal;
@@ -22,6 +25,8 @@ const NAP: Duration = Duration::from_millis(10);
 const SOCKET_LIMIT: Duration = Duration::from_secs(60);
 /// Between a signal that `ukvmm` is told of and the lab's end by force.
 const GRACE: Duration = Duration::from_secs(20);
+/// What programs that are connected may take to hear the last of what is said to them.
+const FAREWELL: Duration = Duration::from_secs(2);
 
 /// What the threads share.
 #[derive(Default)]
@@ -33,17 +38,18 @@ struct Shared {
     over: AtomicBool,
     /// The signal that we were ended by, or 0.
     signal: AtomicI32,
-    control: Mutex<Option<UnixStream>>,
+    control: Mutex<Option<Arc<Sender>>>,
 }
 
 /// Runs the lab to its end.
 pub fn run(plan: &Plan) -> Result<Status, AccelError> {
     let shared = Arc::new(Shared::default());
     catch_signals(shared.clone())?;
-    let start = start(&plan.outputs);
+    let start = start(plan);
     let receiver = {
         let (shared, start, path) = (shared.clone(), start.clone(), plan.job.sockets[1].clone());
-        thread::spawn(move || shared.control(&path, start))
+        let doors = plan.doors.clone();
+        thread::spawn(move || shared.control(&path, start, &doors))
     };
     {
         let (shared, path) = (shared.clone(), plan.job.sockets[0].clone());
@@ -78,11 +84,12 @@ fn status(code: u8) -> Status {
     if code > 128 { Status::Signal(i32::from(code) - 128) } else { Status::Exit(code) }
 }
 
-fn start(outputs: &[PathBuf]) -> Start {
+fn start(plan: &Plan) -> Start {
     // In the background of its terminal, reading would stop us.
     let input = io::stdin().is_terminal() && terminal::in_foreground();
     let terminals = [input, io::stdout().is_terminal(), io::stderr().is_terminal()];
-    Start { terminals, size: terminal::window_size(), outputs: outputs.to_vec() }
+    let (ways_out, outputs) = (plan.doors.ways_out(), plan.outputs.clone());
+    Start { terminals, size: terminal::window_size(), ways_out, outputs }
 }
 
 impl Shared {
@@ -112,14 +119,18 @@ impl Shared {
     }
 
     /// Tells the inside what it has to know, and receives what it sends, to the lab's end.
-    fn control(&self, path: &Path, start: Start) -> Result<(), AccelError> {
-        let Some(mut stream) = self.connect(path) else { return Ok(()) };
+    fn control(&self, path: &Path, start: Start, doors: &Doors) -> Result<(), AccelError> {
+        let Some(stream) = self.connect(path) else { return Ok(()) };
         let cannot = "speaking to the lab";
         let outputs = start.outputs.clone();
-        Frame::Start(start).write(&mut stream).map_err(host(cannot))?;
-        let sender = stream.try_clone().map_err(host(cannot))?;
-        *self.control.lock().unwrap_or_else(PoisonError::into_inner) = Some(sender);
-        receive(stream, &outputs)
+        let sender = Arc::new(Sender::new(stream.try_clone().map_err(host(cannot))?));
+        sender.send(&Frame::Start(start)).map_err(host(cannot))?;
+        *self.control.lock().unwrap_or_else(PoisonError::into_inner) = Some(sender.clone());
+        let exchange = Exchange::new(sender, End::Outside);
+        doors.open(&exchange)?;
+        let received = receive(stream, &outputs, doors, &exchange);
+        exchange.end(FAREWELL);
+        received
     }
 
     /// Passes on standard input.
@@ -142,9 +153,9 @@ impl Shared {
     }
 
     fn tell(&self, frame: &Frame) {
-        if let Some(stream) = &mut *self.control.lock().unwrap_or_else(PoisonError::into_inner) {
+        if let Some(sender) = &*self.control.lock().unwrap_or_else(PoisonError::into_inner) {
             // The lab may be at its end.
-            drop(frame.write(stream));
+            drop(sender.send(frame));
         }
     }
 
@@ -194,8 +205,13 @@ fn pass_on(stream: &mut UnixStream) -> io::Result<()> {
     }
 }
 
-/// Writes the files that come from the inside: those that were asked for, and no others.
-fn receive(mut stream: impl Read, outputs: &[PathBuf]) -> Result<(), AccelError> {
+/// Hears the inside. Of the files that come, those are written that were asked for, and no others.
+fn receive(
+    mut stream: impl Read,
+    outputs: &[PathBuf],
+    doors: &Doors,
+    exchange: &Arc<Exchange>,
+) -> Result<(), AccelError> {
     let mut open: Option<(PathBuf, File)> = None;
     // An end in the middle of a frame is the lab's, which has its own message.
     while let Ok(Some(frame)) = Frame::read(&mut stream) {
@@ -210,6 +226,8 @@ fn receive(mut stream: impl Read, outputs: &[PathBuf]) -> Result<(), AccelError>
                     file.write_all(&bytes).map_err(host(format!("writing {}", path.display())))?;
                 }
             }
+            Frame::Relay(number, Step::Open(door)) => doors.let_out(number, door, exchange),
+            Frame::Relay(number, step) => exchange.hear(number, step),
             _ => {}
         }
     }
@@ -278,7 +296,8 @@ mod tests {
             Frame::Data(vec![1; 3]).write(&mut bytes).unwrap();
             Frame::Data(vec![2]).write(&mut bytes).unwrap();
         }
-        receive(bytes.as_slice(), &outputs).unwrap();
+        let exchange = Exchange::new(Arc::new(Sender::new(io::sink())), End::Outside);
+        receive(bytes.as_slice(), &outputs, &Doors::default(), &exchange).unwrap();
         for name in ["crash/a/b", "core"] {
             assert_eq!(fs::read(path(name)).unwrap(), [1, 1, 1, 2]);
         }

@@ -3,24 +3,25 @@
 //! The command line is carried out here as far as `--dry-run` does, so that mistakes are found before the lab starts, and what it reads is
 //! known by its files' names and not by guessing.
 
-use super::{AccelError, host, inside, place, roles};
+use super::doors::Doors;
+use super::{AccelError, host, inside, place, roles, words};
 use crate::cli::{Cli, Form, Run};
 use crate::config::{self, Config};
+use crate::debug::programs::Programs;
 use crate::disk::DiskOptions;
 use crate::installed;
 use crate::loader::module::Content;
-
+use crate::rehearsal::Files;
 use clap::Parser;
 use lab::profile::Profile;
 use lab::{Disk, Job, Lab};
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::fs::{self, DirBuilder};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
-/// Flags that mean something outside only.
-const OUTSIDE: [&str; 2] = ["--accel", "--config"];
 /// Memory of the lab beside its files and the guest, in MiB.
 const OWN_MEMORY: u64 = 768;
 /// How much longer than the guest's time its emulation may take.
@@ -32,6 +33,7 @@ const AROUND: Duration = Duration::from_secs(300);
 pub struct Plan {
     pub lab: Lab,
     pub job: Job,
+    pub doors: Arc<Doors>,
     /// Files and folders, absolute.
     pub outputs: Vec<PathBuf>,
 }
@@ -42,11 +44,13 @@ pub fn plan(run: &Run, words: &[OsString]) -> Result<Plan, AccelError> {
     let lab = place::find(home())?;
     let outputs = wanted.iter().map(|path| absolute(path)).collect::<Result<Vec<_>, _>>()?;
     let (program, libraries) = place::ourselves()?;
-    let mut files = [libraries, read(run, words)?].concat();
+    let mut config = rehearsed(words)?;
+    let (doors, instead) = Doors::of(&mut config)?;
+    let mut files = [libraries, read(&config, run, &doors)?].concat();
     files.extend(outputs.iter().filter(|path| path.is_file()).cloned());
     files.sort();
     files.dedup();
-    let args = inner(words);
+    let args = words::inner(words, &instead)?;
     let sockets = [inside::INPUT, inside::CONTROL].map(|name| lab.home.join(name)).to_vec();
     let terminal = std::env::var_os("TERM").map(|value| ("TERM".to_owned(), value));
     let job = Job {
@@ -67,7 +71,7 @@ pub fn plan(run: &Run, words: &[OsString]) -> Result<Plan, AccelError> {
     };
     // Last, so that nothing is left of a command line that is refused.
     make(&lab.home)?;
-    Ok(Plan { lab, job, outputs })
+    Ok(Plan { lab, job, doors: Arc::new(doors), outputs })
 }
 
 /// The folder for the lab's files.
@@ -80,12 +84,18 @@ fn make(folder: &Path) -> Result<(), AccelError> {
     DirBuilder::new().mode(0o700).create(folder).map_err(host(format!("making {}", folder.display())))
 }
 
-/// The files that are read, but for disks.
-fn read(run: &Run, words: &[OsString]) -> Result<Vec<PathBuf>, AccelError> {
+/// What the command line is about: everything that it names is found and opened. Nothing is written but by ports of the console, which stay here.
+fn rehearsed(words: &[OsString]) -> Result<Config, AccelError> {
     let mut again = Cli::try_parse_from(words).map_err(|error| AccelError::Lab(error.to_string()))?.run;
-    // Nothing is written, and nobody is listened to.
     again.dry_run = Some(Form::Text);
-    let config = Config::new(again)?;
+    let ports = std::mem::take(&mut again.virtio_console);
+    let mut config = Config::new(again)?;
+    config.console = config::console(&ports, Files::Made)?;
+    Ok(config)
+}
+
+/// The files that are read, but for disks. With a debugger, those with the symbols of servers too.
+fn read(config: &Config, run: &Run, doors: &Doors) -> Result<Vec<PathBuf>, AccelError> {
     let kernel = &config.kernel.path;
     let default = run.kernel.is_none().then(|| Path::new(installed::SERVERS));
     let set = run.servers.as_deref().or(default);
@@ -94,7 +104,9 @@ fn read(run: &Run, words: &[OsString]) -> Result<Vec<PathBuf>, AccelError> {
         Content::File(input) => Some(input.path.clone()),
         _ => None,
     });
-    modules.chain([kernel.clone()]).chain(set).map(|path| absolute(&path)).collect()
+    let programs = doors.has_debugger().then(|| Programs::of(&config.kernel, &config.modules));
+    let symbols = programs.iter().flat_map(Programs::servers).map(|(_, path)| path.clone());
+    modules.chain([kernel.clone()]).chain(set).chain(symbols).map(|path| absolute(&path)).collect()
 }
 
 fn disks(run: &Run) -> Result<Vec<Disk>, AccelError> {
@@ -103,25 +115,6 @@ fn disks(run: &Run) -> Result<Vec<Disk>, AccelError> {
         Ok(Disk { path: absolute(&options.path)?, read_only: options.read_only })
     };
     run.disk.iter().map(disk).collect()
-}
-
-/// The command line without what is for the outside.
-fn inner(words: &[OsString]) -> Vec<OsString> {
-    let mut out = vec![OsString::from("--accel=kvm")];
-    let mut words = words.iter().skip(1);
-    while let Some(word) = words.next() {
-        let flag = word.to_string_lossy();
-        let flag = flag.split_once('=').map_or(&*flag, |(flag, _)| flag);
-        if word == OsStr::new("--") {
-            out.push(word.clone());
-            out.extend(words.by_ref().cloned());
-        } else if !OUTSIDE.contains(&flag) {
-            out.push(word.clone());
-        } else if word == OsStr::new(flag) {
-            words.next();
-        }
-    }
-    out
 }
 
 /// Those that are there, for files that are written.
@@ -144,16 +137,6 @@ fn absolute(path: &Path) -> Result<PathBuf, AccelError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn words(line: &str) -> Vec<OsString> {
-        line.split(' ').map(Into::into).collect()
-    }
-
-    #[test]
-    fn what_is_for_the_outside_stays_there() {
-        let line = "ukvmm --accel lab --kernel k --config=c --accel=lab --cpus 2 -- --accel x";
-        assert_eq!(inner(&words(line)), words("--accel=kvm --kernel k --cpus 2 -- --accel x"));
-    }
 
     #[test]
     fn an_output_has_its_folder() {

@@ -41,14 +41,15 @@ pub struct Gdb {
     /// Whether the guest waits for a debugger.
     pub hold: bool,
     place: Place,
+    name: Option<String>,
 }
 
 impl Gdb {
     /// Listens where `options` say.
     pub fn open(options: GdbOptions) -> Result<Self, ListenError> {
-        let GdbOptions { place, wait } = options;
+        let GdbOptions { place, name, wait } = options;
         match listen(&place) {
-            Ok((listener, place)) => Ok(Self { listener, hold: wait, place }),
+            Ok((listener, place)) => Ok(Self { listener, hold: wait, place, name }),
             Err(source) => Err(ListenError { place, source }),
         }
     }
@@ -61,7 +62,8 @@ impl Gdb {
     /// Tells the user, who has to know where; warnings are what is always shown.
     pub fn announce(&self) {
         let waits = if self.hold { "; the guest waits for it" } else { "" };
-        tracing::warn!("a debugger can come to {}: target remote {0}{waits}", self.place);
+        let name = self.name.clone().unwrap_or_else(|| self.place.to_string());
+        tracing::warn!("a debugger can come to {name}: target remote {name}{waits}");
     }
 }
 
@@ -97,7 +99,7 @@ mod tests {
     use std::os::unix::net::UnixStream;
 
     fn open(place: Place) -> Result<Gdb, String> {
-        Gdb::open(GdbOptions { place, wait: false }).map_err(|error| error.to_string())
+        Gdb::open(GdbOptions { place, name: None, wait: false }).map_err(|error| error.to_string())
     }
 
     fn tcp(address: &str, port: u16) -> Place {

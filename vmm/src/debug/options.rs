@@ -1,4 +1,4 @@
-//! `--gdb tcp:PORT|tcp:ADDRESS:PORT|unix:PATH[,wait=on|off]`, `-s`, `-S`.
+//! `--gdb tcp:PORT|tcp:ADDRESS:PORT|unix:PATH[,wait=on|off][,as=NAME]`, `-s`, `-S`.
 
 use crate::options::{SubOptionError, SubOptions};
 use std::ffi::{OsStr, OsString};
@@ -15,6 +15,8 @@ pub const DEFAULT: &str = "tcp:1234";
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct GdbOptions {
     pub place: Place,
+    /// What to call it to the user: where something else leads there (a container's port, the wall of the lab).
+    pub name: Option<String>,
     /// The guest does not start before a debugger has come.
     pub wait: bool,
 }
@@ -52,8 +54,9 @@ impl GdbOptions {
             Some("on") => true,
             Some(other) => return Err(options.bad_value(other, "on or off")),
         };
+        let name = options.value("as")?;
         options.finish()?;
-        Ok(Self { place, wait })
+        Ok(Self { place, name, wait })
     }
 }
 
@@ -97,6 +100,13 @@ mod tests {
         ] {
             assert_eq!(parse(given), Ok((place.into(), wait)), "{given}");
         }
+    }
+
+    #[test]
+    fn it_may_be_called_something_else() {
+        let options = GdbOptions::parse("unix:/a,as=[::1]:7,wait=on".as_ref()).unwrap();
+        assert_eq!(options.name.as_deref(), Some("[::1]:7"));
+        assert_eq!(GdbOptions::parse("unix:/a".as_ref()).unwrap().name, None);
     }
 
     #[test]

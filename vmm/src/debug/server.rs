@@ -99,7 +99,7 @@ mod tests {
 
     fn start(attach: impl FnOnce() -> Attach + Send + 'static) -> (tempfile::TempDir, Arc<Control>, Server) {
         let folder = tempfile::tempdir().unwrap();
-        let options = GdbOptions { place: Place::Unix(folder.path().join("gdb")), wait: false };
+        let options = GdbOptions { place: Place::Unix(folder.path().join("gdb")), name: None, wait: false };
         let control = Control::new(&[], false, Mailbox::new().unwrap().0).unwrap();
         let server = Server::start(Gdb::open(options).unwrap(), control.clone(), attach).unwrap();
         (folder, control, server)

@@ -261,6 +261,7 @@ pub fn of<'a>(kind: Kind, needs: impl Iterator<Item = &'a Need>) -> Vec<&'static
         Kind::Vcpu => &[VCPU],
         Kind::Disk => &[EVENTS, devices::DISK, SPAWN],
         Kind::Tap => &[EVENTS, devices::TAP],
+        Kind::Frames => &[EVENTS],
         Kind::UserNet => &[EVENTS, SERVE, devices::USER_NET],
         Kind::Rng => &[EVENTS],
         Kind::Console => &[EVENTS, SERVE],

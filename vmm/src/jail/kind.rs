@@ -27,6 +27,8 @@ kinds! {
     Disk = "disk",
     /// A network device on an interface of the host.
     Tap = "tap",
+    /// A network device with another program at a socket.
+    Frames = "frames",
     /// A network device with our own gateway behind it.
     UserNet = "usernet",
     Rng = "rng",

@@ -93,6 +93,14 @@ pub fn enter_late(kind: Kind) {
     enter(kind);
 }
 
+/// Confines the calling thread alone, in a process that has no jail: such a thread does what another machine's guest asks for.
+pub fn enter_alone(kind: Kind, needs: Needs) -> Result<(), JailError> {
+    let failed = |what| move |source| JailError::Host { what, source };
+    rustix::thread::set_no_new_privs(true).map_err(|e| failed("no new privileges")(e.into()))?;
+    refusal::install().map_err(failed("a handler of SIGSYS"))?;
+    Jail { needs, filters: Filters::default() }.enter(kind)
+}
+
 /// Whether there is a jail.
 pub fn is_armed() -> bool {
     JAIL.get().is_some()

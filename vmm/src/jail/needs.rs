@@ -12,6 +12,7 @@ use crate::kvm;
 use crate::loader::module::Module;
 use crate::net::Link;
 use crate::profile::options::Place;
+use crate::share::Files;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -107,7 +108,9 @@ impl Needs {
             needs.add(Kind::UserNet, usernet::RESOLVER_FILE, Access::Read);
         }
         for folder in &config.shares {
-            needs.add(Kind::Share, &folder.path, Access::Share { read_only: folder.read_only });
+            if let Files::Ours { read_only, .. } = folder.files {
+                needs.add(Kind::Share, &folder.path, Access::Share { read_only });
+            }
         }
         let consoles = config.console.iter().flatten().filter_map(|port| port.socket());
         consoles.for_each(|socket| needs.add_socket(Kind::Console, socket));

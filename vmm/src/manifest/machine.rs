@@ -11,6 +11,7 @@ use crate::loader::file::{self, FileError, Input};
 use crate::loader::format::Format;
 use crate::loader::module::{Content, Module};
 use crate::net::{Link, Network};
+use crate::share::Files;
 use crate::virtio::plan::STANDARD_PORT;
 use serde::Serialize;
 use std::path::Path;
@@ -180,7 +181,7 @@ fn devices(config: &Config) -> Vec<Device> {
     let shares = config.shares.iter().map(|folder| Device::Share {
         tag: folder.tag.as_str().into(),
         path: text(&folder.path),
-        read_only: folder.read_only,
+        read_only: matches!(folder.files, Files::Ours { read_only: true, .. }),
     });
     let console = config.console.as_deref().map(console);
     let vsock =
@@ -202,6 +203,7 @@ fn net(network: &Network) -> Device {
     let link = match network.link {
         Link::User(_) => "user",
         Link::Tap(_) => "tap",
+        Link::Socket(_) => "socket",
     };
     let mac: Vec<_> = network.mac.iter().map(|byte| format!("{byte:02x}")).collect();
     Device::Net { link, mac: mac.join(":") }

@@ -3,8 +3,10 @@
 //! - [`options`]: `--net user,hostfwd=…` → what is wanted
 //! - [`user`]: a network of its own, by the crate `usernet`, for which no rights are needed
 //! - [`tap`]: a network interface of the host
+//! - [`socket`]: another program
 
 pub mod options;
+pub mod socket;
 pub mod tap;
 pub mod user;
 
@@ -12,7 +14,9 @@ pub use options::NetOptions;
 
 use options::Kind;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use socket::Frames;
 use std::os::fd::OwnedFd;
+use std::path::PathBuf;
 use tap::{Tap, TapError};
 use user::UserNet;
 
@@ -30,6 +34,8 @@ pub enum NetError {
     Epoll(std::io::Error),
     #[error("--net tap,name={name}: {error}")]
     Tap { name: String, error: TapError },
+    #[error("--net socket: nobody can be reached at {}: {source}", path.display())]
+    Socket { path: PathBuf, source: std::io::Error },
     #[error("--net {kind}: {source}")]
     Copy { kind: &'static str, source: std::io::Error },
 }
@@ -46,6 +52,7 @@ pub struct Network {
 pub enum Link {
     User(Box<UserNet>),
     Tap(Tap),
+    Socket(Frames),
 }
 
 impl Network {
@@ -62,6 +69,11 @@ impl Network {
                 let tap = Tap::open(&name).map_err(|error| NetError::Tap { name, error })?;
                 let source = tap.source().map_err(|source| NetError::Copy { kind: "tap", source })?;
                 (Link::Tap(tap), source)
+            }
+            Kind::Socket { path } => {
+                let frames = Frames::connect(&path).map_err(|source| NetError::Socket { path, source })?;
+                let source = frames.source().map_err(|source| NetError::Copy { kind: "socket", source })?;
+                (Link::Socket(frames), source)
             }
         };
         Ok(Self { mac, link, source })
@@ -80,6 +92,7 @@ impl std::fmt::Debug for Network {
         let kind = match &self.link {
             Link::User(_) => "user",
             Link::Tap(_) => "tap",
+            Link::Socket(_) => "socket",
         };
         write!(f, "Network({kind}, {:02x?})", self.mac)
     }

@@ -1,7 +1,8 @@
-//! `--net user[,hostfwd=…]…[,mtu=N][,mac=…]` and `--net tap,name=NAME[,mac=…]`.
+//! `--net user[,hostfwd=…]…[,mtu=N][,mac=…]`, `--net tap,name=NAME[,mac=…]` and `--net socket,path=PATH[,mac=…]`.
 
 use crate::options::{SubOptionError, SubOptions};
 use std::ffi::OsStr;
+use std::path::PathBuf;
 use usernet::Forward;
 
 /// Larger packets make for fewer of them. What IP's length field can say, rounded down to what the guest's kernel likes.
@@ -24,15 +25,18 @@ pub enum Kind {
     User { forwards: Vec<Forward>, mtu: u16 },
     /// A network interface of the host.
     Tap { name: String },
+    /// Whoever listens at a socket.
+    Socket { path: PathBuf },
 }
 
 impl NetOptions {
     /// Reads what was given to `--net`.
     pub fn parse(given: &OsStr) -> Result<Self, SubOptionError> {
         let mut options = SubOptions::parse("--net", given)?;
-        let kind = match options.word(&["user", "tap"])? {
+        let kind = match options.word(&["user", "tap", "socket"])? {
             "user" => user(&mut options)?,
-            _ => tap(&mut options)?,
+            "tap" => tap(&mut options)?,
+            _ => Kind::Socket { path: options.required_path("path")? },
         };
         let mac = match options.value("mac")? {
             Some(text) => {
@@ -112,12 +116,18 @@ mod tests {
             parse("tap,name=tap0"),
             Ok(NetOptions { mac: None, kind: Kind::Tap { name: "tap0".into() } })
         );
+        assert_eq!(
+            parse("socket,path=/run/a=b"),
+            Ok(NetOptions { mac: None, kind: Kind::Socket { path: "/run/a=b".into() } })
+        );
     }
 
     #[test]
     fn mistakes_are_named() {
         for (given, says) in [
-            ("", "\"\" is not one of user, tap"),
+            ("", "\"\" is not one of user, tap, socket"),
+            ("socket", "path=… is missing"),
+            ("socket,path=s,mtu=1500", "unknown \"mtu\""),
             ("usr", "did you mean user?"),
             ("user,hostfw=tcp::1-:1", "did you mean hostfwd?"),
             ("user,name=tap0", "unknown \"name\""),

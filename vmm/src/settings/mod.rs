@@ -20,7 +20,7 @@ mod relative;
 mod table;
 mod variables;
 
-pub use flag::{Flag, flags};
+pub use flag::{Flag, Form, Given, flags};
 pub use merge::{Read, Refusal, read};
 pub use origin::{Origins, Setting};
 

@@ -3,13 +3,15 @@
 //! - [`options`]: `--share tag=…,path=…,ro` → what is wanted
 //! - [`folder`]: the folder: found, opened
 //! - [`descriptors`]: how many files guests may hold
-//! - [`backend`]: what the device's model sees
+//! - [`backend`]: what the device's model sees; [`remote`]: the same of a server that is another program
 
 pub mod backend;
 pub mod descriptors;
 pub mod folder;
 pub mod options;
+pub mod remote;
 
 pub use backend::FileServer;
-pub use folder::{Folder, ShareError};
+pub use folder::{Files, Folder, ShareError};
 pub use options::ShareOptions;
+pub use remote::RemoteServer;

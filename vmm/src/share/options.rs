@@ -1,4 +1,4 @@
-//! `--share tag=NAME,path=FOLDER[,ro]`.
+//! `--share tag=NAME,path=FOLDER[,ro]` and `--share tag=NAME,socket=PATH`.
 
 use crate::options::{SubOptionError, SubOptions};
 use devices::virtio::p9::Tag;
@@ -10,8 +10,18 @@ use std::path::PathBuf;
 pub struct ShareOptions {
     /// The name by which the guest knows it.
     pub tag: Tag,
-    pub path: PathBuf,
-    pub read_only: bool,
+    pub source: Source,
+}
+
+/// Where its files come from.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Source {
+    Folder {
+        path: PathBuf,
+        read_only: bool,
+    },
+    /// A server of 9P2000.L that listens at this socket.
+    Server(PathBuf),
 }
 
 impl ShareOptions {
@@ -19,11 +29,15 @@ impl ShareOptions {
     pub fn parse(given: &OsStr) -> Result<Self, SubOptionError> {
         let mut options = SubOptions::parse("--share", given)?;
         let tag = options.required("tag")?;
-        let path = options.required_path("path")?;
-        let read_only = options.flag("ro")?;
+        let source = match options.path_of("socket")? {
+            Some(socket) => Source::Server(socket),
+            None => {
+                Source::Folder { path: options.required_path("path")?, read_only: options.flag("ro")? }
+            }
+        };
         let tag = Tag::new(&tag).map_err(|error| options.bad_value(&tag, format!("a tag: {error}")))?;
         options.finish()?;
-        Ok(Self { tag, path, read_only })
+        Ok(Self { tag, source })
     }
 }
 
@@ -37,9 +51,11 @@ mod tests {
 
     #[test]
     fn everything_has_its_place() {
-        let plain = ShareOptions { tag: Tag::new("host").unwrap(), path: "/a=b".into(), read_only: false };
-        assert_eq!(parse("tag=host,path=/a=b"), Ok(plain.clone()));
-        assert_eq!(parse("ro,path=/a=b,tag=host"), Ok(ShareOptions { read_only: true, ..plain }));
+        let share = |source| Ok(ShareOptions { tag: Tag::new("host").unwrap(), source });
+        let folder = |read_only| Source::Folder { path: "/a=b".into(), read_only };
+        assert_eq!(parse("tag=host,path=/a=b"), share(folder(false)));
+        assert_eq!(parse("ro,path=/a=b,tag=host"), share(folder(true)));
+        assert_eq!(parse("socket=/a,tag=host"), share(Source::Server("/a".into())));
     }
 
     #[test]
@@ -55,6 +71,8 @@ mod tests {
             ("tag=12345678901234567890123456789012,path=/", "1 to 31 bytes"),
             ("tag=t,path=/,ro=yes", "ro is a flag"),
             ("tag=t,path=/,rw", "unknown \"rw\""),
+            ("tag=t,socket=/s,path=/", "unknown \"path\""),
+            ("tag=t,socket=/s,ro", "unknown \"ro\""),
         ] {
             let error = parse(given).unwrap_err();
             assert!(error.starts_with("--share") && error.contains(says), "{given}: {error}");

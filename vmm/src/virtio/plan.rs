@@ -8,7 +8,7 @@ use crate::error::{Error, host};
 use crate::events::Mailbox;
 use crate::jail::Kind;
 use crate::net::{Link, Network};
-use crate::share::{FileServer, Folder, descriptors};
+use crate::share::{FileServer, Files, Folder, RemoteServer, descriptors};
 use crate::vsock::Host;
 use devices::virtio::block::Block;
 use devices::virtio::console::config::PORTS_MAX;
@@ -83,6 +83,7 @@ fn net((n, Network { mac, link, source }): (usize, Network)) -> Plan {
     let (device, kind): (Box<dyn Device>, _) = match link {
         Link::User(user) => (Box::new(Net::new(*user, mac)), Kind::UserNet),
         Link::Tap(tap) => (Box::new(Net::new(tap, mac)), Kind::Tap),
+        Link::Socket(frames) => (Box::new(Net::new(frames, mac)), Kind::Frames),
     };
     Plan { name: format!("net{n}"), device, kind, sources: vec![source] }
 }
@@ -110,8 +111,11 @@ fn rng() -> Plan {
 
 fn shares(folders: Vec<Folder>) -> impl Iterator<Item = Plan> {
     let limits = descriptors::limits(folders.len());
-    folders.into_iter().enumerate().map(move |(n, Folder { tag, share, .. })| {
-        let device = Box::new(P9::new(&tag, FileServer::new(share, limits)));
+    folders.into_iter().enumerate().map(move |(n, Folder { tag, files, .. })| {
+        let device: Box<dyn Device> = match files {
+            Files::Ours { share, .. } => Box::new(P9::new(&tag, FileServer::new(share, limits))),
+            Files::Served(server) => Box::new(P9::new(&tag, RemoteServer::new(server))),
+        };
         Plan { name: format!("share{n}"), device, kind: Kind::Share, sources: Vec::new() }
     })
 }

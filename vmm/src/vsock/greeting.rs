@@ -48,6 +48,11 @@ impl Greeting {
     }
 }
 
+/// What is said to come to `port`.
+pub fn line(port: u32) -> Vec<u8> {
+    [WORD, port.to_string().as_bytes(), b"\n"].concat()
+}
+
 fn port(line: &[u8]) -> Option<u32> {
     let number = std::str::from_utf8(line.strip_prefix(WORD)?).ok()?;
     // A sign would be taken too.

@@ -1,11 +1,11 @@
 //! Connecting to programs of the host, and being connected to.
 
-use super::greeting::{Greeting, Heard};
+use super::greeting::{self, Greeting, Heard};
 use super::options::VsockOptions;
 use super::stream::HostStream;
 use devices::virtio::vsock::{Backend, Cid, Event};
 use rustix::event::{Timespec, epoll};
-use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
+use rustix::net::{AddressFamily, SendFlags, SocketAddrUnix, SocketFlags, SocketType};
 use std::collections::{BTreeMap, VecDeque};
 use std::io::{self, ErrorKind};
 use std::os::fd::{AsFd, OwnedFd};
@@ -31,6 +31,7 @@ pub struct VsockError {
 #[derive(Debug)]
 pub struct Host {
     path: PathBuf,
+    via: Option<PathBuf>,
     listener: UnixListener,
     /// Everything that is waited for, as an edge: it is itself ready for reading when anything has happened.
     epoll: OwnedFd,
@@ -48,7 +49,7 @@ impl std::fmt::Debug for Greeting {
 impl Host {
     /// Listens where `options` say. Returns also the guest's address.
     pub fn open(options: VsockOptions) -> Result<(Cid, Self), VsockError> {
-        let VsockOptions { cid, path } = options;
+        let VsockOptions { cid, path, via } = options;
         let open = || {
             let listener = crate::socket::bind(&path)?;
             let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
@@ -58,7 +59,7 @@ impl Host {
         match open() {
             Ok((listener, epoll)) => {
                 let (events, greetings) = (VecDeque::new(), BTreeMap::new());
-                Ok((cid, Self { path, listener, epoll, events, greetings, next: LISTENER + 1 }))
+                Ok((cid, Self { path, via, listener, epoll, events, greetings, next: LISTENER + 1 }))
             }
             Err(source) => Err(VsockError { path, source }),
         }
@@ -67,6 +68,18 @@ impl Host {
     /// Where programs of the host connect.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// The socket there.
+    pub fn listener(&self) -> &UnixListener {
+        &self.listener
+    }
+
+    /// Where somebody listens to whom the guest comes at this port.
+    pub fn program(path: &Path, port: u32) -> PathBuf {
+        let mut path = path.to_path_buf().into_os_string();
+        path.push(format!("_{port}"));
+        path.into()
     }
 
     /// What becomes readable when something has happened.
@@ -150,13 +163,17 @@ impl Backend for Host {
     type Stream = HostStream;
 
     fn connect(&mut self, port: u32) -> Option<HostStream> {
-        let mut path = self.path.clone().into_os_string();
-        path.push(format!("_{port}"));
+        let path = self.via.clone().unwrap_or_else(|| Self::program(&self.path, port));
         let connect = || -> io::Result<UnixStream> {
             // One that waits would wait for a program that does not accept.
             let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
             let socket = rustix::net::socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
             rustix::net::connect(&socket, &SocketAddrUnix::new(&*path)?)?;
+            if self.via.is_some() {
+                // The first thing that is sent: it has room.
+                let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
+                rustix::net::send(&socket, &greeting::line(port), flags)?;
+            }
             Ok(socket.into())
         };
         let connected = connect().and_then(|socket| Ok((self.register(&socket)?, socket)));

@@ -4,6 +4,8 @@
 //! the socket `PATH` and says `CONNECT n`, to reach port *n* of the guest; when that has taken it, it is told `OK` and the port that it comes
 //! from. Firecracker does it in this way too, so its users' programs work.
 //!
+//! With `via=SOCKET` all connections of the guest come to that one, and say `CONNECT n` there.
+//!
 //! - [`options`]: `--vsock cid=…,path=…` → what is wanted
 //! - [`host`]: connecting, and being connected to
 //! - [`greeting`]: what a program says before it is connected

@@ -1,4 +1,4 @@
-//! `--vsock cid=N,path=SOCKET`.
+//! `--vsock cid=N,path=SOCKET[,via=SOCKET]`.
 
 use crate::options::{SubOptionError, SubOptions};
 use devices::virtio::vsock::Cid;
@@ -12,6 +12,8 @@ pub struct VsockOptions {
     pub cid: Cid,
     /// Where programs of the host connect; with `_` and a number behind it, where they listen.
     pub path: PathBuf,
+    /// Where somebody listens for all that the guest connects to, in place of those sockets with numbers.
+    pub via: Option<PathBuf>,
 }
 
 impl VsockOptions {
@@ -20,11 +22,12 @@ impl VsockOptions {
         let mut options = SubOptions::parse("--vsock", given)?;
         let number = options.required("cid")?;
         let path = options.required_path("path")?;
+        let via = options.path_of("via")?;
         let wrong = |why: &str| options.bad_value(&number, format!("an address: {why}"));
         let cid = number.parse().map_err(|_| wrong("a number is needed"))?;
         let cid = Cid::new(cid).map_err(|error| wrong(&error.to_string()))?;
         options.finish()?;
-        Ok(Self { cid, path })
+        Ok(Self { cid, path, via })
     }
 }
 
@@ -38,8 +41,10 @@ mod tests {
 
     #[test]
     fn everything_has_its_place() {
-        let wanted = VsockOptions { cid: Cid::new(3).unwrap(), path: "/run/a=b".into() };
-        assert_eq!(parse("path=/run/a=b,cid=3"), Ok(wanted));
+        let wanted = VsockOptions { cid: Cid::new(3).unwrap(), path: "/run/a=b".into(), via: None };
+        assert_eq!(parse("path=/run/a=b,cid=3"), Ok(wanted.clone()));
+        let via = Some("/run/c".into());
+        assert_eq!(parse("path=/run/a=b,cid=3,via=/run/c"), Ok(VsockOptions { via, ..wanted }));
     }
 
     #[test]

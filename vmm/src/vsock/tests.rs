@@ -14,7 +14,7 @@ struct Rig {
 impl Rig {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let options = VsockOptions { cid: Cid::new(3).unwrap(), path: folder.path().join("socket") };
+        let options = VsockOptions { cid: Cid::new(3).unwrap(), path: folder.path().join("socket"), via: None };
         Self { host: Host::open(options).unwrap().1, folder }
     }
 
@@ -115,7 +115,7 @@ fn programs_that_talk_nonsense_or_not_at_all_do_not_matter() {
 fn the_socket_goes_when_we_go() {
     let rig = Rig::new();
     let path = rig.path("");
-    let options = VsockOptions { cid: Cid::new(3).unwrap(), path: path.clone() };
+    let options = VsockOptions { cid: Cid::new(3).unwrap(), path: path.clone(), via: None };
     let error = Host::open(options).unwrap_err().to_string();
     assert!(error.contains("socket: it cannot be listened there: "), "{error}");
     assert!(path.exists());
