@@ -181,7 +181,7 @@ pub struct Run {
     /// A network: the guest's own (user) or an interface of this machine (tap); may be given often
     ///
     /// user[,hostfwd=tcp:127.0.0.1:8080-:80]…[,mtu=N][,mac=…]: for which no rights are needed; hostfwd lets programs of this machine connect to the
-    /// guest. tap,name=NAME[,mac=…]: an interface that is there already.
+    /// guest. tap,name=NAME[,mac=…]: an interface that is there already. socket,path=PATH[,mac=…]: a program that listens there, as QEMU's stream sockets.
     #[arg(long, value_name = "TYPE[,KEY=VALUE]", help_heading = help::DEVICES)]
     pub net: Vec<OsString>,
     /// A folder that the guest sees, by 9P; read-only with ",ro"; may be given often
@@ -214,7 +214,7 @@ pub struct Run {
     /// Let GDB come to a TCP port or a socket
     ///
     /// A port is one of this machine alone if no address is given; port 0 is one that is free, which is told. With ",wait=on" the guest starts when a
-    /// debugger says so.
+    /// debugger says so. ",as=NAME" is what to call it when that is told.
     #[arg(long, value_name = "tcp:[ADDRESS:]PORT|unix:PATH[,wait=on|off]", help_heading = help::INSIGHT)]
     pub gdb: Option<OsString>,
     /// Short for --gdb tcp:1234

@@ -1,18 +1,23 @@
 //! `ukvmm --accel lab`: the same command line in the lab, with the world of this machine around it.
 
 use crate::trials::{Context, plain};
+use guest_tests::compare;
 use guest_tests::guest::Boot;
 use guest_tests::process::{self, End};
 use guest_tests::terminal::Session;
 use libtest_mimic::Trial;
+use std::path::Path;
+use std::process::Command;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// A lab takes some 10 s to start, and longer beside others.
 const LIMIT: Duration = Duration::from_secs(300);
 const ROWS: u16 = 33;
 const COLS: u16 = 77;
 const PROMPT: &str = "guest> ";
+/// Behind which the address for debuggers is said.
+const COME: &str = "target remote ";
 
 pub fn trials(context: &Arc<Context>) -> Vec<Trial> {
     vec![
@@ -25,19 +30,24 @@ fn boot(context: &Context) -> Result<Boot, String> {
     Ok(Boot::linux(&context.build, &context.build.initrd()?)?.with(&["--accel", "lab", "--timeout", "60"]))
 }
 
-/// Input and both outputs are what they are on KVM, byte for byte; so is the status; and a file that `ukvmm` writes comes back.
+/// Input and both outputs are what they are on KVM, byte for byte; so is the status; and a file that `ukvmm` writes comes back. A debugger comes by TCP, for
+/// whom the guest waits.
 fn streams(context: &Context) -> Result<(), String> {
     let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
     let profile = folder.path().join("profile.txt");
     let option = profile.display().to_string();
     let input: Vec<u8> = (0..100_000u32).map(|i| ((i * 31) >> 3) as u8).collect();
-    let boot = boot(context)?.with(&["--profile", &option]);
+    let boot = boot(context)?.with(&["--profile", &option, "--gdb", "tcp:0,wait=on"]);
     let boot = boot.program(&["/bin/sh", "-c", "test -t 0 || cat; echo told >&2; exit 7"]);
-    let outcome = process::run(boot.command(), &input, LIMIT)?;
+    let running = process::start(boot.command(), &input)?;
+    let address = running.stderr.wait(0, Instant::now() + LIMIT, announced).ok_or("no debugger may come")?;
+    let (debugged, outcome) = (debug(&address, "vCPU 0"), running.finish(LIMIT)?);
     let stderr = String::from_utf8_lossy(&outcome.stderr);
-    if outcome.end != End::Exited(7) || stderr != "told\n" {
-        return Err(format!("{}; standard error: {stderr}", outcome.end));
+    let told = stderr.split_once('\n').map(|(_, told)| told);
+    if outcome.end != End::Exited(7) || told != Some("told\n") {
+        return Err(format!("{}; standard error: {stderr}\n{debugged:?}", outcome.end));
     }
+    debugged?;
     if outcome.stdout != input {
         return Err(format!("{} bytes came back of {}, or others", outcome.stdout.len(), input.len()));
     }
@@ -45,13 +55,66 @@ fn streams(context: &Context) -> Result<(), String> {
     if profile.contains("write") { Ok(()) } else { Err(format!("no profile: {profile}")) }
 }
 
-/// A shell on a terminal: size, Ctrl-C, and the keys by which one leaves.
+/// Where a debugger may come.
+fn announced(said: &[u8]) -> Option<String> {
+    let (line, _) = str::from_utf8(said).ok()?.split_once('\n')?;
+    let (_, address) = line.split_once(COME)?;
+    Some(address.split(';').next().unwrap_or(address).to_owned())
+}
+
+/// GDB comes, sees this among the guest's threads, and leaves.
+fn debug(address: &str, thread: &str) -> Result<(), String> {
+    let mut gdb = Command::new("gdb");
+    gdb.args(["-nx", "-batch", "-iex", "set remotetimeout 60", "-iex", "set debuginfod enabled off"]);
+    // To read files with symbols out of the lab takes long.
+    gdb.args(["-iex", "set sysroot /nonexistent", "-ex", &format!("{COME}{address}")]);
+    gdb.args(["-ex", "info threads", "-ex", "detach"]).env("LC_ALL", "C").env_remove("GDB");
+    let outcome = process::run(gdb, b"", LIMIT)?;
+    let seen = String::from_utf8_lossy(&outcome.stdout).contains(thread);
+    if seen && outcome.end == End::Exited(0) { Ok(()) } else { Err(compare::describe(&outcome)) }
+}
+
+/// What `ukvmm ctl` says about a machine.
+fn ctl(context: &Context, socket: &str, words: &[&str]) -> Result<String, String> {
+    let mut command = Command::new(context.build.ukvmm()?);
+    command.args(["ctl", socket]).args(words);
+    let outcome = process::run(command, b"", LIMIT)?;
+    match outcome.end {
+        End::Exited(0) => Ok(String::from_utf8_lossy(&outcome.stdout).into_owned()),
+        _ => Err(compare::describe(&outcome)),
+    }
+}
+
+/// Debuggers, one after the other, and `ukvmm ctl` and `ukvmm top` come in by sockets.
+fn visitors(context: &Context, folder: &Path) -> Result<(), String> {
+    let socket = |name: &str| folder.join(name).display().to_string();
+    debug(&socket("gdb"), "sigma0")?;
+    for (word, state) in [("pause", "paused"), ("resume", "running")] {
+        ctl(context, &socket("control"), &[word])?;
+        let status = ctl(context, &socket("control"), &["status"])?;
+        if !status.starts_with(state) {
+            return Err(format!("after {word}: {status}"));
+        }
+    }
+    debug(&socket("gdb"), "sigma0")?;
+    let mut top = Command::new(context.build.ukvmm()?);
+    top.args(["top", "--once", &socket("live")]);
+    let outcome = process::run(top, b"", LIMIT)?;
+    let seen = String::from_utf8_lossy(&outcome.stdout).contains("linux");
+    if seen { Ok(()) } else { Err(compare::describe(&outcome)) }
+}
+
+/// A shell on a terminal: size, Ctrl-C, and the keys by which one leaves. Meanwhile there are visitors.
 fn terminal(context: &Context) -> Result<(), String> {
-    let boot = boot(context)?.with(&["--env", "PS1=guest> "]);
+    let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
+    let [gdb, control, live] = [("--gdb=unix:", "gdb"), ("--control=", "control"), ("--live=", "live")]
+        .map(|(option, name)| format!("{option}{}", folder.path().join(name).display()));
+    let boot = boot(context)?.with(&["--env", "PS1=guest> ", &gdb, &control, &live]);
     let mut command = boot.command();
     command.env("TERM", "xterm");
     let mut shell = Session::start(command, ROWS, COLS, LIMIT)?;
     shell.expect(PROMPT)?;
+    visitors(context, folder.path())?;
     shell.send("test -t 0 && test -t 1 && test -t 2 && stty size\r")?;
     shell.expect(&format!("\n{ROWS} {COLS}\r\n"))?;
     shell.expect(PROMPT)?;

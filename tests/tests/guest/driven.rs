@@ -47,6 +47,12 @@ impl Run<'_> {
         self.check(&self.boot(context, options)?.run_lab(b"", LAB_LIMIT)?, End::Exited(0))
     }
 
+    /// By `ukvmm --accel lab`, with what these options name here.
+    pub fn by_accel(&self, context: &Context, options: &[&str]) -> Result<(), String> {
+        let options = [&["--accel", "lab"], options].concat();
+        self.check(&self.boot(context, &options)?.run_kvm(b"", LAB_LIMIT)?, End::Exited(0))
+    }
+
     fn boot(&self, context: &Context, options: &[&str]) -> Result<Boot, String> {
         let (kernel, memory) = (context.build.kernel()?, format!("{MEMORY_MIB}M"));
         let words = ["--kernel", &kernel.to_string_lossy(), "--servers", self.set, "--memory", &memory];

@@ -26,6 +26,9 @@ pub fn trials(context: &Arc<Context>) -> Vec<Trial> {
             let options = ["-netdev", "user,id=net", "-device", "virtio-net-device,netdev=net"];
             run(|run| run.in_qemu(context, &options))
         }),
+        plain("lab::accel::net".to_owned(), context, |context| {
+            run(|run| run.by_accel(context, &["--net", "user"]))
+        }),
         on_kvm("net", context, |context| {
             let profile = DriverProfile::new("nettest", "net")?;
             run(|run| run.on_kvm(context, &["--net", "user", "--profile", &profile.file()]))?;

@@ -62,6 +62,12 @@ pub fn trials(context: &Arc<Context>) -> Vec<Trial> {
                 run.in_qemu(context, &["-fsdev", &files, "-device", &device])
             })
         }),
+        plain("lab::accel::share".to_owned(), context, |context| {
+            run(|run, folder| {
+                let share = format!("tag={TAG},path={}", folder.display());
+                run.by_accel(context, &["--share", &share])
+            })
+        }),
         on_kvm("9p", context, |context| {
             let profile = DriverProfile::new("sharetest", "9p")?;
             run(|run, folder| {

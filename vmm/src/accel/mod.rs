@@ -39,7 +39,9 @@ pub enum AccelError {
     Config(#[from] ConfigError),
     #[error(transparent)]
     Kvm(#[from] KvmError),
-    #[error("--{0} is not known to do in the lab what it says, so it does not go with --accel lab; leave it out, or run on KVM")]
+    #[error(
+        "--{0} is not known to do in the lab what it says, so it does not go with --accel lab; leave it out, or run on KVM"
+    )]
     Refused(String),
     #[error("--accel lab: there is no {program} in PATH; install {package}")]
     NoProgram { program: &'static str, package: &'static str },

@@ -31,9 +31,7 @@ impl ShareOptions {
         let tag = options.required("tag")?;
         let source = match options.path_of("socket")? {
             Some(socket) => Source::Server(socket),
-            None => {
-                Source::Folder { path: options.required_path("path")?, read_only: options.flag("ro")? }
-            }
+            None => Source::Folder { path: options.required_path("path")?, read_only: options.flag("ro")? },
         };
         let tag = Tag::new(&tag).map_err(|error| options.bad_value(&tag, format!("a tag: {error}")))?;
         options.finish()?;

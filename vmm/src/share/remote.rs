@@ -87,7 +87,8 @@ mod tests {
             for reply in replies {
                 let mut message = vec![0; 4];
                 its.read_exact(&mut message).unwrap();
-                message.resize(u32::from_le_bytes([message[0], message[1], message[2], message[3]]) as usize, 0);
+                message
+                    .resize(u32::from_le_bytes([message[0], message[1], message[2], message[3]]) as usize, 0);
                 its.read_exact(&mut message[4..]).unwrap();
                 heard.push(message);
                 its.write_all(reply).unwrap();
@@ -112,7 +113,8 @@ mod tests {
     fn what_is_not_as_long_as_it_says_is_not_sent() {
         let (mut remote, _server) = server(&[]);
         let mut reply = [0; 64];
-        for message in [b"\x08\0\0\0\x78\x01\x02", b"\x06\0\0\0\x78\x01\x02", b"\xff\xff\xff\xff\x78\x01\x02"] {
+        for message in [b"\x08\0\0\0\x78\x01\x02", b"\x06\0\0\0\x78\x01\x02", b"\xff\xff\xff\xff\x78\x01\x02"]
+        {
             assert_eq!(remote.answer(message, &mut reply), Ok(11));
             assert_eq!(&reply[..11], b"\x0b\0\0\0\x07\x01\x02\x16\0\0\0");
         }

@@ -14,7 +14,8 @@ struct Rig {
 impl Rig {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let options = VsockOptions { cid: Cid::new(3).unwrap(), path: folder.path().join("socket"), via: None };
+        let options =
+            VsockOptions { cid: Cid::new(3).unwrap(), path: folder.path().join("socket"), via: None };
         Self { host: Host::open(options).unwrap().1, folder }
     }
 

@@ -43,9 +43,7 @@ pub fn messages(mut server: Server, stream: UnixStream) -> io::Result<()> {
 }
 
 /// Carries frames to a network and from there. Those for the lab stay where they are while it has not taken what was there before.
-pub fn frames(mut network: Box<dyn Backend>, source: &OwnedFd, stream: UnixStream) -> io::Result<()> {
-    let mut frames = Frames::new(stream)?;
-    let edges = Edges::of(source, &frames.file())?;
+pub fn frames(mut network: Box<dyn Backend>, mut frames: Frames, edges: &Edges) -> io::Result<()> {
     network.start(Driver::default());
     while frames.is_there() {
         frames.flush();
@@ -61,46 +59,56 @@ pub fn frames(mut network: Box<dyn Backend>, source: &OwnedFd, stream: UnixStrea
     Ok(())
 }
 
-/// Carries bytes to the other end of a port and from there.
-pub fn bytes(mut port: Box<dyn Port>, source: &OwnedFd, stream: UnixStream) -> io::Result<()> {
-    stream.set_nonblocking(true)?;
-    let mut stream = File::from(OwnedFd::from(stream));
-    let edges = Edges::of(source, &stream)?;
+/// Carries bytes to the other end of a port and from there. `stream` does not wait.
+pub fn bytes(mut port: Box<dyn Port>, mut stream: File, edges: &Edges) -> io::Result<()> {
     let (mut to_port, mut to_lab) = (Vec::new(), Vec::new());
-    let mut chunk = [0; CHUNK];
     loop {
         // One who has come is let in by this.
         port.is_open();
-        loop {
-            if to_port.is_empty() {
-                match stream.read(&mut chunk) {
-                    Ok(0) => return Ok(()),
-                    Ok(count) => to_port.extend_from_slice(&chunk[..count]),
-                    Err(error) if error.kind() == ErrorKind::WouldBlock => break,
-                    Err(error) if error.kind() == ErrorKind::Interrupted => continue,
-                    Err(error) => return Err(error),
-                }
-            }
-            match port.write(&to_port) {
-                0 => break,
-                count => drop(to_port.drain(..count)),
-            }
+        if !all_to_port(&mut stream, &mut *port, &mut to_port)? {
+            return Ok(());
         }
-        loop {
-            if to_lab.is_empty() {
-                match port.read(&mut chunk) {
-                    0 => break,
-                    count => to_lab.extend_from_slice(&chunk[..count]),
-                }
-            }
-            match stream.write(&to_lab) {
-                Ok(count) => drop(to_lab.drain(..count)),
-                Err(error) if error.kind() == ErrorKind::WouldBlock => break,
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+        all_to_lab(&mut *port, &mut stream, &mut to_lab)?;
+        edges.wait()?;
+    }
+}
+
+/// Hands on what there is, as far as there is room; what is left stays in `waiting`. False: the lab's end has gone.
+fn all_to_port(stream: &mut File, port: &mut dyn Port, waiting: &mut Vec<u8>) -> io::Result<bool> {
+    let mut chunk = [0; CHUNK];
+    loop {
+        if waiting.is_empty() {
+            match stream.read(&mut chunk) {
+                Ok(0) => return Ok(false),
+                Ok(count) => waiting.extend_from_slice(&chunk[..count]),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(true),
+                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
                 Err(error) => return Err(error),
             }
         }
-        edges.wait()?;
+        match port.write(waiting) {
+            0 => return Ok(true),
+            count => drop(waiting.drain(..count)),
+        }
+    }
+}
+
+/// The other way.
+fn all_to_lab(port: &mut dyn Port, stream: &mut File, waiting: &mut Vec<u8>) -> io::Result<()> {
+    let mut chunk = [0; CHUNK];
+    loop {
+        if waiting.is_empty() {
+            match port.read(&mut chunk) {
+                0 => return Ok(()),
+                count => waiting.extend_from_slice(&chunk[..count]),
+            }
+        }
+        match stream.write(waiting) {
+            Ok(count) => drop(waiting.drain(..count)),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
     }
 }
 
@@ -123,10 +131,10 @@ fn hand_on(mut from: UnixStream, mut to: UnixStream) {
 }
 
 /// Two files, to be waited for until something has happened to one of them.
-struct Edges(OwnedFd);
+pub struct Edges(OwnedFd);
 
 impl Edges {
-    fn of(one: &impl AsFd, other: &impl AsFd) -> io::Result<Self> {
+    pub fn of(one: &impl AsFd, other: &impl AsFd) -> io::Result<Self> {
         let edges = epoll::create(epoll::CreateFlags::CLOEXEC)?;
         let events = epoll::EventFlags::IN | epoll::EventFlags::OUT | epoll::EventFlags::ET;
         for file in [one.as_fd(), other.as_fd()] {

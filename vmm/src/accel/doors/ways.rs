@@ -2,9 +2,10 @@
 //!
 //! Each has a thread, which is in the jail as the device's thread would be on KVM: what it does is what a guest asks for.
 
-use super::carry;
+use super::carry::{self, Edges};
 use crate::console::Endpoint;
 use crate::jail::{self, Access, JailError, Kind, Needs};
+use crate::net::socket::Frames;
 use crate::net::{Link, Network};
 use crate::share::{Files, Folder};
 use crate::vsock::Host;
@@ -40,7 +41,8 @@ pub fn to_program(path: &Path) -> io::Result<OwnedFd> {
     let path = path.to_path_buf();
     thread::Builder::new().name(Kind::Vsock.name().into()).spawn(move || {
         if let Heard::All(lab, port) = Greeting::new(its).hear()
-            && let Err(error) = UnixStream::connect(Host::program(&path, port)).and_then(|to| carry::both(lab, to))
+            && let Err(error) =
+                UnixStream::connect(Host::program(&path, port)).and_then(|to| carry::both(lab, to))
         {
             tracing::debug!("--vsock: port {port}: {error}");
         }
@@ -85,8 +87,12 @@ impl Way {
     }
 
     pub fn to_port(endpoint: Endpoint, jailed: bool) -> Self {
+        let (mut needs, kind) = (Needs::default(), Kind::Console);
+        if let Some(socket) = endpoint.socket() {
+            needs.add_folder(kind, socket, Access::Remove);
+        }
         let (spec, source) = endpoint.into_parts();
-        Self { to: To::Port(spec.port, source), kind: Kind::Console, needs: jailed.then(Needs::default) }
+        Self { to: To::Port(spec.port, source), kind, needs: jailed.then_some(needs) }
     }
 
     /// A connection to it.
@@ -101,22 +107,36 @@ impl Way {
 
     /// Serves who is at the other end of `stream`.
     fn serve(self, stream: UnixStream) {
-        let entered = self.needs.map_or(Ok(()), |needs| jail::enter_alone(self.kind, needs));
-        let served = entered.map_err(Trouble::from).and_then(|()| Ok(self.to.serve(stream)?));
-        if let Err(error) = served {
-            tracing::error!("--accel lab: {}: {error}", self.kind);
+        let kind = self.kind;
+        if let Err(error) = self.carry(stream) {
+            tracing::error!("--accel lab: {kind}: {error}");
         }
     }
-}
 
-impl To {
-    fn serve(self, stream: UnixStream) -> io::Result<()> {
-        match self {
-            Self::Share(share, limits) => carry::messages(Server::new(share, limits), stream),
-            Self::Network(network, source) => carry::frames(network, &source, stream),
-            Self::Port(port, source) => carry::bytes(port, &source, stream),
+    /// What it takes is made before the jail is entered.
+    fn carry(self, stream: UnixStream) -> Result<(), Trouble> {
+        let Self { to, kind, needs } = self;
+        let enter = || needs.map_or(Ok(()), |needs| jail::enter_alone(kind, needs));
+        match to {
+            To::Share(share, limits) => {
+                enter()?;
+                carry::messages(Server::new(share, limits), stream)?;
+            }
+            To::Network(network, source) => {
+                let frames = Frames::new(stream)?;
+                let edges = Edges::of(&source, &frames.file())?;
+                enter()?;
+                carry::frames(network, frames, &edges)?;
+            }
+            To::Port(port, source) => {
+                stream.set_nonblocking(true)?;
+                let edges = Edges::of(&source, &stream)?;
+                enter()?;
+                carry::bytes(port, OwnedFd::from(stream).into(), &edges)?;
+            }
             // It has been joined to the connection itself.
-            Self::Peer(_) => Ok(()),
+            To::Peer(_) => {}
         }
+        Ok(())
     }
 }

@@ -8,7 +8,7 @@
 //! - [`exchange`]: all connections of an end
 //! - [`credit`]: how much of one may be sent
 
-pub mod credit;
+mod credit;
 pub mod exchange;
 
 pub use exchange::Exchange;

@@ -45,17 +45,17 @@ fn frames_go_both_ways() {
     let (mut network, far) = pair();
     let far = Frames::new(far).unwrap();
     let source = far.source().unwrap();
-    let carries = thread::spawn(move || frames(Box::new(far), &source, its));
-    for (from, to) in [(&mut lab, &mut network)] {
-        from.write_all(b"\0\0\0\x05hello").unwrap();
-        let mut heard = [0; 9];
-        to.read_exact(&mut heard).unwrap();
-        assert_eq!(&heard, b"\0\0\0\x05hello");
-        to.write_all(b"\0\0\0\x02yo\0\0\0\x01!").unwrap();
-        let mut heard = [0; 11];
-        from.read_exact(&mut heard).unwrap();
-        assert_eq!(&heard, b"\0\0\0\x02yo\0\0\0\x01!");
-    }
+    let its = Frames::new(its).unwrap();
+    let edges = Edges::of(&source, &its.file()).unwrap();
+    let carries = thread::spawn(move || frames(Box::new(far), its, &edges));
+    lab.write_all(b"\0\0\0\x05hello").unwrap();
+    let mut heard = [0; 9];
+    network.read_exact(&mut heard).unwrap();
+    assert_eq!(&heard, b"\0\0\0\x05hello");
+    network.write_all(b"\0\0\0\x02yo\0\0\0\x01!").unwrap();
+    let mut heard = [0; 11];
+    lab.read_exact(&mut heard).unwrap();
+    assert_eq!(&heard, b"\0\0\0\x02yo\0\0\0\x01!");
     drop(lab);
     carries.join().unwrap().unwrap();
 }
@@ -69,7 +69,10 @@ fn a_port_s_bytes_go_both_ways_however_many() {
     let near = File::from(OwnedFd::from(near));
     let source = OwnedFd::from(near.try_clone().unwrap());
     let port = crate::console::descriptor::Descriptor::new(near, false);
-    let carries = thread::spawn(move || bytes(Box::new(port), &source, its));
+    its.set_nonblocking(true).unwrap();
+    let edges = Edges::of(&source, &its).unwrap();
+    let its = File::from(OwnedFd::from(its));
+    let carries = thread::spawn(move || bytes(Box::new(port), its, &edges));
     thread::scope(|scope| {
         let mut from = far.try_clone().unwrap();
         scope.spawn(move || from.write_all(&vec![1; MUCH]).unwrap());

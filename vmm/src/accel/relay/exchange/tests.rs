@@ -13,9 +13,8 @@ struct Lab {
 
 fn lab(serve: fn(u8, UnixStream)) -> Lab {
     let (out, inn) = UnixStream::pair().unwrap();
-    let exchange = |wire: &UnixStream, end| {
-        Exchange::new(Arc::new(Sender::new(wire.try_clone().unwrap())), end)
-    };
+    let exchange =
+        |wire: &UnixStream, end| Exchange::new(Arc::new(Sender::new(wire.try_clone().unwrap())), end);
     let (outside, inside) = (exchange(&out, End::Outside), exchange(&inn, End::Inside));
     for (this, mut wire) in [(outside.clone(), out), (inside.clone(), inn)] {
         thread::spawn(move || {
