@@ -1,12 +1,13 @@
 //! Linux programs, each run natively, on this machine's KVM and in the lab.
 
+use crate::slots::Shared;
 use crate::trials::{Context, on_kvm, plain};
 use guest_tests::batch::Results;
 use guest_tests::case::Case;
 use guest_tests::guest::Entry;
 use guest_tests::{guest, programs};
 use libtest_mimic::Trial;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 const SCRIPT: &[u8] = include_bytes!("../../programs/script.sh");
 const TEXT: &[u8] = b"the first line\nthe second\n\nthe last, without an end";
@@ -87,7 +88,7 @@ pub fn trials(context: &Arc<Context>) -> Vec<Trial> {
 fn in_guests(context: &Arc<Context>, prefix: &str, entry: Entry, cases: &[Case]) -> Vec<Trial> {
     let selected = |case: &&Case| context.is_selected(&format!("lab::{prefix}{}", case.name));
     let in_lab: Vec<Case> = cases.iter().filter(selected).cloned().collect();
-    let lab = Arc::new(OnceLock::<Results>::new());
+    let lab = Arc::new(Shared::<Results>::new());
     let mut trials = Vec::new();
     for case in cases.iter().cloned() {
         let (on_kvm_case, name) = (case.clone(), format!("{prefix}{}", case.name));
@@ -98,7 +99,7 @@ fn in_guests(context: &Arc<Context>, prefix: &str, entry: Entry, cases: &[Case])
         }
         let (lab, in_lab) = (lab.clone(), in_lab.clone());
         trials.push(plain(format!("lab::{name}"), context, move |context| {
-            let results = lab.get_or_init(|| guest::run_cases_in_lab(&context.build, entry, &in_lab));
+            let results = lab.get(&context.slots, || guest::run_cases_in_lab(&context.build, entry, &in_lab));
             guest::check_in_lab(&context.build, &case, results)
         }));
     }

@@ -1,13 +1,14 @@
 //! The µ-kernel by itself, under a server set of its own: `tests/conformance` runs its cases in the guest and reports
 //! each on the machine's log. One boot runs all of them; each is a test here.
 
+use crate::slots::Shared;
 use crate::trials::{Context, on_kvm, plain};
 use guest_tests::compare;
 use guest_tests::guest::{Boot, LAB_LIMIT};
 use guest_tests::process::{End, Outcome};
 use guest_tests::qemu::{Qemu, exit_status};
 use libtest_mimic::Trial;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// The tables of cases, whose names are the names of the tests.
@@ -134,8 +135,8 @@ impl Suite {
     }
 
     fn trials(self, context: &Arc<Context>, trials: &mut Vec<Trial>) {
-        let report = Arc::new(OnceLock::<Report>::new());
-        let once = move |context: &Context| report.get_or_init(|| self.run(context)).clone();
+        let report = Arc::new(Shared::<Report>::new());
+        let once = move |context: &Context| report.get(&context.slots, || self.run(context)).clone();
         for name in self.names() {
             let (once, test) = (once.clone(), format!("{}::{name}", self.name));
             trials.push(self.place.trial(&test, context, move |c| verdict(&once(c)?, &name)));

@@ -1,12 +1,13 @@
 //! What the µ-kernel's paths and the shortest system calls take: no more than is promised in `tests/data/*-counts.toml`.
 //! `cargo xtask bench NAME --check` counts and compares, once for all; each count is a test here.
 
+use crate::slots::Shared;
 use crate::trials::{Context, plain};
 use guest_tests::compare;
 use guest_tests::guest::{LAB_LIMIT, xtask};
 use guest_tests::process::{self, End, Outcome};
 use libtest_mimic::Trial;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 /// Part of the tests' names and of the command, and what is promised, whose headings are the rest of the tests' names.
 const PROMISES: [(&str, &str); 2] = [
@@ -42,15 +43,17 @@ pub fn trials(context: &Arc<Context>) -> Vec<Trial> {
 }
 
 fn group(context: &Arc<Context>, what: &'static str, promised: &'static str) -> Vec<Trial> {
-    let report = Arc::new(OnceLock::<Report>::new());
-    let counted = move || report.get_or_init(|| check(what)).clone();
+    let report = Arc::new(Shared::<Report>::new());
+    let counted = move |context: &Context| report.get(&context.slots, || check(what)).clone();
     let mut trials = Vec::new();
     for name in names(promised) {
         let counted = counted.clone();
-        trials.push(plain(format!("lab::{what}::{name}"), context, move |_| verdict(&counted()?, name)));
+        trials.push(plain(format!("lab::{what}::{name}"), context, move |context| {
+            verdict(&counted(context)?, name)
+        }));
     }
-    trials.push(plain(format!("lab::{what}::whole-report"), context, move |_| {
-        let outcome = counted()?;
+    trials.push(plain(format!("lab::{what}::whole-report"), context, move |context| {
+        let outcome = counted(context)?;
         if outcome.end == End::Exited(0) { Ok(()) } else { Err(compare::describe(&outcome)) }
     }));
     trials

@@ -1,5 +1,6 @@
 //! Sessions of GDB with a guest, on this machine's KVM and in the lab. They are files in `tests/gdb`.
 
+use crate::slots::Shared;
 use crate::trials::{Context, on_kvm, plain};
 use guest_tests::build::repository;
 use guest_tests::gdb::lab::{self, Verdicts};
@@ -7,7 +8,7 @@ use guest_tests::gdb::machine;
 use guest_tests::gdb::session::{Place, Session};
 use libtest_mimic::Trial;
 use std::path::PathBuf;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 /// The files, in the order of their names.
 fn files() -> Vec<PathBuf> {
@@ -48,12 +49,12 @@ fn lab_trials(mut sessions: Vec<Session>, context: &Arc<Context>) -> Vec<Trial> 
     let test = |session: &Session| format!("lab::gdb::{}", session.name);
     let names: Vec<_> = sessions.iter().map(|session| (session.name.clone(), test(session))).collect();
     sessions.retain(|session| context.is_selected(&test(session)));
-    let verdicts = Arc::new(OnceLock::<Verdicts>::new());
+    let verdicts = Arc::new(Shared::<Verdicts>::new());
     let sessions = Arc::new(sessions);
     let trial = |(name, test): (String, String)| {
         let (verdicts, sessions) = (verdicts.clone(), sessions.clone());
         plain(test, context, move |context| {
-            let verdicts = verdicts.get_or_init(|| lab::run(&context.build, &sessions));
+            let verdicts = verdicts.get(&context.slots, || lab::run(&context.build, &sessions));
             verdicts.get(&name).cloned().unwrap_or_else(|| Err("it was not run".to_owned()))
         })
     };

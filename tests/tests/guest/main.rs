@@ -20,7 +20,7 @@
 //! - [`live`]: machines that are watched; [`control`]: machines that are controlled
 //! - [`profile`]: profiles of whole runs; [`records`]: what servers and programs record; [`samples`]: where their time was
 //! - [`pages`]: what README and the tutorial show of a terminal
-//! - [`trials`]: tests of libtest-mimic, and what they share
+//! - [`trials`]: tests of libtest-mimic, and what they share; [`slots`]: how many work at a time
 
 #![forbid(unsafe_code)]
 
@@ -51,6 +51,7 @@ mod samples;
 mod settings;
 mod share;
 mod shell;
+mod slots;
 mod soak;
 mod status;
 mod stock;
@@ -63,8 +64,9 @@ use std::sync::Arc;
 
 fn main() {
     let arguments = Arguments::from_args();
-    let context = trials::Context::new(Build::locate(), arguments.clone());
-    if !arguments.list {
+    let is_list = arguments.list;
+    let context = trials::Context::new(Build::locate(), arguments);
+    if !is_list {
         context.announce();
     }
     let context = Arc::new(context);
@@ -98,5 +100,5 @@ fn main() {
     trials.extend(evidence::trials(&context));
     trials.extend(stock::trials(&context));
     trials.extend(pages::trials(&context));
-    libtest_mimic::run(&arguments, trials).exit();
+    context.run(trials).exit();
 }

@@ -1,6 +1,7 @@
 //! The paper's measurements run through on the L4 system, and measure all that they measure on Linux. What they find is for `cargo xtask bench paper`.
 //! What programs of L4 measure without Linux (the server set `paper`) must besides be what it was, or nearly: a change of the kernel may move it by an instruction or two.
 
+use crate::slots::Shared;
 use crate::trials::{Context, on_kvm, plain};
 use guest_tests::batch::Results;
 use guest_tests::guest::{Boot, LabBoot, run_boots_in_lab};
@@ -10,7 +11,7 @@ use libtest_mimic::Trial;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::process::Command;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// The groups of the suite, and what they measure.
@@ -142,9 +143,9 @@ fn run_in_lab(context: &Context) -> Result<Results, String> {
 }
 
 pub fn trials(context: &Arc<Context>) -> Vec<Trial> {
-    let results = Arc::new(OnceLock::new());
+    let results = Arc::new(Shared::new());
     let in_lab = move |context: &Context, name: &str| -> Result<Outcome, String> {
-        let results: &Result<Results, String> = results.get_or_init(|| run_in_lab(context));
+        let results: &Result<Results, String> = results.get(&context.slots, || run_in_lab(context));
         results.as_ref().map_err(Clone::clone)?.get(name).ok_or("it was not run")?.clone()
     };
     let native = plain("native::paper".to_owned(), context, |context| {

@@ -1,5 +1,6 @@
 //! What servers and programs record for `--profile`: their own halves of the story, in a run of the program `events`.
 
+use crate::slots::Shared;
 use crate::trials::{Context, on_kvm, plain};
 use guest_tests::compare;
 use guest_tests::guest::{Boot, LAB_LIMIT};
@@ -10,7 +11,7 @@ use libtest_mimic::Trial;
 use profile::kind::Kind;
 use profile::span::Span;
 use std::path::Path;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 use vmm_abi::trace::{Event, Record};
 
@@ -38,20 +39,20 @@ const CHECKS: [(&str, Check); 4] =
     [("calls", calls), ("events", events), ("drivers", drivers), ("calibration", calibration)];
 
 pub fn trials(context: &Arc<Context>) -> Vec<Trial> {
-    let (here, lab) = (Arc::new(OnceLock::new()), Arc::new(OnceLock::new()));
+    let (here, lab) = (Arc::new(Shared::new()), Arc::new(Shared::new()));
     let mut trials = Vec::new();
     for (name, check) in CHECKS {
         let here = here.clone();
         trials.push(on_kvm(&format!("records::{name}"), context, move |context| {
-            check(here.get_or_init(|| on_this_kvm(context, &[PROGRAM], OUTPUT)).as_ref()?)
+            check(here.get(&context.slots, || on_this_kvm(context, &[PROGRAM], OUTPUT)).as_ref()?)
         }));
         let lab = lab.clone();
         trials.push(plain(format!("lab::records::{name}"), context, move |context| {
-            check(lab.get_or_init(|| in_lab(context)).as_ref()?)
+            check(lab.get(&context.slots, || in_lab(context)).as_ref()?)
         }));
     }
     trials.push(plain("lab::records::agreement".to_owned(), context, move |context| {
-        agreement(lab.get_or_init(|| in_lab(context)).as_ref()?)
+        agreement(lab.get(&context.slots, || in_lab(context)).as_ref()?)
     }));
     trials.push(on_kvm("records::full-ring", context, |context| {
         full_ring(&on_this_kvm(context, &[PROGRAM, "flood"], "all written\n")?)

@@ -2,6 +2,7 @@
 
 use crate::control;
 use crate::live;
+use crate::slots::Shared;
 use crate::trials::{Context, on_kvm, plain};
 use guest_tests::batch::Results;
 use guest_tests::compare;
@@ -9,7 +10,7 @@ use guest_tests::guest::{self, Boot, LabBoot};
 use guest_tests::process::{End, Outcome};
 use guest_tests::programs;
 use libtest_mimic::Trial;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use vmm_abi::exit;
 
@@ -120,7 +121,7 @@ impl Run {
 }
 
 pub fn trials(context: &Arc<Context>) -> Vec<Trial> {
-    let lab = Arc::new(OnceLock::<Results>::new());
+    let lab = Arc::new(Shared::<Results>::new());
     let mut trials = Vec::new();
     for run in RUNS {
         trials.push(on_kvm(&format!("status::{}", run.name), context, move |context| {
@@ -132,7 +133,7 @@ pub fn trials(context: &Arc<Context>) -> Vec<Trial> {
         }));
         let lab = lab.clone();
         trials.push(plain(format!("lab::status::{}", run.name), context, move |context| {
-            let results = lab.get_or_init(|| run_in_lab(context));
+            let results = lab.get(&context.slots, || run_in_lab(context));
             let outcome = results.get(run.name).ok_or("it was not run")?;
             run.check(outcome.as_ref().map_err(Clone::clone)?)
         }));
@@ -140,7 +141,7 @@ pub fn trials(context: &Arc<Context>) -> Vec<Trial> {
     for scripted in &SCRIPTED {
         let lab = lab.clone();
         trials.push(plain(format!("lab::status::{}", scripted.name), context, move |context| {
-            let results = lab.get_or_init(|| run_in_lab(context));
+            let results = lab.get(&context.slots, || run_in_lab(context));
             let outcome = results.get(scripted.name).ok_or("it was not run")?;
             (scripted.check)(outcome.as_ref().map_err(Clone::clone)?)
         }));

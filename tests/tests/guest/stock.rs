@@ -2,6 +2,7 @@
 //!
 //! A handful of boots; each of their checks is a test.
 
+use crate::slots::Shared;
 use crate::trials::{Context, on_kvm, plain};
 use guest_tests::batch::{Job, Results};
 use guest_tests::guest::Boot;
@@ -10,7 +11,7 @@ use guest_tests::stock::{self, Files, job, text};
 use guest_tests::{compare, tap};
 use libtest_mimic::Trial;
 use std::process::Command;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 use vmm_abi::exit;
 
@@ -97,13 +98,13 @@ fn jobs(files: &Files) -> Vec<Job> {
 }
 
 /// What became of the boots; made when first asked for.
-#[derive(Clone, Default)]
-struct Boots(Arc<OnceLock<Result<Results, String>>>);
+#[derive(Clone)]
+struct Boots(Arc<Shared<Result<Results, String>>>);
 
 impl Boots {
     /// What a boot said on standard output and error.
     fn said(&self, context: &Context, boot: &str) -> Result<(Vec<u8>, String), String> {
-        let results = self.0.get_or_init(|| {
+        let results = self.0.get(&context.slots, || {
             let files = Files::new(&context.build)?;
             let is_asked_for = |job: &Job| names(&job.name).any(|name| context.is_selected(&name));
             let jobs: Vec<_> = jobs(&files).into_iter().filter(is_asked_for).collect();
@@ -166,7 +167,7 @@ fn file_system_is_whole(context: &Context, stdout: &[u8]) -> Result<(), String> 
 }
 
 pub fn trials(context: &Arc<Context>) -> Vec<Trial> {
-    let boots = Boots::default();
+    let boots = Boots(Arc::new(Shared::new()));
     let mut trials = Vec::new();
     for &(boot, checks) in CHECKS {
         for &check in checks {

@@ -6,6 +6,7 @@
 //! *Are there all of them?* A CPU leaves the kernel with a thread, the same thread enters it again, and so on; on one CPU in the lab, and on two of this machine's KVM, whose
 //! ways into the kernel are perhaps others.
 
+use crate::slots::Shared;
 use crate::trials::{Context, on_kvm, plain};
 use guest_tests::compare;
 use guest_tests::guest::{Boot, LAB_LIMIT, run_script_in_lab};
@@ -13,7 +14,7 @@ use guest_tests::process::{self, End, Outcome};
 use libtest_mimic::Trial;
 use profile::file::{Block, Reader, Ring};
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 use ukernel_abi::{Call, ThreadId};
 use vmm_abi::trace::{Event, Record};
@@ -268,16 +269,16 @@ fn smp(context: &Context) -> Result<(), String> {
 }
 
 pub fn trials(context: &Arc<Context>) -> Vec<Trial> {
-    let outcome = Arc::new(OnceLock::<Result<Outcome, String>>::new());
+    let outcome = Arc::new(Shared::<Result<Outcome, String>>::new());
     let trial = |which: &'static Loop| {
         let outcome = outcome.clone();
         plain(format!("lab::trace::{}", which.name), context, move |context| {
-            agree(outcome.get_or_init(|| measure(context)).as_ref().map_err(Clone::clone)?, which)
+            agree(outcome.get(&context.slots, || measure(context)).as_ref().map_err(Clone::clone)?, which)
         })
     };
     let mut trials: Vec<_> = LOOPS.iter().map(trial).collect();
     trials.push(plain("lab::trace::order".to_owned(), context, move |context| {
-        let outcome = outcome.get_or_init(|| measure(context)).as_ref().map_err(Clone::clone)?;
+        let outcome = outcome.get(&context.slots, || measure(context)).as_ref().map_err(Clone::clone)?;
         Profile::read(&outcome.stdout)?.check_order()
     }));
     trials.push(on_kvm("trace::order", context, smp));

@@ -33,7 +33,7 @@ pub fn test() -> Result<ExitCode> {
     report.step("formatting", || fmt::fmt(true).and_then(|_| sample::formatted()));
     report.step("clippy, host", lint::host);
     report.step("clippy, guest", lint::guest);
-    report.tests("unit tests", &["--workspace", "--exclude", KERNEL, "--exclude", "guest-tests"]);
+    report.tests("unit tests", &[]);
     if let Err(error) = setup::chromium() {
         report.skip("pages in a browser", &error);
     }
@@ -52,7 +52,7 @@ pub fn test() -> Result<ExitCode> {
     }
     // Without a build the guest tests could only try an old one.
     if report.step("build", build::build) {
-        report.tests("guest tests", &["--package", "guest-tests"]);
+        report.tests("guest tests", &["--test", "guest", "--test", "gdb_words"]);
         match &kvm {
             None => {
                 report.counted("sample project", sample::tests());
@@ -70,10 +70,32 @@ fn kvm_problem() -> Option<String> {
     opened.err().map(|error| format!("/dev/kvm: {error}"))
 }
 
+/// What tests printed that failed, as far as a person who looks at the end of a long log first wants to read it again.
+#[derive(Default)]
+struct Failures {
+    lines: Vec<String>,
+    is_inside: bool,
+}
+
+impl Failures {
+    /// Lines a run that are shown again.
+    const LIMIT: usize = 100;
+
+    /// Test runners tell the failures in detail behind a first line `failures:`, and their names behind a second.
+    fn line(&mut self, line: &str) {
+        if line == "failures:" {
+            self.is_inside = !self.is_inside;
+        } else if self.is_inside && self.lines.len() < Self::LIMIT {
+            self.lines.push(line.to_owned());
+        }
+    }
+}
+
 #[derive(Default)]
 struct Report {
     tally: Tally,
-    failures: Vec<String>,
+    /// Steps, and what their tests said.
+    failures: Vec<(String, Vec<String>)>,
 }
 
 impl Report {
@@ -82,16 +104,17 @@ impl Report {
         let result = process::step(what, body);
         if let Err(error) = &result {
             eprintln!("xtask: {what}: {error:#}");
-            self.failures.push(what.to_owned());
+            self.failures.push((what.to_owned(), Vec::new()));
             self.tally.failed += 1;
         }
         result.is_ok()
     }
 
-    /// Runs `cargo test` with these arguments.
-    fn tests(&mut self, what: &str, args: &[&str]) {
+    /// Runs `cargo test` for these targets. The packages are always the same: with others, their dependencies would have other features, and be built
+    /// once more.
+    fn tests(&mut self, what: &str, targets: &[&str]) {
         let mut command = cargo("test");
-        command.args(args).arg("--no-fail-fast");
+        command.args(["--workspace", "--exclude", KERNEL, "--no-fail-fast"]).args(targets);
         self.counted(what, command);
     }
 
@@ -99,10 +122,11 @@ impl Report {
     /// accounts for (of the compiler, say) is one more.
     fn counted(&mut self, what: &str, command: Command) {
         let mut tally = Tally::default();
-        let result = process::step(what, || cargo_test(command, &mut tally));
+        let mut failures = Failures::default();
+        let result = process::step(what, || cargo_test(command, &mut tally, &mut failures));
         if let Err(error) = &result {
             eprintln!("xtask: {what}: {error:#}");
-            self.failures.push(what.to_owned());
+            self.failures.push((what.to_owned(), failures.lines));
             tally.failed = tally.failed.max(1);
         }
         self.tally = self.tally + tally;
@@ -115,8 +139,11 @@ impl Report {
     }
 
     fn conclude(self) -> ExitCode {
-        for what in &self.failures {
+        for (what, lines) in &self.failures {
             eprintln!("FAILED: {what}");
+            for line in lines {
+                eprintln!("  {line}");
+            }
         }
         let Tally { passed, failed, skipped } = self.tally;
         println!("{passed} passed, {failed} failed, {skipped} skipped");
@@ -125,7 +152,7 @@ impl Report {
 }
 
 /// Runs tests, shows what they print and adds up their results.
-fn cargo_test(mut command: Command, tally: &mut Tally) -> Result<()> {
+fn cargo_test(mut command: Command, tally: &mut Tally, failures: &mut Failures) -> Result<()> {
     command.stdin(Stdio::null()).stdout(Stdio::piped());
     for_guest_tests(&mut command)?;
     let mut child = command.spawn().context("cannot start cargo")?;
@@ -134,6 +161,7 @@ fn cargo_test(mut command: Command, tally: &mut Tally) -> Result<()> {
         let line = line?;
         let line = String::from_utf8_lossy(&line);
         println!("{line}");
+        failures.line(&line);
         if let Some(result) = parse(&line) {
             *tally = *tally + result;
         }
@@ -192,6 +220,17 @@ mod tests {
             "test result: ok. 5 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out; finished in 1.03s";
         assert_eq!(parse(line), Some(Tally { passed: 5, failed: 0, skipped: 0 }));
         assert_eq!(parse("test a::b ... ok"), None);
+    }
+
+    #[test]
+    fn what_failing_tests_said_is_kept() {
+        let mut failures = Failures::default();
+        let said = "test a ... FAILED\n\nfailures:\n\n---- a ----\nwhy\n\nfailures:\n    a\n\ntest result: FAILED. 0 passed";
+        said.lines().for_each(|line| failures.line(line));
+        assert_eq!(failures.lines, ["", "---- a ----", "why", ""]);
+        failures.line("failures:");
+        (0..Failures::LIMIT).for_each(|_| failures.line("much"));
+        assert_eq!(failures.lines.len(), Failures::LIMIT);
     }
 
     #[test]
