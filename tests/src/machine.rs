@@ -48,6 +48,7 @@ pub struct Machine {
     /// What the guest prints, on all of its channels.
     pub output: Stream,
     vm: Arc<Vm>,
+    slots: Rc<RefCell<Slots>>,
     programs: Programs,
     ended: Receiver<Option<u8>>,
 }
@@ -100,13 +101,14 @@ impl Machine {
             // A test that has failed does not listen.
             let _ = sender.send(status);
         });
-        Ok(Self { control, output, vm, programs, ended })
+        let slots = Rc::new(RefCell::new(Slots::new(vm.clone())));
+        Ok(Self { control, output, vm, slots, programs, ended })
     }
 
     /// Stops it, for a debugger.
     pub fn attach(&self) -> Result<Live, String> {
-        let slots = Rc::new(RefCell::new(Slots::new(self.vm.clone())));
-        let live = Live::attach(self.control.clone(), slots, self.vm.memory().clone(), &self.programs);
+        let memory = self.vm.memory().clone();
+        let live = Live::attach(self.control.clone(), self.slots.clone(), memory, &self.programs);
         live.map_err(|error| format!("cannot attach: {error}"))
     }
 

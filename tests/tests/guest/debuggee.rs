@@ -16,12 +16,13 @@ use ukvmm::symbols;
 type Test = fn(&Context) -> Result<(), String>;
 
 pub fn trials(context: &Arc<Context>) -> Vec<Trial> {
-    let tests: [(&str, Test); 7] = [
+    let tests: [(&str, Test); 8] = [
         ("breakpoint", breakpoint),
         ("system-call", system_call),
         ("watchpoint", watchpoint),
         ("string", string),
         ("registers", registers),
+        ("good-moments", good_moments),
         ("leaving", leaving),
         ("hanging-up", hanging_up),
     ];
@@ -46,7 +47,11 @@ fn same<T: PartialEq + std::fmt::Debug>(what: &str, found: T, expected: T) -> Re
 
 /// Lets it run until a process begins with `/tests/NAME`.
 fn until_starts(machine: &mut dyn Debuggee, name: &str) -> Result<Thread, String> {
-    let path = format!("{}/{name}", programs::GUEST_DIR);
+    until_runs(machine, format!("{}/{name}", programs::GUEST_DIR))
+}
+
+/// Lets it run until a process begins with the file at `path`.
+fn until_runs(machine: &mut dyn Debuggee, path: String) -> Result<Thread, String> {
     loop {
         match go(machine, Plan::default())? {
             Event::Started { thread, .. } if machine.executable(thread.process).as_ref() == Some(&path) => {
@@ -215,6 +220,42 @@ fn registers(context: &Context) -> Result<(), String> {
     drop(machine);
     let said = guest.end()?.output;
     if said.ends_with("counted to 100000\n") { Ok(()) } else { Err(said) }
+}
+
+/// The Linux server waits for messages when a machine is interrupted, or a debugger comes: else it could not say what its programs are.
+fn good_moments(context: &Context) -> Result<(), String> {
+    const TIMES: usize = 20;
+    const RUN: Duration = Duration::from_millis(3);
+    const SHELL: &str = "/bin/busybox";
+    let script = "while :; do : >/tmp/a; done";
+    let guest = Machine::linux(&context.build, &["/bin/sh", "-c", script], true)?;
+    let mut machine = guest.attach()?;
+    let thread = until_runs(&mut machine, SHELL.to_owned())?;
+    for turn in 0..TIMES {
+        machine.detach();
+        std::thread::sleep(RUN);
+        machine = guest.attach()?;
+        let look = |machine: &mut dyn Debuggee, when: &str| {
+            let what = format!("{when}, turn {turn}: what runs");
+            same(&what, machine.executable(thread.process).as_deref(), Some(SHELL))?;
+            let descriptions = machine.threads().into_iter().map(|thread| machine.describe(thread));
+            let descriptions = descriptions.collect::<Result<Vec<_>, _>>().map_err(failed)?;
+            let of_server = descriptions.iter().filter(|line| line.starts_with("linux,"));
+            let waits: Vec<_> = of_server.map(|line| line.contains("waiting for anybody")).collect();
+            same(&format!("{when}, turn {turn}: the server waits"), waits, vec![true])
+        };
+        look(&mut machine, "attached")?;
+        machine.resume(Plan::default()).map_err(failed)?;
+        if let Some(other) = event_within(&mut machine, RUN)? {
+            return Err(format!("{other:?}"));
+        }
+        machine.interrupt();
+        event(&mut machine)?;
+        look(&mut machine, "interrupted")?;
+    }
+    machine.kill();
+    drop(machine);
+    guest.end().map(drop)
 }
 
 /// What a program prints that is debugged, and left in the middle of everything.

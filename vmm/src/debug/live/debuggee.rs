@@ -5,6 +5,7 @@ use super::hooks::Hooks;
 use super::machine::Machine;
 use super::notices::Notices;
 use super::points::{For, Points, USER_END};
+use super::rest::Rest;
 use super::run::Live;
 use super::unmaps::Unmaps;
 use super::wake::Wake;
@@ -45,8 +46,12 @@ impl Live {
         control.attach();
         control.pause()?;
         let machine = Machine::new(control, ram, reserve);
-        let ours =
-            Kernel::find(&machine, elf).map(|kernel| Ours::take_over(&machine, kernel, elf)).transpose()?;
+        let rest = Rest::new(programs);
+        let ours = Kernel::find(&machine, elf).map(|kernel| {
+            rest.come(&machine, &kernel, programs)?;
+            Ours::take_over(&machine, kernel, elf)
+        });
+        let ours = ours.transpose()?;
         let guest = Guest { machine, ours, patches: Default::default(), copies: Default::default() };
         guest.set_debug_of_all(true)?;
         let mut live = Self {
@@ -58,6 +63,7 @@ impl Live {
             notices: Notices::new(programs),
             unmaps: Unmaps::new(elf),
             wake,
+            rest,
             run: None,
             events: VecDeque::new(),
             last: None,
@@ -195,7 +201,7 @@ impl Debuggee for Live {
         if self.run.is_none() {
             return;
         }
-        let mut told = self.stand_still().unwrap_or_else(|error| {
+        let mut told = self.come_to_rest().unwrap_or_else(|error| {
             tracing::warn!("the machine does not stand still: {error}");
             Vec::new()
         });

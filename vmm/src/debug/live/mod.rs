@@ -11,7 +11,7 @@
 //! - [`decode`]: instructions that are not stepped like others; [`step`]: one instruction
 //! - [`watch`]: watchpoints; [`notices`]: programs start, or are about to get a signal
 //! - [`memory`], [`registers`]: what debuggers read and write
-//! - [`run`]: lets it run until something has happened; [`sort`]: what that was; [`wake`]: how one waits for it
+//! - [`run`]: lets it run until something has happened; [`sort`]: what that was; [`wake`]: how one waits for it; [`rest`]: a good moment to stop at
 //! - [`debuggee`]: all of it, as a [`Debuggee`](crate::debug::debuggee::Debuggee)
 
 pub mod agent;
@@ -29,6 +29,7 @@ pub mod patches;
 pub mod points;
 pub mod reach;
 pub mod registers;
+pub mod rest;
 pub mod run;
 pub mod sort;
 pub mod stand;

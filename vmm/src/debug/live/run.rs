@@ -3,6 +3,7 @@
 use super::guest::Guest;
 use super::notices::Notices;
 use super::points::Points;
+use super::rest::Rest;
 use super::sort::Outcome;
 use super::step::Step;
 use super::unmaps::Unmaps;
@@ -26,6 +27,7 @@ pub struct Live {
     pub(super) notices: Notices,
     pub(super) unmaps: Unmaps,
     pub(super) wake: Wake,
+    pub(super) rest: Rest,
     /// While it runs.
     pub(super) run: Option<Run>,
     pub(super) events: VecDeque<Event>,
@@ -173,7 +175,7 @@ impl Live {
     }
 
     /// Does what could not be done before.
-    fn prepare(&mut self) -> Result<(), Error> {
+    pub(super) fn prepare(&mut self) -> Result<(), Error> {
         self.guest.make_ready()?;
         self.refresh()?;
         let waiting: Vec<Step> = match &mut self.run {
