@@ -141,7 +141,8 @@ fn run_once(build: &Build, files: &Files, jobs: &[Job]) -> Results {
         let mut lab = guest::lab(left);
         lab.args(["--memory", MEMORY_MIB, "--exec", "busybox", "sh"]).arg(&path);
         // Every file that is named here is in the lab, at the same path; so many CPUs as are asked for here are in it.
-        lab.args(files.all()).args(["control.sh", "devices.sh", "share.sh", "status.sh"].map(lab_script));
+        lab.args(files.all())
+            .args(["control.sh", "crash.sh", "devices.sh", "share.sh", "status.sh"].map(lab_script));
         lab.args(["--cpus", CPUS]);
         process::run(lab, b"", left + guest::MARGIN)
     })

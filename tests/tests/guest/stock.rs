@@ -81,6 +81,9 @@ fn jobs(files: &Files) -> Vec<Job> {
     let boot = |name, kernel: &str, rest: &[&str]| {
         job(name, "status.sh", &[&[ukvmm, "--kernel", kernel], rest].concat())
     };
+    let crash = |name, cmdline: &str| {
+        job(name, "crash.sh", &[ukvmm, "--kernel", vmlinux, "--profile", "-", "--cmdline", cmdline])
+    };
     vec![
         job("devices", "devices.sh", &[ukvmm, bzimage, initrd, &text(&files.vsock)]),
         job("share", "share.sh", &[ukvmm, generic, initrd]),
@@ -90,8 +93,8 @@ fn jobs(files: &Files) -> Vec<Job> {
             "control.sh",
             &[ukvmm, "--kernel", bzimage, "--initrd", initrd, "--cpus", "2", "--cmdline", CPUS],
         ),
-        boot("panic", vmlinux, &["--profile", "-", "--cmdline", "quiet"]),
-        boot("triple-fault", vmlinux, &["--profile", "-", "--cmdline", "quiet reboot=t"]),
+        crash("panic", "quiet"),
+        crash("triple-fault", "quiet reboot=t"),
         // An ELF file is as good as any for a root file system that is too large.
         boot("no-room", bzimage, &["--initrd", vmlinux, "--memory", "100M"]),
     ]
@@ -132,7 +135,27 @@ const OTHERS: &[(&str, &str, Judge)] = &[
     ("devices", "uploaded-out", sums_agree),
     ("devices", "file-system-out", file_system_is_whole),
     ("share", "copied-out", sums_agree),
+    ("panic", "evidence", |_, stdout| has_left(stdout, &PANIC)),
+    ("triple-fault", "evidence", |_, stdout| has_left(stdout, &TRIPLE_FAULT)),
 ];
+
+/// What the folder of a kernel's death has in it.
+const FILES: &str = "# left README.txt console.log log.txt manifest.json registers.txt\n";
+const PANIC: [&str; 4] = [
+    FILES,
+    "\"kind\": \"panic\"",
+    "Kernel panic - not syncing: VFS: Unable to mount root fs",
+    "vCPU 0, in kernel mode\nrip ffffffff8",
+];
+/// The lab's CPU is one of AMD's.
+const TRIPLE_FAULT: [&str; 3] = [FILES, "\"kind\": \"triple-fault\"", "vCPU 0: KVM has reset it"];
+
+/// Whether there is what is expected.
+fn has_left(stdout: &[u8], expected: &[&str]) -> Result<(), String> {
+    let stdout = String::from_utf8_lossy(stdout);
+    let missing = expected.iter().find(|expected| !stdout.contains(**expected));
+    missing.map_or(Ok(()), |missing| Err(format!("there is no {missing:?} in\n{stdout}")))
+}
 
 /// Whether the lab got the bytes that it sent.
 fn sums_agree(_: &Context, stdout: &[u8]) -> Result<(), String> {
