@@ -9,6 +9,7 @@
 use crate::compare;
 use crate::process::{End, Outcome};
 use crate::stream::Stream;
+use lab::process::quote;
 use std::collections::HashMap;
 use std::fmt::Write;
 use std::time::{Duration, Instant};
@@ -108,10 +109,6 @@ run() {{
         script.push('\n');
     }
     script
-}
-
-fn quote(word: &str) -> String {
-    format!("'{}'", word.replace('\'', r"'\''"))
 }
 
 /// The outcomes of the first jobs: as many as have whole frames.

@@ -6,6 +6,7 @@ use crate::case::{Case, Judge, Place};
 use crate::compare;
 use crate::process::{self, End, Outcome};
 use crate::programs::{self, GUEST_DIR};
+use lab::process::{quote, show};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -102,8 +103,7 @@ impl Boot {
 
     /// The shell script, in which `{boot}` stands for all of it and `{ukvmm}` for the program alone.
     fn script(&self, script: &str) -> String {
-        let quote = |word: &String| format!("'{}'", word.replace('\'', "'\\''"));
-        let quoted: Vec<_> = self.argv().iter().map(quote).collect();
+        let quoted: Vec<_> = self.argv().iter().map(|word| quote(word)).collect();
         script.replace("{boot}", &quoted.join(" ")).replace("{ukvmm}", &quoted[0])
     }
 
@@ -155,7 +155,7 @@ pub fn check_kvm(build: &Build, entry: Entry, case: &Case) -> Result<(), String>
     words.extend(argv.iter().map(String::as_str));
     let boot = Boot::linux_by(build, entry, &programs::image(build)?)?.timeout(case.timeout).program(&words);
     let outcome = boot.run_kvm(case.stdin, case.timeout)?;
-    let explain = |e: String| format!("{}: {e}", process::command_line(&boot.command()));
+    let explain = |e: String| format!("{}: {e}", show(&boot.command()));
     case.check(&outcome, Place::Kvm, build).map_err(explain)?;
     if case.judge == Judge::Itself {
         survived(&outcome).map_err(|e| explain(format!("{e}\n{}", compare::describe(&outcome))))?;

@@ -5,6 +5,7 @@
 use crate::build::{Build, repository};
 use crate::cpio::Archive;
 use crate::process::{self, End};
+use lab::process::show;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -239,7 +240,7 @@ fn is_older(program: &Path, source: &Path) -> bool {
 }
 
 fn check(command: Command, hint: &str) -> Result<(), String> {
-    let text = process::command_line(&command);
+    let text = show(&command);
     let outcome = process::run(command, b"", Duration::from_secs(120)).map_err(|e| format!("{e}; {hint}"))?;
     match outcome.end {
         End::Exited(0) => Ok(()),
