@@ -1,8 +1,10 @@
-//! The example of a CI job: its commands are such that exist, and the page says what the file does.
+//! The example of a CI job: it has the form that GitHub demands ([`crate::workflow`]), its commands are such that exist, and the page says what the file does.
 
+use crate::workflow;
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use yaml_rust2::{Yaml, YamlLoader};
 
 const WORKFLOW: &str = "tests/sample-project/.github/workflows/test.yml";
 /// Programs that a runner has, and this machine need not.
@@ -16,25 +18,21 @@ fn read(path: &str) -> String {
     std::fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
 }
 
-/// The scripts of the steps (`run:`), each as one text. A block (`|`) ends where lines are indented as `run:` is, or less.
-fn scripts(workflow: &str) -> Vec<String> {
-    let indent = |line: &str| line.len() - line.trim_start().len();
-    let mut lines = workflow.lines().peekable();
-    let mut scripts = Vec::new();
-    while let Some(line) = lines.next() {
-        let Some(script) = line.trim_start().trim_start_matches("- ").strip_prefix("run: ") else { continue };
-        if script != "|" {
-            scripts.push(script.to_owned());
-            continue;
-        }
-        let mut block = String::new();
-        while let Some(next) = lines.next_if(|next| next.is_empty() || indent(next) > indent(line)) {
-            block += next.trim_start();
-            block.push('\n');
-        }
-        scripts.push(block);
-    }
-    scripts
+fn parse(text: &str) -> Yaml {
+    let mut documents = YamlLoader::load_from_str(text).unwrap_or_else(|error| panic!("{error}: {text}"));
+    assert_eq!(documents.len(), 1, "{text}");
+    documents.remove(0)
+}
+
+/// The steps of all jobs.
+fn steps(workflow: &Yaml) -> Vec<&Yaml> {
+    let jobs = workflow["jobs"].as_hash().into_iter().flat_map(|jobs| jobs.values());
+    jobs.flat_map(|job| job["steps"].as_vec().into_iter().flatten()).collect()
+}
+
+/// The scripts of the steps (`run`).
+fn scripts(workflow: &Yaml) -> Vec<String> {
+    steps(workflow).into_iter().filter_map(|step| Some(step["run"].as_str()?.to_owned())).collect()
 }
 
 /// The first words of a script's commands.
@@ -58,7 +56,7 @@ fn commands_of_xtask() -> BTreeSet<String> {
 
 #[test]
 fn the_job_runs_commands_that_exist() {
-    let scripts = scripts(&read(WORKFLOW));
+    let scripts = scripts(&parse(&read(WORKFLOW)));
     assert!(scripts.len() >= 4, "{scripts:?}");
     let known = commands_of_xtask();
     for script in &scripts {
@@ -80,10 +78,23 @@ fn the_job_runs_commands_that_exist() {
 }
 
 #[test]
+fn the_job_has_the_form_that_github_demands() {
+    assert_eq!(workflow::complaints(&parse(&read(WORKFLOW))), [""; 0]);
+}
+
+#[test]
+fn what_the_page_shows_is_yaml() {
+    let page = read("docs/ci.md");
+    let blocks = page.split("```yaml\n").skip(1).map(|rest| rest.split("```").next().unwrap());
+    let known: Vec<Yaml> = blocks.map(parse).collect();
+    assert!(!known.is_empty() && known.iter().all(|block| block.as_hash().is_some()), "{known:?}");
+}
+
+#[test]
 fn the_page_has_the_job_s_rule_for_kvm() {
     let page = read("docs/ci.md");
     assert!(page.contains(WORKFLOW));
-    let rule = scripts(&read(WORKFLOW)).into_iter().find(|script| script.contains("udev")).unwrap();
+    let rule = scripts(&parse(&read(WORKFLOW))).into_iter().find(|script| script.contains("udev")).unwrap();
     assert!(page.contains(rule.trim_end()), "{rule}");
     let advice = read("vmm/src/kvm/advice.rs");
     let first = rule.lines().next().unwrap();
@@ -92,7 +103,7 @@ fn the_page_has_the_job_s_rule_for_kvm() {
 
 #[test]
 fn scripts_are_found() {
-    let text = "a:\n  - name: x\n    run: |\n      one | two\n\n      three\n  - run: four\n";
-    assert_eq!(scripts(text), ["one | two\n\nthree\n", "four"]);
+    let text = "jobs:\n  a:\n    steps:\n    - name: x\n      run: |\n        one | two\n\n        three\n    - run: four\n";
+    assert_eq!(scripts(&parse(text)), ["one | two\n\nthree\n", "four"]);
     assert_eq!(commands("one a | two\n\nthree\n"), [vec!["one", "a"], vec!["two"], vec!["three"]]);
 }

@@ -6,7 +6,7 @@
 //! - [`quotes`]: files that are shown are as they are
 //! - [`summary`]: the book has all pages
 //! - [`architecture`]: files and functions that are named are there
-//! - [`ci`]: the example of a CI job runs commands that exist
+//! - [`ci`]: the example of a CI job runs commands that exist, and has the form of a [`workflow`]
 //! - [`dependencies`]: the list of crates is the one of the manifests
 
 mod architecture;
@@ -17,3 +17,4 @@ mod markdown;
 mod messages;
 mod quotes;
 mod summary;
+mod workflow;
