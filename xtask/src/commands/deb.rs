@@ -30,6 +30,7 @@ const SHELLS: [(&str, &str); 3] = [
     ("zsh", "usr/share/zsh/vendor-completions/_ukvmm"),
     ("fish", "usr/share/fish/vendor_completions.d/ukvmm.fish"),
 ];
+
 pub fn deb(args: &Args) -> Result<ExitCode> {
     args.build.make()?;
     let cargo_deb = setup::for_deb()?;
@@ -78,6 +79,7 @@ fn files(build: &Path) -> Result<Vec<(PathBuf, PathBuf)>> {
     }
     let doc = Path::new("usr/share/doc/ukvmm");
     let root = paths::root();
+    files.push((root.join("vmm/debian/lintian-overrides"), "usr/share/lintian/overrides/ukvmm".into()));
     files
         .extend(["README.md", "LICENSE-APACHE", "LICENSE-MIT"].map(|name| (root.join(name), doc.join(name))));
     let chapters = names(&root.join("docs"), "md")?.into_iter();
@@ -170,6 +172,13 @@ mod tests {
             assert!(to.contains(&PathBuf::from(name)), "{name}");
         }
         assert!(!to.iter().any(|path| path.extension().is_some_and(|e| e == "debug")));
+    }
+
+    #[test]
+    fn the_changelog_begins_with_this_version() {
+        let changelog = fs::read_to_string(paths::root().join("vmm/debian/changelog")).unwrap();
+        let first = format!("ukvmm ({}-1) ", env!("CARGO_PKG_VERSION"));
+        assert!(changelog.starts_with(&first), "{first}: {changelog}");
     }
 
     #[test]
