@@ -27,7 +27,7 @@ pub struct Job {
     pub memory_mib: u32,
     /// CPUs of the lab; see [`Job::cpus`].
     pub cpus: u32,
-    /// Waiting takes time, as for somebody who types. Otherwise the lab's time goes on at once where nothing is to be done; with several CPUs it always takes time.
+    /// Waiting takes time, as for somebody who types, and the clock is right. Otherwise the lab's time begins in 2020, and goes on at once where nothing is to be done; with several CPUs it always takes time.
     pub waits: bool,
     /// Unix sockets of this machine, to be made: what connects to one reaches a port of the lab, `/dev/vport0p4` and so on.
     pub sockets: Vec<PathBuf>,

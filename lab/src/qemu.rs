@@ -126,7 +126,7 @@ fn command(folder: &Path, kernel: &Kernel, job: &Job) -> Result<Command> {
         // With more, one that waits for another would get a turn of 0.1 s of the machine's time, which is seconds of ours.
         command.args(["-icount", if job.waits { "shift=0" } else { "shift=0,sleep=off" }]);
     }
-    command.args(["-rtc", "base=2020-01-01,clock=vm", "-seed", "1"]);
+    command.args(["-rtc", if job.waits { "base=utc" } else { "base=2020-01-01,clock=vm" }, "-seed", "1"]);
     command.args([
         "-m",
         &job.memory_mib.to_string(),

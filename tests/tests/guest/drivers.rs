@@ -18,6 +18,8 @@ use std::time::Duration;
 const WORDS: [&str; 3] = ["1", "100", "2"];
 /// In the lab, where a guest is slow.
 const WORDS_IN_LAB: [&str; 3] = ["1", "15", "1"];
+/// Where only the way to the disk is of interest.
+const WORDS_BY_ACCEL: [&str; 3] = ["1", "2", "0"];
 const LIMIT: Duration = Duration::from_secs(150);
 const DISK_BYTES: u64 = 8 << 20;
 /// The part of the disk that the guest writes to and tells the checksum of: `FIRST_SECTOR` and `BLOCKS` of `tests/blocktest`.
@@ -142,11 +144,20 @@ fn no_disk(context: &Context) -> Result<(), String> {
     }
 }
 
+/// By `ukvmm --accel lab`, whose disk is a file of this machine.
+fn by_accel(context: &Context) -> Result<(), String> {
+    let disk = disk(context, "accel")?;
+    let boot = boot(context, &disk, &["--accel", "lab"], &WORDS_BY_ACCEL)?;
+    let outcome = boot.run_kvm(b"", LAB_LIMIT)?;
+    check("accel", &outcome, End::Exited(0), &content(&disk)?)
+}
+
 pub fn trials(context: &Arc<Context>) -> Vec<Trial> {
     vec![
         on_kvm("drivers::block-killed", context, on_this_machine),
         on_kvm("drivers::no-disk", context, no_disk),
         plain("qemu::drivers::block-killed".to_owned(), context, in_qemu),
         plain("lab::drivers::block-killed".to_owned(), context, in_lab),
+        plain("lab::accel::disk".to_owned(), context, by_accel),
     ]
 }

@@ -258,11 +258,22 @@ fn send(path: &Path, out: &Sender) -> io::Result<()> {
     out.send(&Frame::File(path.into()))?;
     let mut file = File::open(path)?;
     let mut chunk = vec![0; CHUNK];
+    // A core is as large as the guest's memory, most of which has never been touched.
+    let mut zeros = 0;
     loop {
-        match file.read(&mut chunk)? {
-            0 => return Ok(()),
-            count => out.send(&Frame::Data(chunk[..count].to_vec()))?,
+        let count = file.read(&mut chunk)?;
+        let bytes = &chunk[..count];
+        if count > 0 && bytes.iter().all(|&byte| byte == 0) {
+            zeros += count as u64;
+            continue;
         }
+        if zeros > 0 {
+            out.send(&Frame::Zeros(std::mem::take(&mut zeros)))?;
+        }
+        if count == 0 {
+            return Ok(());
+        }
+        out.send(&Frame::Data(bytes.to_vec()))?;
     }
 }
 
@@ -276,7 +287,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = |name: &str| folder.path().join(name);
         std::fs::create_dir(path("b")).unwrap();
-        std::fs::write(path("b/c"), vec![7; CHUNK + 1]).unwrap();
+        std::fs::write(path("b/c"), [vec![7; CHUNK], vec![0; 2 * CHUNK], vec![7], vec![0; CHUNK]].concat())
+            .unwrap();
         std::fs::write(path("a"), "").unwrap();
         let (mut received, wire) = UnixStream::pair().unwrap();
         let out = Sender::new(wire);
@@ -287,7 +299,9 @@ mod tests {
             Frame::File(path("a")),
             Frame::File(path("b/c")),
             Frame::Data(vec![7; CHUNK]),
-            Frame::Data(vec![7]),
+            Frame::Zeros(2 * CHUNK as u64),
+            Frame::Data([vec![7], vec![0; CHUNK - 1]].concat()),
+            Frame::Zeros(1),
         ];
         for frame in expected {
             assert_eq!(Frame::read(&mut received).unwrap(), Some(frame));

@@ -11,7 +11,7 @@ use crate::terminal;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGPIPE, SIGQUIT, SIGTERM, SIGWINCH};
 use signal_hook::iterator::Signals;
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, IsTerminal, Read, Write};
+use std::io::{self, IsTerminal, Read, Seek, SeekFrom, Write};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
@@ -226,12 +226,24 @@ fn receive(
                     file.write_all(&bytes).map_err(host(format!("writing {}", path.display())))?;
                 }
             }
+            Frame::Zeros(count) => {
+                if let Some((path, file)) = &mut open {
+                    skip(file, count).map_err(host(format!("writing {}", path.display())))?;
+                }
+            }
             Frame::Relay(number, Step::Open(door)) => doors.let_out(number, door, exchange),
             Frame::Relay(number, step) => exchange.hear(number, step),
             _ => {}
         }
     }
     Ok(())
+}
+
+/// Leaves a hole, which is read as zeros.
+fn skip(file: &mut File, count: u64) -> io::Result<()> {
+    let end = file.stream_position()?.checked_add(count).ok_or(io::ErrorKind::FileTooLarge)?;
+    file.set_len(end)?;
+    file.seek(SeekFrom::Start(end)).map(drop)
 }
 
 fn create(path: PathBuf) -> Result<(PathBuf, File), AccelError> {
@@ -294,12 +306,14 @@ mod tests {
         for name in ["crash/a/b", "core", "other", "crash/../evil"] {
             Frame::File(path(name)).write(&mut bytes).unwrap();
             Frame::Data(vec![1; 3]).write(&mut bytes).unwrap();
+            Frame::Zeros(2).write(&mut bytes).unwrap();
             Frame::Data(vec![2]).write(&mut bytes).unwrap();
+            Frame::Zeros(1).write(&mut bytes).unwrap();
         }
         let exchange = Exchange::new(Arc::new(Sender::new(io::sink())), End::Outside);
         receive(bytes.as_slice(), &outputs, &Doors::default(), &exchange).unwrap();
         for name in ["crash/a/b", "core"] {
-            assert_eq!(fs::read(path(name)).unwrap(), [1, 1, 1, 2]);
+            assert_eq!(fs::read(path(name)).unwrap(), [1, 1, 1, 0, 0, 2, 0]);
         }
         assert!(!path("other").exists() && !path("evil").exists());
     }

@@ -129,10 +129,11 @@ fn folders(outputs: &[PathBuf]) -> Vec<PathBuf> {
     outputs.iter().filter_map(nearest).collect()
 }
 
-/// In MiB: the lab has its files twice, packed and unpacked.
+/// In MiB: the lab has its files twice, packed and unpacked. Its file system takes half of its memory at most, and cores are as large as the guest's.
 fn memory(run: &Run, files: &[PathBuf]) -> u32 {
     let bytes: u64 = files.iter().filter_map(|path| Some(fs::metadata(path).ok()?.len())).sum();
-    let mib = OWN_MEMORY + (2 * bytes).div_ceil(1 << 20) + run.memory.div_ceil(1 << 20);
+    let cores = [run.core.is_some(), run.evidence.crash_dir.is_some()].map(u64::from).iter().sum::<u64>();
+    let mib = OWN_MEMORY + (2 * bytes).div_ceil(1 << 20) + (1 + 2 * cores) * run.memory.div_ceil(1 << 20);
     u32::try_from(mib).unwrap_or(u32::MAX)
 }
 

@@ -30,6 +30,8 @@ pub enum Frame {
     File(PathBuf),
     /// Its bytes.
     Data(Vec<u8>),
+    /// So many of its bytes that are zero.
+    Zeros(u64),
     /// To either: of the connection with this number ([`super::relay`]).
     Relay(u32, Step),
 }
@@ -80,6 +82,7 @@ impl Frame {
             Self::Signal(signal) => (5, vec![*signal]),
             Self::File(path) => (6, path.as_os_str().as_bytes().to_vec()),
             Self::Data(bytes) => (7, bytes.clone()),
+            Self::Zeros(count) => (12, count.to_le_bytes().to_vec()),
             Self::Relay(number, step) => {
                 let (kind, bytes) = step.parts();
                 (kind, [&number.to_le_bytes(), bytes.as_slice()].concat())
@@ -107,6 +110,7 @@ impl Frame {
             (5, [signal]) => Self::Signal(*signal),
             (6, name) => Self::File(path(name)),
             (7, _) => Self::Data(bytes),
+            (12, count) => Self::Zeros(u64::from_le_bytes(count.try_into().ok()?)),
             (kind, [a, b, c, d, rest @ ..]) => {
                 Self::Relay(u32::from_le_bytes([*a, *b, *c, *d]), Step::of(kind, rest)?)
             }
@@ -189,6 +193,7 @@ mod tests {
             Frame::Signal(15),
             Frame::File("/x".into()),
             Frame::Data(Vec::new()),
+            Frame::Zeros(1 << 40),
             Frame::Relay(1 << 31, Step::Open(3)),
             Frame::Relay(2, Step::Bytes(vec![0, 255])),
             Frame::Relay(3, Step::Taken(65536)),
@@ -206,7 +211,8 @@ mod tests {
     #[test]
     fn nonsense_is_an_error() {
         for bytes in [
-            &[12, 0, 0, 0, 0][..],
+            &[13, 0, 0, 0, 0][..],
+            &[12, 1, 0, 0, 0, 0],
             &[4, 1, 0, 0, 0, 7],
             &[2, 255, 255, 255, 255],
             &[2, 4],
