@@ -26,9 +26,10 @@ const DISK_MIB: u32 = 64;
 /// Files of QEMU that its `microvm` reads, besides its program and libraries.
 const ROMS: [&str; 3] = ["bios-microvm.bin", "linuxboot_dma.bin", "kvmvapic.bin"];
 const QEMU: &str = "/usr/bin/qemu-system-x86_64";
-const TIMEOUT: Duration = Duration::from_secs(900);
-/// Memory of the lab: for QEMU with its libraries, a disk and a guest.
-const LAB_MIB: u32 = 2048;
+const TIMEOUT: Duration = Duration::from_secs(300);
+/// Memory of the lab: for QEMU with its libraries, a disk and a guest. Now and then a stock Linux stands still in a lab of one CPU (docs/lab.md, the emulator's
+/// third mistake), at the same place in every run; in another lab it does not, and this is what makes it another one.
+const LABS_MIB: [u32; 3] = [2304, 2432, 2560];
 
 /// Ticks and how many requests or bytes they were for.
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -64,13 +65,24 @@ pub fn measure() -> Result<Linux> {
     let measured = |what: &str, command: &str, more: Vec<PathBuf>| {
         process::step(&format!("the lab: a Linux guest under {what}"), || {
             let files = [&files[..], &more].concat();
-            parse(&script_in_lab(&script(&load, command), files, LAB_MIB, TIMEOUT)?)
+            in_some_lab(&script(&load, command), &files)
         })
     };
     Ok(Linux {
         ukvmm: measured("ukvmm", &ours, vec![ukvmm])?,
         qemu: measured("QEMU", &qemus, qemu_files(Path::new(QEMU))?)?,
     })
+}
+
+fn in_some_lab(script: &str, files: &[PathBuf]) -> Result<Loads> {
+    let mut last = None;
+    for memory in LABS_MIB {
+        match script_in_lab(script, files.to_vec(), memory, TIMEOUT).and_then(|text| parse(&text)) {
+            Ok(loads) => return Ok(loads),
+            Err(error) => last = Some(error),
+        }
+    }
+    Err(last.context("there is no lab")?)
 }
 
 fn show(path: &Path) -> String {
