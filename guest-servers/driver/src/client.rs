@@ -181,6 +181,12 @@ impl<L: Link> Client<L> {
         Ok(true)
     }
 
+    /// What has not been completed, and could not be because the driver is not there, is not submitted again.
+    pub fn give_up(&mut self) {
+        self.pending = [None; DEPTH as usize];
+        self.lost = [false; DEPTH as usize];
+    }
+
     /// The next completion, if one is there.
     pub fn take(&mut self) -> Option<Completion> {
         if let Some(tag) = self.lost.iter().position(|lost| *lost) {

@@ -120,7 +120,8 @@ impl<L: Link> Disk<L> {
     fn one(&mut self, operation: Operation, at: usize, len: usize) -> Result<(), DiskError> {
         let tag = self.submit(operation, at, len).map_err(|_| DiskError::Driver(Refusal::Again))?;
         loop {
-            self.client.wait(1)?;
+            // Who is told that it was not done may use the buffer for something else: it must not be done later.
+            self.client.wait(1).inspect_err(|_| self.client.give_up())?;
             while let Some(completion) = self.client.take() {
                 if completion.tag == tag {
                     return match completion.outcome {

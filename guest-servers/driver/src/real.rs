@@ -244,7 +244,12 @@ impl ToServer {
     /// With a region of 2^`log2` bytes that is shared with the server `name`.
     pub fn new(name: &'static str, log2: u32) -> Result<Self, Refusal> {
         let (memory, region) = drivers::share(log2, name)?;
-        Ok(Self { name, server: ThreadId::NIL, memory, region, pauses: 0 })
+        Ok(Self::with_lists(name, memory, region))
+    }
+
+    /// With a region that is there already, and of which this has only the lists, or more: its data may be for somebody else to fill and look at.
+    pub fn with_lists(name: &'static str, memory: Window, region: u64) -> Self {
+        Self { name, server: ThreadId::NIL, memory, region, pauses: 0 }
     }
 
     /// The driver's thread, as last found.

@@ -175,6 +175,20 @@ fn a_driver_that_is_given_up_or_never_comes() {
 }
 
 #[test]
+fn what_was_given_up_is_not_done_later() {
+    let mut c = client(vec![Does::Dies, Does::Dies, Does::Completes(vec![0])]);
+    submit(&mut c, 2);
+    c.link_mut().finds = [Err(Refusal::NoDevice)].into();
+    assert_eq!(c.wait(1), Err(Refusal::NoDevice));
+    c.give_up();
+    assert_eq!(c.under_way(), 0);
+    submit(&mut c, 1);
+    c.wait(1).unwrap();
+    assert_eq!(c.link().shown[2], [0], "only what was submitted since");
+    assert_eq!(tags(&mut c), [(0, Outcome::Done)]);
+}
+
+#[test]
 fn a_driver_that_lies_is_no_better_than_a_dead_one() {
     for lie in [
         Does::Claims(2),
