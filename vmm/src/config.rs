@@ -28,6 +28,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 use vmm_abi::boot::{ARGV_MODULE, CPUS_MAX, ENVP_MODULE, INITRD_MODULE, SET_MODULE};
 use vmm_abi::exit;
+use vmm_abi::set::{Device, DeviceKind};
 
 /// Smallest and largest memory of a guest. Some KVMs take no guest-physical address above 2^39.
 const MEMORY: std::ops::RangeInclusive<u64> = 4 << 20..=256 << 30;
@@ -275,6 +276,7 @@ fn without_servers(run: &Run) -> Result<Vec<Module>, ConfigError> {
 
 fn server_modules(name: &Path, beside: &Path, run: &Run) -> Result<Vec<Module>, ConfigError> {
     let (mut set, path) = read_set(name, beside)?;
+    set.leave_out(|device| has(run, device));
     if let Some(strace) = run.strace {
         let arg = match strace {
             Strace::All => "--strace",
@@ -307,6 +309,18 @@ fn server_modules(name: &Path, beside: &Path, run: &Run) -> Result<Vec<Module>, 
         modules.push(Module::file(INITRD_MODULE, input));
     }
     Ok(modules)
+}
+
+/// Whether the machine will have a device.
+fn has(run: &Run, device: &Device) -> bool {
+    let number = match device.kind {
+        DeviceKind::Block => run.disk.len(),
+        DeviceKind::Net => run.net.len(),
+        DeviceKind::Console => usize::from(!run.virtio_console.is_empty()),
+        DeviceKind::Rng => usize::from(run.rng),
+        DeviceKind::P9 => run.share.len(),
+    };
+    usize::from(device.index) < number
 }
 
 /// The file of a server set. A name is looked up beside the kernel, then in the current folder; what looks like a path is one.

@@ -16,6 +16,7 @@
 //! devices = ["block:0"]              # virtio devices: kind (block, net, console, rng, 9p) and which of them
 //! watchdog = "20ms"                  # it is started again, too, if it does not come back to its loop for so long
 //! may_kill = ["net"]                 # servers that it may have started again
+//! optional = false                   # true: it is left out if the machine has none of its devices
 //! ```
 //!
 //! σ0 and root are in every set and are not listed.
@@ -69,6 +70,8 @@ pub struct Server {
     watchdog: u32,
     #[serde(default)]
     may_kill: Vec<String>,
+    #[serde(default)]
+    optional: bool,
 }
 
 #[derive(Deserialize, Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -178,6 +181,9 @@ impl ServerSet {
                     .into(),
             );
         }
+        if server.optional && (server.devices.is_empty() || index + 1 == self.servers.len()) {
+            return Some("optional: only a server with devices can be, and not the last".into());
+        }
         if server.watchdog != 0 && server.restart != Restart::Always {
             return Some("watchdog: it needs restart = \"always\"".into());
         }
@@ -186,6 +192,18 @@ impl ServerSet {
             return Some(format!("devices: {device} is another server's"));
         }
         server.args.iter().any(String::is_empty).then(|| "args: an argument is empty".into())
+    }
+
+    /// Leaves out the servers that are optional and have no device in this machine. Nobody may call these any more, so that the set is what it would
+    /// be if it had never had them.
+    pub fn leave_out(&mut self, has: impl Fn(&Device) -> bool) {
+        let is_absent = |s: &Server| s.optional && !s.devices.iter().any(&has);
+        let absent: Vec<_> = self.servers.iter().filter(|s| is_absent(s)).map(|s| s.name.clone()).collect();
+        self.servers.retain(|s| !absent.contains(&s.name));
+        for server in &mut self.servers {
+            server.may_call.retain(|name| !absent.contains(name));
+            server.may_kill.retain(|name| !absent.contains(name));
+        }
     }
 
     /// Adds an argument to the server `name`. False if there is none.

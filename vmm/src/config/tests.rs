@@ -51,6 +51,23 @@ fn a_set_brings_its_servers_and_its_root_file_system() {
 }
 
 #[test]
+fn a_driver_that_is_optional_comes_with_its_device() {
+    let dir = build_dir();
+    fs::write(dir.path().join("servers/block"), "block").unwrap();
+    let set = "[[server]]\nname = 'block'\nprio = 1\nmemory = '1M'\ndevices = ['block:0']\noptional = true\n\
+               [[server]]\nname = 'linux'\nprio = 1\nmemory = '1M'\nmay_call = ['block']\n";
+    fs::write(dir.path().join("images/servers/disk.toml"), set).unwrap();
+    let image = dir.path().join("disk.img");
+    fs::write(&image, [0; 512]).unwrap();
+    let servers = |args: &[&str]| {
+        let config = config(dir.path(), &[&["--servers", "disk"], args].concat()).unwrap();
+        names(&config).into_iter().take_while(|name| *name != "set").skip(2).collect::<Vec<_>>().join(" ")
+    };
+    assert_eq!(servers(&[]), "linux");
+    assert_eq!(servers(&["--disk", image.to_str().unwrap()]), "block linux");
+}
+
+#[test]
 fn initrd_can_be_another_one() {
     let dir = build_dir();
     let other = dir.path().join("other");

@@ -40,6 +40,25 @@ fn drivers_have_more_to_say() {
 }
 
 #[test]
+fn servers_without_their_devices_are_left_out() {
+    let text = "[[server]]\nname = 'block'\nprio = 200\nmemory = '1M'\ndevices = ['block:0', 'block:1']\nrestart = 'always'\n\
+                optional = true\n[[server]]\nname = 'test'\nprio = 100\nmemory = '1M'\nmay_call = ['block', 'root']\n\
+                may_kill = ['block']\n";
+    let lines = |index| {
+        let mut set = parse(text).unwrap();
+        set.leave_out(|device| device.index == index);
+        (set.elfs().len(), set.to_lines())
+    };
+    let whole = parse(text).unwrap().to_lines();
+    assert_eq!((lines(0), lines(1)), ((2, whole.clone()), (2, whole)), "one of them is enough");
+    assert_eq!(lines(2), (1, "server name=test elf=test prio=100 memory=1048576 call=root\n".into()));
+    // One that is not optional is there, and says itself that it has nothing to drive.
+    let mut set = parse(&text.replace("optional = true", "")).unwrap();
+    set.leave_out(|_| false);
+    assert_eq!(set.servers.len(), 2);
+}
+
+#[test]
 fn the_sets_of_the_repository_are_valid() {
     let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../images/servers");
     let mut seen = 0;
@@ -86,6 +105,8 @@ fn errors_of_meaning_name_the_server() {
         (format!("{MINIMAL}elf = 'x/y'\n"), "is not a name"),
         (format!("{MINIMAL}restart = 'always'\n"), "the last server"),
         (format!("{MINIMAL}watchdog = '20ms'\n"), "needs restart"),
+        (format!("{MINIMAL}optional = true\n"), "only a server with devices"),
+        (format!("{MINIMAL}devices = ['rng:0']\noptional = true\n"), "and not the last"),
         (format!("{MINIMAL}may_kill = ['a']\n"), "no server \"a\" with restart"),
         (
             format!("{MINIMAL}devices = ['rng:0']\n{}devices = ['rng:0']\n", MINIMAL.replace("'a'", "'b'")),
