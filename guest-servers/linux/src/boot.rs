@@ -1,5 +1,6 @@
 //! From nothing to the first program: file systems, console, process 1.
 
+use crate::disk::{self, Disk, Drive};
 use crate::errno::Errno;
 use crate::exec::{Timers, WaitQueue};
 use crate::frames::FramePool;
@@ -22,6 +23,7 @@ use crate::trampoline::{Entry, Trampoline};
 use crate::tty::console::Terminals;
 use crate::tty::terminal::WindowSize;
 use crate::tty::{Channel, Console, ConsoleHost};
+use alloc::boxed::Box;
 use alloc::format;
 use alloc::rc::{Rc, Weak};
 use alloc::string::String;
@@ -42,6 +44,8 @@ pub struct Boot<'a> {
     pub options: Vec<String>,
     pub terminals: Terminals,
     pub window: WindowSize,
+    /// The way to the disk's driver, if there is a disk.
+    pub drive: Option<Box<dyn Drive>>,
 }
 
 /// Exit statuses where there is no program to have one. Those of a shell, 126 and 127, would come out as 119 and look like the
@@ -79,7 +83,7 @@ impl ConsoleHost for Host {
 
 /// Sets everything up and starts the first program. If that cannot be run, says so and ends the machine. `is_there` is called before: a debugger that is told of the
 /// program asks the server about it at once.
-pub fn boot(b: Boot<'_>, is_there: impl FnOnce(&Rc<Server>)) -> Result<Rc<Server>, Errno> {
+pub fn boot(mut b: Boot<'_>, is_there: impl FnOnce(&Rc<Server>)) -> Result<Rc<Server>, Errno> {
     let timers = Timers::new();
     timers.advance(b.machine.monotonic_ns());
     let caller = Outsider::new(INIT, b.machine.clone(), timers.clone());
@@ -90,17 +94,18 @@ pub fn boot(b: Boot<'_>, is_there: impl FnOnce(&Rc<Server>)) -> Result<Rc<Server
     let host = Rc::new(Host { machine: b.machine.clone(), server: handle.clone() });
     let console = Console::new(host, b.terminals, b.window);
     console.add_devices(&vfs);
+    let disk = b.drive.take().map(|drive| Rc::new(Disk::new(drive)));
     let info = FsInfo::new(root);
     {
         let ctx = FsContext { vfs: &vfs, info: &info, creds: &Credentials::ROOT, caller: &caller };
-        fill_root(&ctx, &b, &numbers, handle.clone())?;
+        fill_root(&ctx, &b, &numbers, handle.clone(), disk.clone())?;
     }
     let mode = Mode::from_options(b.options.iter().map(String::as_str));
     let trampoline = match Entry::from_options(b.options.iter().map(String::as_str)) {
         Entry::Forwarded => None,
         Entry::Trampoline => Some(Trampoline::new(b.machine.own_id(), &b.frames)?),
     };
-    let server = Server::new(b.machine.clone(), vfs, console, timers, mode, trampoline);
+    let server = Server::new(b.machine.clone(), vfs, console, timers, mode, trampoline, disk);
     handle.set(&server);
     let for_devices = Rc::downgrade(&server);
     devices::add_plain(&server.vfs, Rc::new(move |bytes: &mut [u8]| fill_random(&for_devices, bytes)));
@@ -139,11 +144,15 @@ fn fill_root(
     b: &Boot<'_>,
     numbers: &DeviceNumbers,
     handle: Rc<ServerHandle>,
+    disk: Option<Rc<Disk>>,
 ) -> Result<(), Errno> {
     if let Err(e) = cpio::unpack(ctx, &ctx.root(), b.initrd) {
         b.machine.log(&format!("linux: the initial file system is damaged: {e}"));
     }
     let dev = devices::root(ctx, numbers)?;
+    if let Some(disk) = disk {
+        disk::file::add(ctx, &dev, disk)?;
+    }
     let proc = procfs::root(handle, b.frames.clone(), numbers.next(), ctx.now());
     for (name, kind, tree) in [(&b"dev"[..], "devtmpfs", dev), (b"proc", "proc", proc)] {
         let at = directory(ctx, name, 0o755)?;

@@ -45,6 +45,10 @@ pub enum Event<'a> {
         rows: u16,
         cols: u16,
     },
+    /// What was asked of the disk has ended, and whether it has been done.
+    Disk {
+        done: bool,
+    },
     /// The time that was asked for has come, or may have.
     Tick,
 }

@@ -20,7 +20,7 @@
 //! - [`strace`]: system calls as text, and the list of those that are missing
 //! - [`time`], [`random`], [`futex`], [`bytes`]: smaller things
 //! - [`errno`], [`frames`], [`sparse`], [`buf`], [`exec`]: error numbers, physical memory, pages by number, buffers, the executor
-//! - [`fs`], [`tty`]: files and the terminal
+//! - [`fs`], [`tty`], [`disk`]: files, the terminal, the disk
 
 #![cfg_attr(not(test), no_std)]
 #![forbid(unsafe_code)]
@@ -30,6 +30,7 @@ extern crate alloc;
 pub mod boot;
 pub mod buf;
 pub mod bytes;
+pub mod disk;
 pub mod errno;
 pub mod event;
 pub mod exec;

@@ -13,17 +13,20 @@ use alloc::rc::Rc;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt::Arguments;
+use guest::disk::DiskThread;
 use guest::events::EventLoop;
 use guest::input::Input;
 use guest::kernel::Kernel;
 use guest::memory::SpareMemory;
 use guest::timer::Timer;
 use linux::boot::{Boot, boot};
+use linux::disk::Drive;
 use linux::frames::FramePool;
 use linux::server::Server;
 use linux::trampoline::Entry;
 use linux::tty::console::Terminals;
 use linux::tty::terminal::WindowSize;
+use ukernel_abi::ThreadId;
 use userlib::console::Console;
 use userlib::{Me, report, root, trace};
 use vmm_abi::{boot as modules, console};
@@ -36,6 +39,8 @@ fn main(me: Me) -> ! {
     let timer = Timer::spawn().unwrap_or_else(|e| fail(format_args!("no thread for the time: {e:?}")));
     let console = Console::open(input.thread()).unwrap_or_else(|e| fail(format_args!("no console: {e:?}")));
     let (terminal, attachment) = (console.terminal(), console.attachment());
+    let disk = DiskThread::open();
+    let disk_thread = disk.as_ref().map_or(ThreadId::NIL, DiskThread::thread);
     let memory = SpareMemory::new(me.utcb).unwrap_or_else(|| fail(format_args!("no memory for programs")));
     let options = options();
     let entry = Entry::from_options(options.iter().map(String::as_str));
@@ -54,10 +59,11 @@ fn main(me: Me) -> ! {
             error: flag(console::STDERR_TTY),
         },
         window: WindowSize { rows: terminal.size.rows, columns: terminal.size.cols, width: 0, height: 0 },
+        drive: disk.map(|disk| Box::new(disk) as Box<dyn Drive>),
     };
     let server = boot(b, answer_debuggers).unwrap_or_else(|e| fail(format_args!("cannot start: {e:?}")));
     input.start(terminal.sender, attachment).unwrap_or_else(|e| fail(format_args!("no input: {e:?}")));
-    EventLoop::new(server, kernel, input.thread(), timer, entry).run()
+    EventLoop::new(server, kernel, input.thread(), disk_thread, timer, entry).run()
 }
 
 fn answer_debuggers(server: &Rc<Server>) {

@@ -4,6 +4,7 @@
 //! polled again at the end of an event that has woken it. How long the loop may wait for the next event is
 //! [`Server::next_deadline`].
 
+use crate::disk::Disk;
 use crate::event::{Event, Exception, PageFault};
 use crate::exec::{Executor, Timers};
 use crate::frames::FramePool;
@@ -49,6 +50,7 @@ pub struct Server {
     /// What system calls come through, if they do not come from the µ-kernel.
     pub trampoline: Option<Trampoline>,
     pub console: Console,
+    pub disk: Option<Rc<Disk>>,
     /// Input that the console had no room for yet.
     unread: RefCell<Vec<u8>>,
 }
@@ -70,6 +72,7 @@ impl Server {
         timers: Timers,
         mode: Mode,
         trampoline: Option<Trampoline>,
+        disk: Option<Rc<Disk>>,
     ) -> Rc<Self> {
         let frames = vfs.pool().clone();
         frames.set_reserve(RESERVE.min(frames.total() / 8));
@@ -88,6 +91,7 @@ impl Server {
             meter: Meter::default(),
             trampoline,
             console,
+            disk,
             unread: RefCell::default(),
             machine,
         })
@@ -117,6 +121,7 @@ impl Server {
             (Event::Input(bytes), _) => self.terminal_input(bytes),
             (Event::InputEnd, _) => self.console.input_ended(),
             (Event::Resize { rows, cols }, _) => self.terminal_resize(rows, cols),
+            (Event::Disk { done }, _) => self.disk.iter().for_each(|disk| disk.ended(done)),
             (Event::Tick, _) => {}
         }
         self.settle(usage, received);

@@ -6,7 +6,7 @@ use super::context::FsContext;
 use super::dentry::Dentry;
 use super::file::{FileOps, Io};
 use super::inode::New;
-use super::metadata::DeviceId;
+use super::metadata::{DeviceId, FileKind};
 use super::recorder::Recorder;
 use super::tmpfs;
 use super::vfs::{Device, DeviceNumbers, Vfs};
@@ -66,12 +66,12 @@ pub fn add_plain(vfs: &Vfs, random: Random) {
     for (number, content) in
         [(number::NULL, Content::Nothing), (number::ZERO, Content::Zeros), (number::FULL, Content::Full)]
     {
-        vfs.add_device(number, Rc::new(Plain(content)));
+        vfs.add_device(FileKind::Character, number, Rc::new(Plain(content)));
     }
     for number in [number::RANDOM, number::URANDOM] {
-        vfs.add_device(number, Rc::new(RandomDevice(random.clone())));
+        vfs.add_device(FileKind::Character, number, Rc::new(RandomDevice(random.clone())));
     }
-    vfs.add_device(number::TRACE, Rc::new(Recorder));
+    vfs.add_device(FileKind::Character, number::TRACE, Rc::new(Recorder));
 }
 
 #[derive(Clone, Copy)]

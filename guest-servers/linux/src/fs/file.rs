@@ -2,6 +2,7 @@
 //!
 //! A [`File`] is what dup and fork share. Its operations never wait; [`File::read`] and [`File::write`] do, around them.
 
+use alloc::boxed::Box;
 use alloc::rc::Rc;
 use alloc::vec::Vec;
 use core::cell::Cell;
@@ -14,6 +15,7 @@ use super::metadata::FileKind;
 use super::poll::{self, Events};
 use super::vfs::OpenSlot;
 use crate::buf::{Limited, Sink, Source};
+use crate::disk::{self, Disk};
 use crate::errno::{Errno, Result};
 use crate::exec::WaitQueue;
 use crate::tty::Terminal;
@@ -63,6 +65,10 @@ pub trait FileOps {
     }
     /// The terminal that this is.
     fn terminal(&self) -> Option<&Terminal> {
+        None
+    }
+    /// The disk that this is. It is read and written by [`disk::file`], which waits for it.
+    fn disk(&self) -> Option<&Disk> {
         None
     }
     /// The first position at or behind `from` that has data (`data`) or has none. ENXIO beyond the end.
@@ -120,8 +126,9 @@ impl File {
     pub fn set_offset(&self, offset: u64) {
         self.offset.set(offset);
     }
+    /// Whether it gives EAGAIN in place of waiting. A disk does not, whatever its flags say.
     pub fn is_nonblocking(&self) -> bool {
-        self.flags() & raw::O_NONBLOCK != 0
+        self.flags() & raw::O_NONBLOCK != 0 && self.kind != FileKind::Block
     }
     /// Opened with O_PATH: names a file and can do nothing with its content.
     pub fn is_path_only(&self) -> bool {
@@ -149,6 +156,10 @@ impl File {
         sink: &mut dyn Sink,
         at: Option<u64>,
     ) -> Result<usize> {
+        if let Some(disk) = self.ops.disk() {
+            // In a box of its own: the others are to stay small.
+            return Box::pin(disk::file::read(self, disk, sink, at)).await;
+        }
         let started = caller.timers().now();
         loop {
             let deadline = self.ops.read_deadline(started);
@@ -204,6 +215,9 @@ impl File {
         at: Option<u64>,
         mut done: usize,
     ) -> Result<usize> {
+        if let Some(disk) = self.ops.disk() {
+            return Box::pin(disk::file::write(self, disk, source, at)).await;
+        }
         let mut since_turn = done;
         loop {
             let result = match self.try_write(caller, source, at.map(|at| at + done as u64)) {
@@ -282,12 +296,13 @@ impl File {
         if !self.ops.is_seekable() {
             return Err(Errno::ESPIPE);
         }
-        let size = || self.dentry.inode().metadata().size;
+        let disk = self.ops.disk();
+        let size = || disk.map_or_else(|| self.dentry.inode().metadata().size, Disk::size);
         let target = match whence {
             raw::SEEK_SET => Some(offset),
             raw::SEEK_CUR => (self.offset.get() as i64).checked_add(offset),
             raw::SEEK_END => (size() as i64).checked_add(offset),
-            raw::SEEK_DATA | raw::SEEK_HOLE => {
+            raw::SEEK_DATA | raw::SEEK_HOLE if disk.is_none() => {
                 if offset < 0 || offset as u64 >= size() {
                     return Err(Errno::ENXIO);
                 }
@@ -296,7 +311,8 @@ impl File {
             _ => return Err(Errno::EINVAL),
         };
         let target = target.ok_or(Errno::EOVERFLOW)?;
-        if target < 0 {
+        // A disk ends where it ends; other files may be made longer.
+        if target < 0 || disk.is_some_and(|disk| target as u64 > disk.size()) {
             return Err(Errno::EINVAL);
         }
         self.offset.set(target as u64);

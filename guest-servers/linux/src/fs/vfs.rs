@@ -10,7 +10,7 @@ use core::cell::{Cell, RefCell};
 use super::context::FsContext;
 use super::dentry::Dentry;
 use super::file::FileOps;
-use super::metadata::DeviceId;
+use super::metadata::{DeviceId, FileKind};
 use crate::errno::{Errno, Result};
 use crate::frames::FramePool;
 
@@ -30,12 +30,13 @@ pub struct Vfs {
     root: Rc<Dentry>,
     open: OpenFiles,
     mounts: RefCell<Vec<Mount>>,
-    devices: RefCell<BTreeMap<DeviceId, Rc<dyn Device>>>,
+    /// By kind, as in a mode, and number: a block device and a character device may have the same.
+    devices: RefCell<BTreeMap<(u32, DeviceId), Rc<dyn Device>>>,
     next_pipe: Cell<u64>,
     pipe_device: DeviceId,
 }
 
-/// What is behind a character device's number.
+/// What is behind a device's number.
 pub trait Device {
     fn open(&self, flags: u32, ctx: &FsContext<'_>) -> Result<Rc<dyn FileOps>>;
 }
@@ -104,19 +105,20 @@ impl Vfs {
         self.mounts.borrow().iter().any(|m| Rc::ptr_eq(&m.root, dentry))
     }
 
-    /// Gives the character device `number` its meaning.
-    pub fn add_device(&self, number: DeviceId, device: Rc<dyn Device>) {
-        self.devices.borrow_mut().insert(number, device);
+    /// Gives the device `number` of this kind its meaning.
+    pub fn add_device(&self, kind: FileKind, number: DeviceId, device: Rc<dyn Device>) {
+        self.devices.borrow_mut().insert((kind.mode_bits(), number), device);
     }
 
-    /// Opens a character device. ENXIO if there is none with this number.
+    /// Opens a device. ENXIO if there is none of this kind with this number.
     pub(super) fn open_device(
         &self,
+        kind: FileKind,
         number: DeviceId,
         flags: u32,
         ctx: &FsContext<'_>,
     ) -> Result<Rc<dyn FileOps>> {
-        let device = self.devices.borrow().get(&number).cloned();
+        let device = self.devices.borrow().get(&(kind.mode_bits(), number)).cloned();
         device.ok_or(Errno::ENXIO)?.open(flags, ctx)
     }
 

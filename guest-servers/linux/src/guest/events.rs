@@ -1,10 +1,11 @@
 //! The event loop: receives a message, lets the server handle it, and sends the last answer with the next wait.
 //!
 //! Programs are L4 threads and could send messages of their own. What the µ-kernel says in their name has a label that they
-//! cannot use; input is only taken from the input thread; everything else is dropped.
+//! cannot use; input is only taken from the input thread, answers of the disk from its thread; everything else is dropped.
 //!
 //! System calls whose result is all that is to be sent never leave [`EventLoop::exchange`].
 
+use super::disk;
 use super::kernel::{Held, Kernel, answer};
 use super::timer::Timer;
 use alloc::rc::Rc;
@@ -25,6 +26,8 @@ pub struct EventLoop {
     input: ThreadId,
     /// The input thread waits for an answer.
     input_waits: bool,
+    /// Nil if there is no disk.
+    disk: ThreadId,
     /// What a system call is as a message.
     call: Tag,
     alarm: Alarm,
@@ -94,12 +97,19 @@ impl Alarm {
 }
 
 impl EventLoop {
-    pub fn new(server: Rc<Server>, kernel: Rc<Kernel>, input: ThreadId, timer: Timer, entry: Entry) -> Self {
+    pub fn new(
+        server: Rc<Server>,
+        kernel: Rc<Kernel>,
+        input: ThreadId,
+        disk: ThreadId,
+        timer: Timer,
+        entry: Entry,
+    ) -> Self {
         let call = match entry {
             Entry::Forwarded => Tag::new(Label::FOREIGN, 7, 0),
             Entry::Trampoline => trampoline::CALL,
         };
-        Self { server, kernel, input, input_waits: false, call, alarm: Alarm::new(timer) }
+        Self { server, kernel, input, input_waits: false, disk, call, alarm: Alarm::new(timer) }
     }
 
     /// There are two loops, so that the one that nobody profiles is not asked each time whether somebody does.
@@ -204,6 +214,7 @@ impl EventLoop {
                 self.server.handle(Event::Exception { thread, exception });
             }
             _ if thread == self.input => self.take_input(&message),
+            _ if thread == self.disk => self.server.handle(Event::Disk { done: disk::is_done(&message) }),
             _ if thread == self.alarm.timer.thread() => {
                 self.alarm.answer();
                 self.server.handle(Event::Tick);

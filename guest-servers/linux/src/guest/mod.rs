@@ -5,7 +5,9 @@
 //! - [`events`]: the loop that receives messages
 //! - [`input`]: the thread that receives what is typed
 //! - [`timer`]: the thread that waits for the time
+//! - [`disk`]: the thread that waits for the disk's driver
 
+pub mod disk;
 pub mod events;
 pub mod input;
 pub mod kernel;

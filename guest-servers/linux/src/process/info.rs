@@ -73,6 +73,7 @@ impl ProcInfo for ServerHandle {
                 .count() as u32,
             last_pid: server.processes.last_pid() as u32,
             context_switches: 0,
+            disk: server.disk.as_ref().map(|disk| disk.size()),
             release: RELEASE.into(),
             version: VERSION.into(),
             cpu_model: server.machine.cpu_model(),

@@ -1,6 +1,7 @@
 //! The server as a whole, on the mock machine: programs are what these tests do in their name.
 
 mod debugger;
+mod disk;
 mod docs;
 mod immediate;
 mod memory;
@@ -12,6 +13,8 @@ mod trampoline;
 
 use crate::boot::{Boot, boot};
 use crate::bytes::{put_u16, put_u32, put_u64};
+use crate::disk::Drive;
+use crate::disk::mock::MockDrive;
 use crate::event::{Event, Exception, PageFault};
 use crate::frames::FramePool;
 use crate::machine::mock::{MockMachine, SharedMemory};
@@ -101,13 +104,19 @@ impl World {
     pub fn profiled() -> (Self, ThreadId) {
         let machine = MockMachine::new(16384);
         machine.profiled.set(true);
-        Self::first(Self::boot_on(machine, &[("bin/prog", &elf())], &["/bin/prog"], vec![]))
+        Self::first(Self::boot_on(machine, &[("bin/prog", &elf())], &["/bin/prog"], vec![], None))
+    }
+
+    /// As [`World::new`], with a disk.
+    pub fn with_disk(drive: &MockDrive) -> (Self, ThreadId) {
+        let (files, drive) = ([("bin/prog", &elf()[..])], Box::new(drive.clone()));
+        Self::first(Self::boot_on(MockMachine::new(16384), &files, &["/bin/prog"], vec![], Some(drive)))
     }
 
     /// As [`World::new`], with `--strace`.
     pub fn traced() -> (Self, ThreadId) {
         let (files, options) = ([("bin/prog", &elf()[..])], vec!["--strace".into()]);
-        Self::first(Self::boot_on(MockMachine::new(16384), &files, &["/bin/prog"], options))
+        Self::first(Self::boot_on(MockMachine::new(16384), &files, &["/bin/prog"], options, None))
     }
 
     fn first(world: Self) -> (Self, ThreadId) {
@@ -116,7 +125,7 @@ impl World {
     }
 
     pub fn boot(frames: usize, files: &[(&str, &[u8])], argv: &[&str]) -> Self {
-        Self::boot_on(MockMachine::new(frames), files, argv, vec![])
+        Self::boot_on(MockMachine::new(frames), files, argv, vec![], None)
     }
 
     fn boot_on(
@@ -124,6 +133,7 @@ impl World {
         files: &[(&str, &[u8])],
         argv: &[&str],
         options: Vec<String>,
+        drive: Option<Box<dyn Drive>>,
     ) -> Self {
         let pool = FramePool::new(Box::new(SharedMemory(machine.memory.clone())));
         let entry = trampoline::is_wanted().then(|| "--entry=trampoline".to_owned());
@@ -137,6 +147,7 @@ impl World {
             options: options.into_iter().chain(entry).collect(),
             terminals: Default::default(),
             window: Default::default(),
+            drive,
         };
         let server = boot(b, |_| {
             is_there = true;

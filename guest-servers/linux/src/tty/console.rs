@@ -71,8 +71,8 @@ impl Console {
 
     /// Adds `/dev/console` and `/dev/tty`.
     pub fn add_devices(&self, vfs: &Vfs) {
-        vfs.add_device(number::CONSOLE, Rc::new(ConsoleDevice(self.clone())));
-        vfs.add_device(number::TTY, Rc::new(TtyDevice(self.terminal.clone())));
+        vfs.add_device(FileKind::Character, number::CONSOLE, Rc::new(ConsoleDevice(self.clone())));
+        vfs.add_device(FileKind::Character, number::TTY, Rc::new(TtyDevice(self.terminal.clone())));
     }
 
     /// Descriptors 0, 1 and 2 of the first program.

@@ -88,6 +88,8 @@ pub struct SystemInfo {
     pub running: u32,
     pub last_pid: u32,
     pub context_switches: u64,
+    /// Bytes of the disk, if there is one.
+    pub disk: Option<u64>,
     /// As `uname` tells them.
     pub release: String,
     pub version: String,

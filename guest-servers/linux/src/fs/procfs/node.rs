@@ -58,6 +58,7 @@ enum SystemFile {
     Cpuinfo,
     Loadavg,
     Meminfo,
+    Partitions,
     Stat,
     Uptime,
     Version,
@@ -90,11 +91,12 @@ enum TaskFile {
     Status,
 }
 
-const ROOT: [(&str, What); 8] = [
+const ROOT: [(&str, What); 9] = [
     ("cpuinfo", What::System(SystemFile::Cpuinfo)),
     ("loadavg", What::System(SystemFile::Loadavg)),
     ("meminfo", What::System(SystemFile::Meminfo)),
     ("mounts", What::Alias(Alias::Mounts)),
+    ("partitions", What::System(SystemFile::Partitions)),
     ("self", What::Alias(Alias::Itself)),
     ("stat", What::System(SystemFile::Stat)),
     ("uptime", What::System(SystemFile::Uptime)),
@@ -292,6 +294,7 @@ impl Node {
                 SystemFile::Cpuinfo => system_text::cpuinfo(&system),
                 SystemFile::Loadavg => system_text::loadavg(&system),
                 SystemFile::Meminfo => system_text::meminfo(&fs.pool),
+                SystemFile::Partitions => system_text::partitions(&system),
                 SystemFile::Stat => system_text::stat(&system),
                 SystemFile::Uptime => system_text::uptime(&system),
                 SystemFile::Version => system_text::version(&system),

@@ -5,6 +5,7 @@ use alloc::string::String;
 
 use super::info::SystemInfo;
 use super::process_text::TICK;
+use crate::disk::file;
 use crate::frames::{FRAME_SIZE, FramePool};
 
 /// `/proc/uptime`, in seconds.
@@ -65,6 +66,16 @@ pub fn cpuinfo(s: &SystemInfo) -> String {
     )
 }
 
+/// `/proc/partitions`: the disk as a whole, in units of 1 KiB.
+pub fn partitions(s: &SystemInfo) -> String {
+    let line = |bytes: u64| {
+        let (major, minor) = (file::NUMBER.major(), file::NUMBER.minor());
+        let (blocks, name) = (bytes / 1024, file::NAME);
+        format!("major minor  #blocks  name\n\n{major:4}  {minor:7} {blocks:10} {name}\n")
+    };
+    s.disk.map_or_else(String::new, line)
+}
+
 /// `/proc/version`
 pub fn version(s: &SystemInfo) -> String {
     format!("Linux version {} (ukvmm) {}\n", s.release, s.version)
@@ -78,6 +89,14 @@ mod tests {
     fn times_have_two_decimals() {
         let s = SystemInfo { uptime_ns: 61_050_000_000, idle_ns: 1_999_999_999, ..SystemInfo::default() };
         assert_eq!(uptime(&s), "61.05 1.99\n");
+    }
+
+    #[test]
+    fn partitions_are_the_disk_alone() {
+        let text = |disk| partitions(&SystemInfo { disk, ..SystemInfo::default() });
+        assert_eq!(text(None), "");
+        let line = " 254        0       8192 vda";
+        assert_eq!(text(Some(8 << 20)), format!("major minor  #blocks  name\n\n{line}\n"));
     }
 
     #[test]

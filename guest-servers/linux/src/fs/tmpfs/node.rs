@@ -198,8 +198,7 @@ impl Inode for Node {
                 let pipe = pipe.get_or_init(|| Pipe::new(ctx.vfs.pool().clone()));
                 Ok(Rc::new(pipe.open_fifo(flags)?))
             }
-            Body::Device(FileKind::Character, rdev) => ctx.vfs.open_device(*rdev, flags, ctx),
-            Body::Device(..) => Err(Errno::ENXIO),
+            Body::Device(kind, rdev) => ctx.vfs.open_device(*kind, *rdev, flags, ctx),
             Body::Symlink(_) => Err(Errno::ELOOP),
             Body::Socket => Err(Errno::ENXIO),
         }

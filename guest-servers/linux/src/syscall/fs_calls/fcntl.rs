@@ -2,7 +2,7 @@
 
 use super::only;
 use crate::errno::{Errno, Result};
-use crate::fs::{FdTable, File, FileKind};
+use crate::fs::{FdTable, File};
 use crate::syscall::args::Arg::{Enum, Fd, Hex};
 use crate::syscall::{Ctx, Entry, SysResult};
 use alloc::rc::Rc;
@@ -116,11 +116,4 @@ fn flock(c: &Ctx) -> SysResult {
         LOCK_SH | LOCK_EX | LOCK_UN => Ok(0),
         _ => Err(Errno::EINVAL),
     }
-}
-
-/// Calls that make sure that data is on a disk: it is in memory, and nowhere else.
-pub(super) fn sync_file(c: &Ctx) -> SysResult {
-    let file = c.proc.files().get_open(c.int(0))?;
-    let has_storage = matches!(file.kind(), FileKind::Regular | FileKind::Directory | FileKind::Block);
-    if has_storage { Ok(0) } else { Err(Errno::EINVAL) }
 }

@@ -1,5 +1,6 @@
 //! ioctl: terminals, and what else there is no call for.
 
+use super::disk_ioctl::disk_ioctl;
 use crate::errno::{Errno, Result};
 use crate::fs::File;
 use crate::process::Pid;
@@ -22,12 +23,17 @@ const REQUESTS: &[(u64, &str)] = &[
     (TIOCGPGRP as u64, "TIOCGPGRP"),
     (TIOCSPGRP as u64, "TIOCSPGRP"),
     (TIOCSCTTY as u64, "TIOCSCTTY"),
+    (BLKGETSIZE as u64, "BLKGETSIZE"),
+    (BLKGETSIZE64 as u64, "BLKGETSIZE64"),
+    (BLKSSZGET as u64, "BLKSSZGET"),
+    (BLKROGET as u64, "BLKROGET"),
+    (BLKFLSBUF as u64, "BLKFLSBUF"),
     (FIONREAD as u64, "FIONREAD"),
     (FIONBIO as u64, "FIONBIO"),
 ];
 
 pub const CALLS: &[Entry] = &[Entry::sync(__NR_ioctl, "ioctl", &[Fd, Enum(REQUESTS), Ptr], ioctl)
-    .partial("terminals (modes, size, job control, flushing), FIONREAD, FIONBIO, FIOCLEX, FIONCLEX")];
+    .partial("terminals (modes, size, job control, flushing), disks (sizes, BLKROGET, BLKFLSBUF), FIONREAD, FIONBIO, FIOCLEX, FIONCLEX")];
 
 /// Bytes of `struct winsize`: four shorts.
 const WINSIZE: usize = 8;
@@ -44,9 +50,10 @@ fn ioctl(c: &Ctx) -> SysResult {
             let bytes = readable(&file)?;
             c.user().write_u32(arg, bytes).map(|()| 0)
         }
-        _ => match file.ops().terminal() {
-            Some(terminal) => terminal_ioctl(c, terminal, request, arg),
-            None => Err(Errno::ENOTTY),
+        _ => match (file.ops().terminal(), file.ops().disk()) {
+            (Some(terminal), _) => terminal_ioctl(c, terminal, request, arg),
+            (None, Some(disk)) => disk_ioctl(c, disk, request, arg),
+            (None, None) => Err(Errno::ENOTTY),
         },
     }
 }

@@ -8,10 +8,13 @@
 //! - [`listing`]: directory entries and links
 //! - [`ready`]: poll and select
 //! - [`sockets`]: pairs of sockets
-//! - [`ioctl`]: terminals, and what else there is no call for
+//! - [`durable`]: what outlives the machine: fsync and its like
+//! - [`disk_ioctl`]: ioctl of disks; [`ioctl`]: terminals, and what else there is no call for
 
 mod attributes;
 mod copy;
+mod disk_ioctl;
+mod durable;
 mod fcntl;
 mod ioctl;
 mod listing;

@@ -28,7 +28,7 @@ pub const CALLS: &[Entry] = &[
     Entry::wait(__NR_open, "open", &[Str, Flags(OPEN_NAMES), Mode], |c| {
         Box::pin(async move { open_path(&c, None, 0).await })
     })
-    .partial("no O_TMPFILE, O_DIRECT, O_ASYNC; data is in memory, so O_SYNC and O_DSYNC mean nothing"),
+    .partial("no O_TMPFILE, O_ASYNC; but of the disk, data is in memory, so O_SYNC, O_DSYNC and O_DIRECT mean nothing"),
     Entry::wait(__NR_openat, "openat", &[DirFd, Str, Flags(OPEN_NAMES), Mode], |c| {
         Box::pin(async move { open_path(&c, Some(0), 1).await })
     })

@@ -1,6 +1,6 @@
 //! Reading, writing and positions.
 
-use super::fcntl::sync_file;
+use super::durable::{sync, sync_file, sync_range};
 use super::{Files, only};
 use crate::errno::Errno;
 use crate::fs::{FileKind, attributes};
@@ -36,10 +36,10 @@ pub const CALLS: &[Entry] = &[
     Entry::sync(__NR_ftruncate, "ftruncate", &[Fd, Int], ftruncate),
     Entry::sync(__NR_fallocate, "fallocate", &[Fd, Hex, Int, Int], fallocate)
         .partial("FALLOC_FL_KEEP_SIZE and FALLOC_FL_PUNCH_HOLE only"),
-    Entry::sync(__NR_fsync, "fsync", &[Fd], sync_file),
-    Entry::sync(__NR_fdatasync, "fdatasync", &[Fd], sync_file),
-    Entry::sync(__NR_sync_file_range, "sync_file_range", &[Fd, Int, Int, Hex], sync_file),
-    Entry::sync(__NR_sync, "sync", &[], |_| Ok(0)),
+    Entry::prompt(__NR_fsync, "fsync", &[Fd], |c| step(sync_file(c))),
+    Entry::prompt(__NR_fdatasync, "fdatasync", &[Fd], |c| step(sync_file(c))),
+    Entry::sync(__NR_sync_file_range, "sync_file_range", &[Fd, Int, Int, Hex], sync_range),
+    Entry::prompt(__NR_sync, "sync", &[], sync),
     Entry::sync(__NR_syncfs, "syncfs", &[Fd], |c| c.proc.files().get_open(c.int(0)).map(|_| 0)),
     Entry::sync(__NR_fadvise64, "fadvise64", &[Fd, Int, Int, Int], advise),
     Entry::sync(__NR_readahead, "readahead", &[Fd, Int, Uint], readahead),
