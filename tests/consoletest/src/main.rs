@@ -3,7 +3,8 @@
 //! Says `ready`, waits for a line of input and repeats it, and prints so many numbered lines, while it has the console killed. A line may come twice,
 //! if the console has died with it; none may be missing.
 //!
-//! With the argument `--kill-only` it does nothing but have the console killed, some times, while another server uses it.
+//! With the argument `--kill-only` it does nothing but have the console killed, some times, while another server uses it; with `--kill-only=block` the driver
+//! of disks.
 
 #![no_std]
 #![no_main]
@@ -44,13 +45,16 @@ impl fmt::Display for Failure {
     }
 }
 
-/// How often and how long after each other, in microseconds, the console is killed with `--kill-only`.
+/// How often and how long after each other, in microseconds, a server is killed with `--kill-only`.
 const KILLS: u32 = 10;
 const PAUSE_US: u32 = 50_000;
 
 fn main(me: Me) -> ! {
     if driver::real::has_arg("--kill-only") {
-        kill_only();
+        kill_only(SERVER);
+    }
+    if driver::real::has_arg("--kill-only=block") {
+        kill_only("block");
     }
     let status = match options().ok_or(Failure::Arguments).and_then(|(lines, kills)| run(me, lines, kills)) {
         Ok(()) => {
@@ -66,15 +70,15 @@ fn main(me: Me) -> ! {
     start::stop()
 }
 
-fn kill_only() -> ! {
-    for _ in 0..KILLS {
+fn kill_only(victim: &str) -> ! {
+    for n in 1..=KILLS {
         thread::sleep(PAUSE_US);
-        if let Err(why) = drivers::kill(SERVER) {
-            log!("FAILED: killing the console: {why:?}");
+        if let Err(why) = drivers::kill(victim) {
+            log!("FAILED: killing {victim}: {why:?}");
             start::stop()
         }
+        log!("killed {victim}, {n} of {KILLS}");
     }
-    log!("killed the console {KILLS} times");
     start::stop()
 }
 

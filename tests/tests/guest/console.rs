@@ -123,7 +123,7 @@ fn under_linux(context: &Context, options: &[&str]) -> Result<(), String> {
             _ => return Err(format!("{line:?} instead of line {expected}: {}", compare::describe(&outcome))),
         }
     }
-    let killed = String::from_utf8_lossy(&outcome.stderr).contains("killer: killed the console");
+    let killed = String::from_utf8_lossy(&outcome.stderr).contains("killer: killed console, 10 of 10");
     let well = expected == LINUX_LINES && outcome.end == End::Exited(6) && killed;
     if well { Ok(()) } else { Err(format!("{expected} lines: {}", compare::describe(&outcome))) }
 }

@@ -16,6 +16,7 @@
 //! - [`stock`]: stock Linux kernels
 //! - [`drivers`], [`console`], [`rng`], [`net`], [`share`]: drivers that are killed while they are used; [`driven`]: what most of them share;
 //!   [`driver_profile`]: what a profile shows of them
+//! - [`disk`]: `/dev/vda` of Linux programs
 //! - [`gdb`]: sessions of GDB; [`gdb_hostile`]: debuggers that talk nonsense; [`debuggee`]: a test that is the debugger itself
 //! - [`live`]: machines that are watched; [`control`]: machines that are controlled
 //! - [`profile`]: profiles of whole runs; [`records`]: what servers and programs record; [`samples`]: where their time was
@@ -31,6 +32,7 @@ mod console;
 mod control;
 mod counts;
 mod debuggee;
+mod disk;
 mod driven;
 mod driver_profile;
 mod drivers;
@@ -85,6 +87,7 @@ fn main() {
     trials.extend(paper::trials(&context));
     trials.extend(soak::trials(&context));
     trials.extend(drivers::trials(&context));
+    trials.extend(disk::trials(&context));
     trials.extend(console::trials(&context));
     trials.extend(rng::trials(&context));
     trials.extend(net::trials(&context));

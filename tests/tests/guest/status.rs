@@ -1,6 +1,7 @@
 //! What `ukvmm` makes of a program's end: its status, its streams, its limits.
 
 use crate::control;
+use crate::disk;
 use crate::live;
 use crate::slots::Shared;
 use crate::trials::{Context, on_kvm, plain};
@@ -27,7 +28,7 @@ struct Run {
 }
 
 /// Runs in the lab that are more than `ukvmm` alone: they share the others' lab because one of their own takes long to start.
-const SCRIPTED: [Scripted; 2] = [
+const SCRIPTED: [Scripted; 3] = [
     Scripted { name: "watched", boot: live::in_lab, script: live::IN_LAB, check: live::check_lab },
     Scripted {
         name: "controlled",
@@ -35,6 +36,7 @@ const SCRIPTED: [Scripted; 2] = [
         script: control::IN_LAB,
         check: control::check_lab,
     },
+    Scripted { name: "disk", boot: disk::in_lab, script: disk::IN_LAB, check: disk::check_lab },
 ];
 
 struct Scripted {
