@@ -263,3 +263,19 @@ mod device {
         program.join().unwrap();
     }
 }
+
+#[test]
+fn one_socket_may_stand_for_all_programs() {
+    let folder = tempfile::tempdir().unwrap();
+    let via = folder.path().join("via");
+    let listener = UnixListener::bind(&via).unwrap();
+    let path = folder.path().join("socket");
+    let options = VsockOptions { cid: Cid::new(3).unwrap(), path, via: Some(via) };
+    let (_, mut host) = Host::open(options).unwrap();
+    let mut stream = host.connect(1234).unwrap();
+    assert_eq!(stream.write(b"hello"), Transfer::Done(5));
+    let (mut program, _) = listener.accept().unwrap();
+    let mut heard = [0; 18];
+    program.read_exact(&mut heard).unwrap();
+    assert_eq!(&heard, b"CONNECT 1234\nhello");
+}

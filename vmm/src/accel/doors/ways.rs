@@ -140,3 +140,39 @@ impl Way {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs::File;
+    use std::io::{Read, Write};
+    use std::os::unix::net::UnixListener;
+
+    #[test]
+    fn a_guest_s_program_is_led_to_the_one_that_it_asks_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("s");
+        let listener = UnixListener::bind(Host::program(&path, 7)).unwrap();
+        let mut lab = File::from(to_program(&path).unwrap());
+        lab.write_all(b"CONNECT 7\nhello").unwrap();
+        let (mut program, _) = listener.accept().unwrap();
+        let mut heard = [0; 5];
+        program.read_exact(&mut heard).unwrap();
+        assert_eq!(&heard, b"hello");
+        program.write_all(b"bye").unwrap();
+        drop(program);
+        let mut answer = String::new();
+        lab.read_to_string(&mut answer).unwrap();
+        assert_eq!(answer, "bye");
+    }
+
+    #[test]
+    fn where_no_program_listens_the_connection_ends() {
+        let folder = tempfile::tempdir().unwrap();
+        for said in [&b"CONNECT 8\n"[..], b"nonsense\n"] {
+            let mut lab = File::from(to_program(&folder.path().join("s")).unwrap());
+            lab.write_all(said).unwrap();
+            assert_eq!(lab.read(&mut [0]).unwrap(), 0);
+        }
+    }
+}

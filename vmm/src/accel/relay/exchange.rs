@@ -12,6 +12,9 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
+/// Connections at once, at most: each takes two threads at both ends.
+const CHANNELS_MAX: usize = 64;
+
 /// Which end this is. Each gives numbers to the connections that come to it, and no number is given twice.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum End {
@@ -56,10 +59,13 @@ impl Exchange {
         Arc::new(Self { out, table, changed: Condvar::new() })
     }
 
-    /// Somebody has come to a door of ours: `socket` is joined to what is behind it at the other end.
+    /// Somebody has come to a door of ours: `socket` is joined to what is behind it at the other end. Where there are too many already, it is closed.
     pub fn open(self: &Arc<Self>, door: u8, socket: OwnedFd) {
         let number = {
             let mut table = self.table();
+            if table.channels.len() >= CHANNELS_MAX {
+                return tracing::debug!("--accel lab: there are {CHANNELS_MAX} connections already");
+            }
             table.next += 2;
             table.next - 2
         };

@@ -95,6 +95,20 @@ fn the_last_words_are_heard() {
 }
 
 #[test]
+fn there_are_not_too_many() {
+    let (ours, _far) = UnixStream::pair().unwrap();
+    let exchange = Exchange::new(Arc::new(Sender::new(ours)), End::Inside);
+    let come = |_| {
+        let (ours, its) = UnixStream::pair().unwrap();
+        exchange.open(0, its.into());
+        ours
+    };
+    let mut all: Vec<_> = (0..=CHANNELS_MAX).map(come).collect();
+    assert_eq!(exchange.table().channels.len(), CHANNELS_MAX);
+    assert_eq!(all[CHANNELS_MAX].read(&mut [0]).unwrap(), 0, "the last one is closed");
+}
+
+#[test]
 fn where_nobody_is_the_connection_ends() {
     let (ours, _far) = UnixStream::pair().unwrap();
     let exchange = Exchange::new(Arc::new(Sender::new(ours)), End::Outside);
