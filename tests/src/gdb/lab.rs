@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 /// Real time for all sessions: there are many, and each takes some times as long where something else is done meanwhile.
 const LIMIT: Duration = LAB_LIMIT.saturating_mul(2);
 /// Real time until a session begins: the lab has to start before the first. A lab that takes longer stands still.
-const START: Duration = Duration::from_secs(60);
+const START: Duration = Duration::from_secs(120);
 /// CPUs of the lab. With one, waiting would take no time, and a guest that waits for somebody would find that hours have passed.
 const CPUS: &str = "2";
 /// Number of the lab's first port that is a socket.
