@@ -88,7 +88,9 @@ fn shares_that_are_none() {
         .run(&["--share", "tag=a,path=/proc/version"])
         .expect(125, "share /proc/version: it is not a folder");
     guest.run(&["--share", "tag=a"]).expect(125, "--share tag=a: path=… is missing");
-    guest.run(&["--share", &format!("{share},rx")]).expect(125, "unknown \"rx\"; known: tag=…, path=…, ro");
+    guest
+        .run(&["--share", &format!("{share},rx")])
+        .expect(125, "unknown \"rx\"; known: tag=…, socket=…, path=…, ro");
     let long = format!("tag={},path={folder}", "x".repeat(32));
     guest.run(&["--share", &long]).expect(125, "a tag has 1 to 31 bytes");
     guest.run(&["--share", &share, "--share", &share]).expect(125, "the tag \"a\" is given more than once");
