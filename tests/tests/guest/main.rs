@@ -73,6 +73,9 @@ fn main() {
     }
     let context = Arc::new(context);
     let mut trials = Vec::new();
+    // What takes longest begins first.
+    trials.extend(gdb::trials(&context));
+    trials.extend(stock::trials(&context));
     trials.extend(cases::trials(&context));
     trials.extend(status::trials(&context));
     trials.extend(accel::trials(&context));
@@ -92,7 +95,6 @@ fn main() {
     trials.extend(rng::trials(&context));
     trials.extend(net::trials(&context));
     trials.extend(share::trials(&context));
-    trials.extend(gdb::trials(&context));
     trials.extend(gdb_hostile::trials(&context));
     trials.extend(debuggee::trials(&context));
     trials.extend(profile::trials(&context));
@@ -101,7 +103,6 @@ fn main() {
     trials.extend(live::trials(&context));
     trials.extend(control::trials(&context));
     trials.extend(evidence::trials(&context));
-    trials.extend(stock::trials(&context));
     trials.extend(pages::trials(&context));
     context.run(trials).exit();
 }
