@@ -5,7 +5,7 @@
 //!
 //! Arguments are checked where a call could do more than what it is there for: memory is never executable, signals go to ourselves alone, ioctls and
 //! sockets are listed one by one. What an argument points to cannot be checked, so `clone3`, whose flags are in memory, is answered as by
-//! a Linux that lacks it ([`super::program`]): C libraries then use `clone`.
+//! a Linux that lacks it ([`super::filter`]): C libraries then use `clone`.
 
 use super::device_calls as devices;
 use super::{Access, Kind, Need};
@@ -25,7 +25,7 @@ pub enum Check {
 }
 
 /// A call that is allowed, if all checks say so. Several of one number are alternatives.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct Call {
     pub number: c_long,
     pub checks: &'static [Check],
@@ -205,7 +205,7 @@ const FIGURES: &[Call] = &[any(libc::SYS_pread64)];
 /// To start a thread, of this process.
 pub(super) const SPAWN: &[Call] = &[
     only(libc::SYS_clone, &[Bits(0, THREAD, THREAD)]),
-    // Answered with ENOSYS.
+    // Answered by the filter.
     any(libc::SYS_clone3),
     any(libc::SYS_set_robust_list),
     any(libc::SYS_rseq),

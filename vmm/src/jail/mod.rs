@@ -12,7 +12,7 @@
 //! - [`kind`]: the kinds of threads
 //! - [`needs`]: which files they need; *the place to add to when a feature opens anything later on*
 //! - [`calls`]: which system calls they need, likewise; [`device_calls`]: those that do the work of devices
-//! - [`program`]: made into what the kernel runs; [`filter`]: one for each kind; [`refusal`]: what is said when it has refused a call
+//! - [`filter`]: made into filters of `seccomp`; [`refusal`]: what is said when one has refused a call
 //! - [`files`]: the rules of Landlock
 //! - [`privileges`]: capabilities, and descriptors of others
 //! - [`options`]: how it is turned off
@@ -27,7 +27,6 @@ pub mod kind;
 pub mod needs;
 pub mod options;
 pub mod privileges;
-pub mod program;
 pub mod refusal;
 
 pub use kind::Kind;
@@ -66,10 +65,13 @@ pub fn arm(needs: Needs) -> Result<(), JailError> {
     privileges::close_inherited().map_err(failed("descriptors of the parent"))?;
     refusal::install().map_err(failed("a handler of SIGSYS"))?;
     files::report(files::confine(needs.all(), Wall::Process).map_err(failed("Landlock"))?);
+    let filters = Filters::default();
+    // Whether there are any filters is better known now than in a thread.
+    filters.compiled(Kind::Vcpu, &needs)?;
     for need in needs.all() {
         tracing::info!("jail: {need}");
     }
-    let armed = JAIL.set(Jail { needs, filters: Filters::default() }).is_ok();
+    let armed = JAIL.set(Jail { needs, filters }).is_ok();
     debug_assert!(armed, "a process has one machine");
     Ok(())
 }
@@ -110,7 +112,7 @@ impl Jail {
     fn enter(&self, kind: Kind) -> Result<(), JailError> {
         let failed = |what| move |source| JailError::Host { what, source };
         let needs: Vec<_> = self.needs.of(kind).collect();
-        let filter = self.filters.of(kind, &self.needs);
+        let filter = self.filters.compiled(kind, &self.needs)?;
         files::confine(needs.iter().copied(), Wall::Thread(kind)).map_err(failed("Landlock"))?;
         let changes = needs.iter().any(|need| need.access.changes());
         privileges::drop(changes).map_err(failed("capabilities"))?;

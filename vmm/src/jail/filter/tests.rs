@@ -1,10 +1,13 @@
-//! Programs are run here as the kernel runs them (Linux, `kernel/bpf/core.c` and `kernel/seccomp.c`), and have to say what the lists say.
+//! Filters are run here as the kernel runs them (Linux, `kernel/bpf/core.c` and `kernel/seccomp.c`), and have to say what the lists say.
 
 use super::*;
-use crate::jail::calls;
-use crate::jail::filter::compile;
-use crate::jail::{Access, Kind, Needs};
+use crate::jail::Access;
+use libc::c_long;
 use std::collections::BTreeSet;
+
+const AND: u16 = (libc::BPF_ALU | libc::BPF_AND | libc::BPF_K) as u16;
+const JUMP: u16 = (libc::BPF_JMP | libc::BPF_JA) as u16;
+const FIRST_ARGUMENT: u32 = 16;
 
 /// A call that is made, as a program sees it.
 #[derive(Clone, Copy, Debug)]
@@ -41,17 +44,19 @@ fn run(program: &[sock_filter], made: &Made) -> Outcome {
         place += 1;
         match code {
             LOAD_WORD => {
-                looked |= k >= lower_half(0);
+                looked |= k >= FIRST_ARGUMENT;
                 loaded = match k {
                     NUMBER => made.number,
                     ARCHITECTURE => made.architecture,
-                    k => made.arguments[(0..6).position(|n| lower_half(n) == k).expect("an argument")],
+                    k => {
+                        made.arguments
+                            [(0..6).position(|n| FIRST_ARGUMENT + 8 * n == k).expect("a lower half")]
+                    }
                 };
             }
             AND => loaded &= k,
             JUMP => place += k as usize,
             JUMP_IF_EQUAL => place += usize::from(if loaded == k { jt } else { jf }),
-            JUMP_IF_NOT_LESS => place += usize::from(if loaded >= k { jt } else { jf }),
             RETURN => return Outcome { action: k, steps, looked },
             code => panic!("{code:#x}"),
         }
@@ -113,10 +118,10 @@ fn calls_like(lists: &[&[Call]]) -> Vec<Made> {
 }
 
 #[test]
-fn a_program_says_what_the_lists_say() {
+fn a_filter_says_what_the_lists_say() {
     for (kind, needs) in all() {
         let lists = calls::of(kind, needs.of(kind));
-        let program = compile(kind, &needs);
+        let program = compile(kind, &needs).unwrap();
         for made in calls_like(&lists) {
             let outcome = run(&program, &made);
             assert_eq!(outcome.action, expected(&lists, &made), "{kind} {needs:?}: {made:x?}");
@@ -125,16 +130,16 @@ fn a_program_says_what_the_lists_say() {
 }
 
 #[test]
-fn what_is_called_otherwise_is_refused() {
+fn what_is_called_otherwise_is_not_allowed() {
     const X32: u32 = 1 << 30;
     const AUDIT_ARCH_I386: u32 = 0x4000_0003;
     for (kind, needs) in all() {
-        let program = compile(kind, &needs);
+        let program = compile(kind, &needs).unwrap();
         for number in 0..600 {
             let of_x32 = Made { number: number | X32, ..Made::new(0) };
             let of_i386 = Made { number, architecture: AUDIT_ARCH_I386, ..Made::new(0) };
             for made in [of_x32, of_i386] {
-                assert_eq!(run(&program, &made).action, libc::SECCOMP_RET_TRAP, "{kind}: {made:x?}");
+                assert_ne!(run(&program, &made).action, libc::SECCOMP_RET_ALLOW, "{kind}: {made:x?}");
             }
         }
     }
@@ -144,7 +149,7 @@ fn what_is_called_otherwise_is_refused() {
 fn the_kernel_need_not_be_asked_again_about_what_is_allowed_whatever_its_arguments_are() {
     for (kind, needs) in all() {
         let lists = calls::of(kind, needs.of(kind));
-        let program = compile(kind, &needs);
+        let program = compile(kind, &needs).unwrap();
         let whatever = lists.iter().copied().flatten().filter(|call| call.checks.is_empty());
         let numbers: BTreeSet<_> = whatever.map(|call| call.number).collect();
         for &number in numbers.iter().filter(|&&number| number != libc::SYS_clone3) {
@@ -177,7 +182,7 @@ fn what_devices_do_all_the_time_the_kernel_remembers() {
         Kind::Vsock,
     ];
     for kind in devices {
-        let program = compile(kind, &Needs::default());
+        let program = compile(kind, &Needs::default()).unwrap();
         for &number in always.iter().chain(more(kind)) {
             let Outcome { action, looked, .. } = run(&program, &Made::new(number));
             assert_eq!((action, looked), (libc::SECCOMP_RET_ALLOW, false), "{kind}: {number}");
@@ -187,36 +192,7 @@ fn what_devices_do_all_the_time_the_kernel_remembers() {
 
 #[test]
 fn a_vcpu_is_run_after_seven_instructions() {
-    let program = compile(Kind::Vcpu, &Needs::default());
+    let program = compile(Kind::Vcpu, &Needs::default()).unwrap();
     let outcome = run(&program, &Made::new(libc::SYS_ioctl).with(1, calls::RUN));
     assert_eq!(outcome, Outcome { action: libc::SECCOMP_RET_ALLOW, steps: 7, looked: true });
-}
-
-#[test]
-fn a_way_to_an_answer_is_short() {
-    for (kind, needs) in all() {
-        let program = compile(kind, &needs);
-        let outcomes = (0..600).map(|number| run(&program, &Made::new(number)));
-        let longest = outcomes.filter(|outcome| !outcome.looked).map(|outcome| outcome.steps).max().unwrap();
-        assert!(longest <= 15, "{kind} {needs:?}: {longest} of {}", program.len());
-    }
-}
-
-#[test]
-fn parts_too_long_for_a_comparison_are_skipped_all_the_same() {
-    const MANY: [Call; 400] = {
-        let mut calls = [calls::any(0); 400];
-        let mut n = 0;
-        while n < 400 {
-            calls[n] = calls::any(2 * n as c_long);
-            n += 1;
-        }
-        calls
-    };
-    let lists: &[&[Call]] = &[&MANY];
-    let program = program(&Calls { allowed: lists, first: None });
-    assert!(program.iter().any(|step| step.code == JUMP && step.k > 255));
-    for made in calls_like(lists) {
-        assert_eq!(run(&program, &made).action, expected(lists, &made), "{made:x?}");
-    }
 }
