@@ -56,7 +56,7 @@ fn cases() -> Vec<Case> {
         Case::itself("pointers", &["{tests}/pointers", "{tmp}"]),
         Case::itself("privileged", &["{tests}/privileged"]),
         Case::itself("registers", &["{tests}/registers"]),
-        Case::itself("signals", &["{tests}/signals"]).in_guest(&["1500"]).seconds(60),
+        Case::itself("signals", &["{tests}/signals"]).in_guest(&["500"]).seconds(120),
         Case::itself("stack", &["{tests}/stack"]),
         Case::itself("unmap", &["{tests}/unmap"]).seconds(60),
         Case::itself("vectors", &["{tests}/vectors"]).seconds(60),
